@@ -1,0 +1,153 @@
+package session
+
+import (
+	"context"
+	"fmt"
+)
+
+// stopping reports whether Close was called.
+func (m *Manager) stopping() bool { return m.closing.Load() }
+
+func (m *Manager) progressed() {
+	if m.stopping() {
+		m.mu.Lock()
+		close(m.progress)
+		m.progress = make(chan struct{})
+		m.mu.Unlock()
+	}
+}
+
+// Stats counts what is in memory.
+type Stats struct {
+	// Sessions and Subscriptions are open documents and their readers.
+	Sessions, Subscriptions int
+	// Unsaved is how many documents have edits that are not on disk yet.
+	Unsaved int
+	// Failing is how many of them the store refuses at the moment.
+	Failing int
+}
+
+// Stats returns counts as of now.
+func (m *Manager) Stats() Stats {
+	var st Stats
+	for _, s := range m.all() {
+		s.mu.Lock()
+		st.Sessions++
+		st.Subscriptions += len(s.subs)
+		if s.busy() {
+			st.Unsaved++
+		}
+		if s.failures > 0 {
+			st.Failing++
+		}
+		s.mu.Unlock()
+	}
+	return st
+}
+
+// all returns the sessions that are loaded.
+func (m *Manager) all() []*Session {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]*Session, 0, len(m.sessions))
+	for _, l := range m.sessions {
+		select {
+		case <-l.done:
+			if l.s != nil {
+				out = append(out, l.s)
+			}
+		default:
+		}
+	}
+	return out
+}
+
+// sweep lets sessions that nobody has open leave memory, after a last snapshot
+// when their log has a tail. One with unsaved operations stays.
+func (m *Manager) sweep() {
+	if m.stopping() {
+		return
+	}
+	now := m.opt.Now()
+	for _, s := range m.all() {
+		s.mu.Lock()
+		idle := len(s.subs) == 0 && !s.busy() && !s.committer && !s.snap.busy && now.Sub(s.idleSince) >= m.opt.IdleAfter
+		s.mu.Unlock()
+		if idle && s.lastSnapshot() {
+			m.drop(s)
+		}
+	}
+	m.opt.After(m.opt.IdleAfter/2, m.sweep)
+}
+
+// lastSnapshot writes a snapshot when the tail is worth one, and reports whether
+// the session may go. A store that fails keeps nothing in memory: the log has all.
+func (s *Session) lastSnapshot() bool {
+	s.mu.Lock()
+	if s.snap.busy || s.dead != nil {
+		s.mu.Unlock()
+		return s.dead != nil
+	}
+	if s.head-s.snap.rev < minTail {
+		s.mu.Unlock()
+		return true
+	}
+	s.snap.busy = true
+	doc, rev, bytes := s.doc, s.head, s.snap.bytes
+	s.mu.Unlock()
+	s.snapshot(doc, rev, bytes)
+	return true
+}
+
+// drop removes a session unless someone has come back to it.
+func (m *Manager) drop(s *Session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.sessions[s.id]
+	if l == nil || l.s != s || s.refs > 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.subs) == 0 && !s.busy() && !s.committer && !s.snap.busy {
+		delete(m.sessions, s.id)
+	}
+}
+
+// Close stops taking edits, waits until everything submitted is durable or ctx ends,
+// and writes a last snapshot of the documents that have a tail. It returns an error
+// when edits remain that the store did not take: they were never acknowledged.
+func (m *Manager) Close(ctx context.Context) error {
+	m.closing.Store(true)
+	defer m.cancel()
+	for {
+		m.mu.Lock()
+		progress := m.progress
+		m.mu.Unlock()
+		unsaved := m.Stats().Unsaved
+		if unsaved == 0 {
+			break
+		}
+		select {
+		case <-progress:
+		case <-ctx.Done():
+			return &UnsavedError{Documents: unsaved}
+		}
+	}
+	for _, s := range m.all() {
+		if ctx.Err() != nil {
+			break
+		}
+		s.lastSnapshot()
+	}
+	return nil
+}
+
+// UnsavedError says that the store did not take every edit before the time to stop
+// was over. None of them was acknowledged; their clients still hold them.
+type UnsavedError struct{ Documents int }
+
+// Error says how many documents are concerned.
+func (e *UnsavedError) Error() string {
+	return fmt.Sprintf("session: edits of %d documents could not be saved", e.Documents)
+}

@@ -1,0 +1,267 @@
+package session
+
+import (
+	"slices"
+	"time"
+
+	"quire/ot"
+)
+
+// people is who is here: one entry for each client that gave a name or a cursor.
+// Guarded by Session.mu.
+//
+// Changes are counted; a reader remembers up to which count it was told, and gets
+// the latest state of whatever changed since. Rounds are spread over time, so that a
+// burst of cursor moves costs one message per reader.
+type people struct {
+	entries []*person // in the order of their last change
+	gone    []departure
+	// forgotten is the newest change of a departure that is no longer in gone.
+	forgotten uint64
+	version   uint64 // changes so far
+	public    uint64 // changes that readers may be told of
+	pending   bool   // a round is scheduled
+	lastRound time.Time
+	cache     []presenceKey
+	cached    []*Presence
+}
+
+// person is one presence entry. Its cursor is kept at the revision where it was
+// last looked at, and moved over what came since when it is needed.
+type person struct {
+	client  string
+	user    User
+	cursor  ot.Cursor
+	rev     Revision
+	changed uint64
+}
+
+type departure struct {
+	client  string
+	changed uint64
+}
+
+type presenceKey struct {
+	since uint64
+	rev   Revision
+	full  bool
+}
+
+const maxDepartures = 128
+
+// touch returns a client's entry, newly made if need be, marked as changed.
+func (p *people) touch(s *Session, client string) *person {
+	i := slices.IndexFunc(p.entries, func(e *person) bool { return e.client == client })
+	var e *person
+	if i < 0 {
+		e = &person{client: client}
+	} else {
+		e = p.entries[i]
+		p.entries = slices.Delete(p.entries, i, i+1)
+	}
+	p.version++
+	e.changed = p.version
+	p.entries = append(p.entries, e)
+	p.changed(s)
+	return e
+}
+
+// remove takes a client's entry away.
+func (p *people) remove(s *Session, client string) {
+	i := slices.IndexFunc(p.entries, func(e *person) bool { return e.client == client })
+	if i < 0 {
+		return
+	}
+	p.entries = slices.Delete(p.entries, i, i+1)
+	p.version++
+	if len(p.gone) == maxDepartures {
+		p.forgotten = p.gone[0].changed
+		p.gone = slices.Delete(p.gone, 0, 1)
+	}
+	p.gone = append(p.gone, departure{client, p.version})
+	p.changed(s)
+}
+
+// changed schedules a round: at once when the last one is long enough ago.
+func (p *people) changed(s *Session) {
+	p.cache, p.cached = p.cache[:0], p.cached[:0]
+	if p.pending {
+		return
+	}
+	p.pending = true
+	s.m.opt.After(max(0, s.m.opt.PresenceEvery-s.m.opt.Now().Sub(p.lastRound)), s.presenceRound)
+}
+
+// presenceRound lets readers be told of every change so far.
+func (s *Session) presenceRound() {
+	s.mu.Lock()
+	s.people.pending = false
+	s.people.public = s.people.version
+	s.people.lastRound = s.m.opt.Now()
+	subs := s.subs
+	s.mu.Unlock()
+	wake(subs)
+}
+
+// settle moves every cursor to the head. It has to be called before operations
+// leave the window.
+func (p *people) settle(s *Session) {
+	for _, e := range p.entries {
+		if e.cursor != nil {
+			for _, o := range s.window.slice(e.rev, s.head) {
+				side := ot.Left
+				if o.client == e.client {
+					side = ot.Right
+				}
+				e.cursor = s.typ.TransformCursor(e.cursor, o.op, side)
+			}
+		}
+		e.rev = s.head
+	}
+}
+
+// moved takes over the cursor that came with a submission that was committed.
+func (p *people) moved(s *Session, u *submission) {
+	if u.moved == nil || u.sub.closed != nil {
+		return
+	}
+	e := p.touch(s, u.sub.client)
+	e.user, e.cursor, e.rev = u.sub.user, u.moved, u.first+Revision(len(u.out))
+}
+
+// news returns what changed since the reader was last told, as of the head, which
+// it has just reached; nil when nothing may be told. Readers that are equally far
+// share one value.
+func (p *people) news(s *Session, r *Subscription) *Presence {
+	since := r.presence
+	if since != 0 && since >= p.public {
+		return nil
+	}
+	full := since == 0 || since < p.forgotten
+	r.presence = max(p.version, 1)
+	key := presenceKey{since, s.head, full}
+	if full {
+		key.since = 0
+	}
+	if i := slices.Index(p.cache, key); i >= 0 {
+		return p.cached[i]
+	}
+	p.settle(s)
+	n := &Presence{Doc: s.id, Rev: s.head, Full: full}
+	for _, e := range p.entries {
+		if full || e.changed > since {
+			n.Set = append(n.Set, e.entry(s.typ))
+		}
+	}
+	for _, g := range p.gone {
+		if !full && g.changed > since && !slices.ContainsFunc(n.Set, func(e PresenceEntry) bool { return e.Client == g.client }) {
+			n.Gone = append(n.Gone, g.client)
+		}
+	}
+	if len(p.cache) == 8 {
+		p.cache, p.cached = p.cache[:0], p.cached[:0]
+	}
+	p.cache, p.cached = append(p.cache, key), append(p.cached, n)
+	return n
+}
+
+func (e *person) entry(typ ot.Type) PresenceEntry {
+	out := PresenceEntry{Client: e.client, User: e.user}
+	if e.cursor != nil {
+		out.Cursor = typ.AppendCursor(nil, e.cursor)
+	}
+	return out
+}
+
+// SetPresence says where the person's selections are on revision base (nil for no
+// news of them) and who they are (nil when unchanged). The reader must have
+// nothing pending, or send the cursor with its submission instead. Slices are not
+// kept.
+func (r *Subscription) SetPresence(base Revision, cursor []byte, user *User) error {
+	if err := r.setPresence(base, cursor, user); err != nil {
+		r.s.m.opt.Observer.Refused(err.Code)
+		return err
+	}
+	return nil
+}
+
+func (r *Subscription) setPresence(base Revision, cursor []byte, user *User) *Error {
+	s := r.s
+	var c ot.Cursor
+	if cursor != nil {
+		var err *Error
+		if c, err = s.decodeCursor(cursor); err != nil {
+			return err
+		}
+	}
+	if user != nil {
+		if err := user.check(s.m.opt.Limits); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case r.closed != nil:
+		return r.closed
+	case r.client == "":
+		return Errorf(CodeBadID, "a reader without a client id has no presence")
+	case base > r.pos:
+		return Errorf(CodeFuture, "base %d, sent so far %d", base, r.pos)
+	case c != nil && base < s.window.start:
+		return Errorf(CodeStale, "base %d is too old, the oldest served is %d", base, s.window.start)
+	}
+	if c != nil {
+		for _, o := range s.window.slice(base, s.head) {
+			c = s.typ.TransformCursor(c, o.op, ot.Left)
+		}
+		if err := s.typ.CheckCursor(s.doc, c); err != nil {
+			return Errorf(CodeBadCursor, "%v", err)
+		}
+	}
+	if user != nil {
+		r.user = *user
+	}
+	e := s.people.touch(s, r.client)
+	e.user = r.user
+	if c != nil {
+		e.cursor, e.rev = c, s.head
+	} else if e.rev == 0 {
+		e.rev = s.head
+	}
+	return nil
+}
+
+func (s *Session) decodeCursor(data []byte) (ot.Cursor, *Error) {
+	if lim := s.m.opt.Limits.Presence; len(data) > lim {
+		return nil, Errorf(CodeTooLarge, "a cursor of %d bytes, limit %d", len(data), lim)
+	}
+	c, err := s.typ.DecodeCursor(data, s.m.opt.Limits.Op)
+	if err != nil {
+		return nil, Errorf(CodeBadCursor, "%v", err)
+	}
+	return c, nil
+}
+
+func (u *User) check(lim Limits) *Error {
+	if len(u.Name) > lim.UserName {
+		return Errorf(CodeTooLarge, "a name of %d bytes, limit %d", len(u.Name), lim.UserName)
+	}
+	for _, r := range u.Name {
+		if r < 0x20 || r == 0x7f || r == 0xFFFD {
+			return Errorf(CodeBadMessage, "a name holds a control character or is not UTF-8")
+		}
+	}
+	if u.Color == "" {
+		return nil
+	}
+	ok := len(u.Color) == 7 && u.Color[0] == '#'
+	for i := 1; ok && i < 7; i++ {
+		c := u.Color[i]
+		ok = '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+	}
+	if !ok {
+		return Errorf(CodeBadMessage, "a color is written #rrggbb")
+	}
+	return nil
+}

@@ -1,0 +1,327 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	"quire/ot"
+)
+
+// Subscription is one editing instance's place in a document: it submits, and it
+// reads by position. Its methods are safe for concurrent use, except that one
+// goroutine at a time may call Take.
+type Subscription struct {
+	// Static after opening.
+	s      *Session
+	client string
+	state  *clientState
+	notify func()
+
+	// Guarded by Session.mu.
+	user     User
+	pos      Revision // everything below was taken
+	single   Revision // what is below goes out one by one: a submission was transformed over it
+	composed Revision // the end of the last composite sent: no base before it is accepted
+	inFlight bool
+	presence uint64 // news of people up to here was taken
+	check    bool
+	saved    bool // what the reader was last told
+	news     Delivery
+	closed   *Error
+}
+
+// Type returns the name of the document's type.
+func (r *Subscription) Type() string { return r.s.typ.Name() }
+
+// Submit hands in a run of operations, each in JSON wire form, made one after the
+// other on revision base, with sequence numbers from seq on, and optionally where
+// the cursor is after them. It returns at once. The run is acknowledged by coming
+// back in a Batch, or refused by a Rejection or by the error returned; in each
+// refusal nothing of it was applied. Slices are not kept.
+func (r *Subscription) Submit(base Revision, seq uint64, ops [][]byte, cursor []byte) error {
+	err := r.submit(base, seq, ops, cursor)
+	if err == nil {
+		return nil
+	}
+	r.s.m.opt.Observer.Refused(err.Code)
+	return err
+}
+
+func (r *Subscription) submit(base Revision, seq uint64, ops [][]byte, cursor []byte) *Error {
+	s := r.s
+	lim := &s.m.opt.Limits
+	switch {
+	case r.client == "":
+		return Errorf(CodeBadID, "a reader without a client id cannot submit")
+	case len(ops) == 0:
+		return Errorf(CodeBadMessage, "a run has at least one operation")
+	case len(ops) > lim.Run:
+		return Errorf(CodeTooLarge, "a run of %d operations, limit %d", len(ops), lim.Run)
+	case seq == 0 || seq > 1<<53-1-uint64(len(ops)):
+		return Errorf(CodeSeq, "seq %d is not in 1 to 2^53-1", seq)
+	}
+	u := &submission{sub: r, client: r.state, received: s.m.opt.Now(), base: base, seq: seq, ops: make([]ot.Op, len(ops))}
+	for i, data := range ops {
+		var err error
+		if u.ops[i], err = s.typ.DecodeOp(data, lim.Op); err != nil {
+			return Errorf(CodeBadOp, "operation %d of the run: %v", i+1, err)
+		}
+	}
+	if cursor != nil {
+		c, err := s.decodeCursor(cursor)
+		if err != nil {
+			return err
+		}
+		u.cursor = c
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := seq + uint64(len(ops)) - 1
+	switch {
+	case r.closed != nil:
+		return r.closed
+	case s.m.stopping():
+		return Errorf(CodeBusy, "the server is stopping")
+	case last <= r.state.tipSeq:
+		r.duplicate(seq, last)
+		return nil
+	case seq <= r.state.tipSeq:
+		return Errorf(CodeInFlight, "operations up to seq %d of this run are here already", r.state.tipSeq)
+	case r.inFlight:
+		return Errorf(CodeInFlight, "the submission before is not answered yet")
+	case seq != r.state.tipSeq+1:
+		return Errorf(CodeSeq, "seq %d, expected %d", seq, r.state.tipSeq+1)
+	case s.unsaved > 4*lim.WindowBytes:
+		return Errorf(CodeBusy, "too many edits wait for the disk")
+	}
+	if err := s.stage(u); err != nil {
+		return err
+	}
+	r.inFlight = true
+	u.client.refs++
+	s.kick()
+	return nil
+}
+
+// duplicate answers a run that was submitted before. What is not committed, or was
+// not sent to this reader, it will meet in the stream.
+func (r *Subscription) duplicate(seq, last uint64) {
+	if last <= r.state.last && r.state.rev <= r.pos {
+		r.news.Acks = append(r.news.Acks, Ack{Seq: seq, Rev: r.state.rev})
+		r.s.m.opt.Go(r.notify)
+	}
+}
+
+func (r *Subscription) reject(seq uint64, err *Error) {
+	r.inFlight = false
+	r.news.Rejections = append(r.news.Rejections, Rejection{seq, err})
+	r.s.m.opt.Observer.Refused(err.Code)
+}
+
+func (r *Subscription) refuse(err *Error) {
+	r.news.Errs = append(r.news.Errs, err)
+	r.s.m.opt.Observer.Refused(err.Code)
+	r.s.m.opt.Go(r.notify)
+}
+
+// RequestCheck asks for the checksum at the revision the reader reaches next; it
+// comes in a Delivery.
+func (r *Subscription) RequestCheck() {
+	r.s.mu.Lock()
+	r.check = true
+	r.s.mu.Unlock()
+	r.notify()
+}
+
+// Take returns everything the reader has not had, without waiting: committed
+// operations from its position on, as shared batches when it is near the head, or
+// composed when it is far behind, then what else is new. An error means that the
+// log could not be read; the subscription is of no more use then.
+func (r *Subscription) Take(ctx context.Context) (Delivery, error) {
+	s := r.s
+	s.mu.Lock()
+	d := r.news
+	r.news = Delivery{}
+	if saved := s.failures == 0; saved != r.saved {
+		r.saved = saved
+		d.StatusChanged, d.Saved = true, saved
+	}
+	if r.closed != nil {
+		d.Closed = r.closed
+		s.mu.Unlock()
+		return d, nil
+	}
+	if r.pos < s.window.start {
+		return r.takeStored(ctx, d)
+	}
+	if r.pos < r.single || int(s.head-r.pos) <= s.compositeAfter(r) {
+		end := s.head
+		if int(s.head-r.pos) > s.compositeAfter(r) {
+			end = min(end, r.single)
+		}
+		d.Batches = s.window.singles(make([]*Batch, 0, 1), s.id, s.typ, r.pos, end)
+		r.pos = end
+	}
+	var behind []entry
+	from, to := r.pos, s.head
+	if from < to {
+		behind = s.window.slice(from, to)
+		r.pos, r.composed = to, to
+	}
+	var sumDoc ot.Doc
+	d.Presence = s.people.news(s, r)
+	if r.check {
+		r.check = false
+		sumDoc = s.doc
+		d.Check = &Check{Rev: s.head}
+	}
+	s.mu.Unlock()
+
+	if sumDoc != nil {
+		d.Check.Sum = s.typ.Checksum(sumDoc)
+	}
+	if behind != nil {
+		it, err := compose(s.typ, behind)
+		if err != nil {
+			return d, fmt.Errorf("composing for a reader: %w", err)
+		}
+		s.m.opt.Observer.Composed(it.N)
+		d.Batches = append(d.Batches, &Batch{Doc: s.id, From: from, To: to, Items: []Item{it}, typ: s.typ})
+	}
+	return d, nil
+}
+
+// compositeAfter is how many operations a reader may be behind before it receives a
+// composite. One that keeps editing over a slow link, and was refused for that, gets
+// more of them singly.
+func (s *Session) compositeAfter(r *Subscription) int {
+	lim := &s.m.opt.Limits
+	if r.state.slow {
+		return max(lim.CompositeAfter, lim.Window/2)
+	}
+	return lim.CompositeAfter
+}
+
+// takeStored is Take for a reader whose position is no longer in memory. It is
+// called with the lock held and returns without it. No submission on a base that
+// old is accepted meanwhile.
+func (r *Subscription) takeStored(ctx context.Context, d Delivery) (Delivery, error) {
+	s := r.s
+	from, to, single := r.pos, s.head, r.pos < r.single
+	if single {
+		to = min(r.single, s.head)
+	}
+	s.mu.Unlock()
+
+	var b *Batch
+	var err error
+	if single {
+		var entries []entry
+		if entries, err = s.readEntries(ctx, from, to); err == nil {
+			b = singly(entries, s.id, s.typ, from)
+		}
+	} else {
+		b, err = s.catchUp(ctx, from, to)
+	}
+	if err != nil {
+		return d, fmt.Errorf("reading for a reader: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.pos = b.To
+	if !single {
+		r.composed = b.To
+	}
+	d.Batches, d.More = append(d.Batches, b), true
+	return d, nil
+}
+
+// readEntries reads a bounded piece of [from, to) from the store.
+func (s *Session) readEntries(ctx context.Context, from, to Revision) ([]entry, error) {
+	recs, err := s.m.opt.Store.Read(ctx, s.id, from, to)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]entry, len(recs))
+	for i := range recs {
+		op, err := s.typ.UnmarshalOp(recs[i].Op)
+		if err != nil {
+			return nil, &ReplayError{Rev: from + Revision(i), Err: err}
+		}
+		entries[i] = entry{op: op, client: recs[i].Client, seq: recs[i].Seq}
+	}
+	return entries, nil
+}
+
+// catchUp reads [from, to) from the store and composes it into one operation. Memory
+// holds one piece of the log at a time and what has been composed of it.
+func (s *Session) catchUp(ctx context.Context, from, to Revision) (*Batch, error) {
+	var parts []ot.Op
+	for rev := from; rev < to; {
+		entries, err := s.readEntries(ctx, rev, to)
+		if err != nil {
+			return nil, err
+		}
+		it, err := compose(s.typ, entries)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, it.Op)
+		rev += Revision(len(entries))
+	}
+	op, err := s.typ.ComposeAll(parts)
+	if err != nil {
+		return nil, err
+	}
+	n := int(to - from)
+	s.m.opt.Observer.Composed(n)
+	return &Batch{Doc: s.id, From: from, To: to, Items: []Item{{N: n, Op: op}}, typ: s.typ}, nil
+}
+
+// Close ends the subscription: its presence goes, nothing is delivered any more.
+// What it submitted is committed all the same. Closing twice is not an error.
+func (r *Subscription) Close() {
+	s := r.s
+	s.mu.Lock()
+	subs := s.leave(r)
+	s.mu.Unlock()
+	if subs != nil {
+		wake(subs)
+		s.m.unref(s)
+	}
+}
+
+// leave takes a subscription out of the session and returns who remains to be
+// told; nil when it had left before.
+func (s *Session) leave(r *Subscription) []*Subscription {
+	rest := make([]*Subscription, 0, len(s.subs))
+	for _, o := range s.subs {
+		if o != r {
+			rest = append(rest, o)
+		}
+	}
+	if len(rest) == len(s.subs) {
+		return nil
+	}
+	s.subs = rest
+	if r.closed == nil {
+		r.closed = Errorf(CodeNotOpen, "the document was closed")
+	}
+	s.release(r.client, r.state)
+	if !s.here(r.client) {
+		s.people.remove(s, r.client)
+	}
+	s.idleSince = s.m.opt.Now()
+	return rest
+}
+
+// here reports whether a client has the document open.
+func (s *Session) here(client string) bool {
+	for _, o := range s.subs {
+		if o.client == client {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,128 @@
+// Package storage defines what is kept of a document: a gapless log of opaque
+// records, snapshots at revisions, and metadata. It knows no algorithm: what is
+// inside a record or a snapshot is the session's business.
+//
+// Drivers live in sub-packages (bolt, mem) and all pass storagetest.Run. The
+// interface they satisfy is declared where it is consumed, as session.Store;
+// its contract is repeated on storagetest.Store.
+package storage
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Revision counts the operations applied to a document so far: a new document
+// is at revision 0, and the record that leads from revision r to r+1 is record r.
+// Ranges are half open: [from, to).
+type Revision int64
+
+// Record is one committed operation as it is kept.
+type Record struct {
+	// Op is the operation in its type's binary form; opaque here; may be empty.
+	Op []byte
+	// Author is the person, at most MaxName bytes; may be empty.
+	Author string
+	// Client is the editing instance, at most MaxName bytes; may be empty.
+	Client string
+	// Seq is the client's counter, 1 or more; 0 when the record is not to be
+	// de-duplicated. Within one client's records Seq grows strictly.
+	Seq uint64
+	// Time is the wall time of the commit in Unix milliseconds.
+	Time int64
+}
+
+// Limits every driver enforces, with ErrInvalid.
+const (
+	// MaxDocID is the longest document id in bytes; ids are non-empty.
+	MaxDocID = 512
+	// MaxName is the longest author or client name in bytes.
+	MaxName = 255
+	// MaxType is the longest type name in bytes.
+	MaxType = 255
+	// MaxRecord is the largest operation in bytes.
+	MaxRecord = 64 << 20
+	// MaxSnapshot is the largest snapshot in bytes.
+	MaxSnapshot = 512 << 20
+)
+
+// Snapshot is a document at a revision.
+type Snapshot struct {
+	// Rev is the revision the content is of.
+	Rev Revision
+	// Data is the content in its type's binary form.
+	Data []byte
+}
+
+// Info is what is known of a document without reading its content.
+type Info struct {
+	// ID is the document's name.
+	ID string
+	// Type is the name of its ot.Type.
+	Type string
+	// Incarnation tells this document from an earlier one of the same name: it
+	// is chosen at random when the document is created, never 0.
+	Incarnation uint64
+	// Created and Modified are wall times in Unix milliseconds; Modified is the
+	// time of the newest record, or Created when there is none.
+	Created, Modified int64
+	// Head is the newest revision.
+	Head Revision
+}
+
+// Errors of any driver. Everything else a driver returns means "could not": the
+// operation had no effect and may be tried again.
+var (
+	// ErrNotFound: there is no such document (or no snapshot at or below the
+	// revision). Never returned for a document that could not be read.
+	ErrNotFound = errors.New("storage: not found")
+	// ErrExists: a document of that name is there already.
+	ErrExists = errors.New("storage: document exists")
+	// ErrUnknown: whether the append took effect is not known (a time-out of a
+	// distributed store). The caller settles it by reading back.
+	ErrUnknown = errors.New("storage: outcome unknown")
+	// ErrCorrupt: what was read is damaged. The message says what and where.
+	ErrCorrupt = errors.New("storage: damaged data")
+	// ErrInvalid: an argument breaks a limit of this package.
+	ErrInvalid = errors.New("storage: invalid argument")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("storage: closed")
+)
+
+// ConflictError is a lost compare-and-swap: the document's head was not the base
+// that the append named. Nothing was written.
+type ConflictError struct {
+	Base, Head Revision
+}
+
+// Error says both revisions.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("storage: append at base %d, head is %d", e.Base, e.Head)
+}
+
+// CheckDocID returns ErrInvalid when id cannot name a document: it is empty,
+// longer than MaxDocID, or not valid UTF-8, or has a control character in it.
+func CheckDocID(id string) error {
+	if id == "" || len(id) > MaxDocID {
+		return fmt.Errorf("%w: document id of %d bytes (1 to %d)", ErrInvalid, len(id), MaxDocID)
+	}
+	for _, r := range id {
+		if r < 0x20 || r == 0x7f || r == 0xFFFD {
+			return fmt.Errorf("%w: document id holds a control character or is not UTF-8", ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// CheckRecord returns ErrInvalid when r breaks a limit of this package.
+func CheckRecord(r *Record) error {
+	switch {
+	case len(r.Author) > MaxName:
+		return fmt.Errorf("%w: author of %d bytes (at most %d)", ErrInvalid, len(r.Author), MaxName)
+	case len(r.Client) > MaxName:
+		return fmt.Errorf("%w: client of %d bytes (at most %d)", ErrInvalid, len(r.Client), MaxName)
+	case len(r.Op) > MaxRecord:
+		return fmt.Errorf("%w: operation of %d bytes (at most %d)", ErrInvalid, len(r.Op), MaxRecord)
+	}
+	return nil
+}

@@ -1,0 +1,457 @@
+package quirev1
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"quire/session"
+	"quire/web/ws"
+)
+
+// Options configures a Protocol.
+type Options struct {
+	// Manager has the documents. Required.
+	Manager *session.Manager
+	// Server is the program's name in hello.
+	Server string
+	// Instance is a random id of this run.
+	Instance string
+	// MaxDocs is the most documents open on one connection. Default 1024.
+	MaxDocs int
+	// MaxMessage and PingEvery are told in hello; give what the ws.Server has.
+	MaxMessage int
+	PingEvery  time.Duration
+	// Delivered is told how long after it was received the oldest edit of a batch
+	// was written to a reader, once for each reader. May be nil.
+	Delivered func(d time.Duration)
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Protocol makes connections' handlers.
+type Protocol struct {
+	opt   Options
+	hello []byte
+	// shared are the keys under which batches and presences keep their messages.
+	opsKey, presenceKey any
+}
+
+// New makes a Protocol.
+func New(opt Options) *Protocol {
+	if opt.MaxDocs <= 0 {
+		opt.MaxDocs = 1024
+	}
+	if opt.Delivered == nil {
+		opt.Delivered = func(time.Duration) {}
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	lim := opt.Manager.Limits()
+	p := &Protocol{opt: opt, opsKey: "quire.v1 ops", presenceKey: "quire.v1 presence"}
+	p.hello = appendHello(nil, opt.Server, opt.Instance, int(opt.PingEvery.Milliseconds()), Limits{
+		Message: opt.MaxMessage, Document: lim.Document, Run: lim.Run, Docs: opt.MaxDocs, Ranges: lim.Op.MaxRanges, Presence: lim.Presence,
+	})
+	return p
+}
+
+// Sender is what a Conn writes to: a *ws.Conn, or a test.
+type Sender interface {
+	SendText(p []byte)
+	SendShared(m *ws.Shared)
+	Waiting() int
+	Depart()
+}
+
+// Conn is one client's connection: a ws.Handler without the WebSocket, so that a
+// test can drive it by hand.
+type Conn struct {
+	// Static.
+	p      *Protocol
+	wake   func()
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu    sync.Mutex
+	room  *sync.Cond // the outbox has room again, or the connection ended
+	docs  map[string]*place
+	out   [][]byte // answers, in order
+	bytes int      // of out
+	news  []*place // documents with something to take
+	bye   time.Duration
+	leave bool
+	ended bool
+}
+
+// place is a document open on this connection.
+type place struct {
+	doc    string
+	client string
+	sub    *session.Subscription
+	queued bool // in Conn.news; guarded by Conn.mu
+}
+
+// maxOutbox bounds the answers that wait for a peer that does not read: Receive
+// then waits, and the peer's requests with it.
+const maxOutbox = 4 << 20
+
+// maxPiece is about how many bytes go out in one write.
+const maxPiece = 256 << 10
+
+// Connect makes the handler of a new connection. wake is called when there is
+// something to send.
+func (p *Protocol) Connect(wake func()) *Conn {
+	c := &Conn{p: p, wake: wake, docs: map[string]*place{}}
+	c.room = sync.NewCond(&c.mu)
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.out = append(c.out, p.hello)
+	return c
+}
+
+// Receive handles one message of the client.
+func (c *Conn) Receive(data []byte) *ws.CloseError {
+	var m ClientMessage
+	if err := json.Unmarshal(data, &m); err != nil {
+		if _, syntax := err.(*json.SyntaxError); syntax || len(data) == 0 || firstByte(data) != '{' {
+			c.refuse(nil, 0, session.Errorf(session.CodeBadMessage, "not a JSON object"))
+			return &ws.CloseError{Code: ws.CloseUnsupported, Reason: "not a JSON object"}
+		}
+		c.refuse(docOf(data), 0, session.Errorf(session.CodeBadMessage, "%s", describe(err)))
+		return nil
+	}
+	c.dispatch(&m)
+	c.mu.Lock()
+	for c.bytes > maxOutbox && !c.ended {
+		c.room.Wait()
+	}
+	c.mu.Unlock()
+	return nil
+}
+
+func firstByte(data []byte) byte {
+	for _, b := range data {
+		if b != ' ' && b != '\t' && b != '\n' && b != '\r' {
+			return b
+		}
+	}
+	return 0
+}
+
+// docOf returns the document that a message with another fault speaks of.
+func docOf(data []byte) *string {
+	var d struct {
+		Doc *string `json:"doc"`
+	}
+	_ = json.Unmarshal(data, &d)
+	return d.Doc
+}
+
+// describe says what is wrong with a member, without Go's names.
+func describe(err error) string {
+	if e, ok := err.(*json.UnmarshalTypeError); ok {
+		return "member " + strconv.Quote(e.Field) + " is of the wrong type or out of range"
+	}
+	return "a member is of the wrong type"
+}
+
+func (c *Conn) dispatch(m *ClientMessage) {
+	if m.T == "ping" {
+		c.say([]byte(`{"t":"pong"}`))
+		return
+	}
+	var err *session.Error
+	switch {
+	case m.T != "open" && m.T != "submit" && m.T != "presence" && m.T != "check" && m.T != "close":
+		err = session.Errorf(session.CodeBadMessage, "no such message %s", strconv.Quote(clip(m.T)))
+	case m.Doc == nil:
+		err = session.Errorf(session.CodeBadMessage, `member "doc" is missing`)
+	case m.T == "open":
+		err = c.open(m)
+	default:
+		err = c.inDoc(m)
+	}
+	if err != nil {
+		var seq uint64
+		if m.T == "submit" && m.Seq != nil {
+			seq = *m.Seq
+		}
+		c.refuse(m.Doc, seq, err)
+	}
+}
+
+// inDoc handles a message about an open document.
+func (c *Conn) inDoc(m *ClientMessage) *session.Error {
+	c.mu.Lock()
+	pl := c.docs[*m.Doc]
+	c.mu.Unlock()
+	if pl == nil {
+		return session.Errorf(session.CodeNotOpen, "the document is not open on this connection")
+	}
+	switch m.T {
+	case "submit":
+		return c.submit(pl, m)
+	case "presence":
+		return c.presence(pl, m)
+	case "check":
+		pl.sub.RequestCheck()
+	case "close":
+		c.remove(pl)
+		c.say(append(head(nil, "closed", pl.doc), '}'))
+	}
+	return nil
+}
+
+func clip(s string) string {
+	const most = 40
+	if len(s) <= most {
+		return s
+	}
+	n := most
+	for !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}
+
+func (c *Conn) open(m *ClientMessage) *session.Error {
+	doc := *m.Doc
+	if m.Client != "" && !validClient(m.Client) {
+		return session.Errorf(session.CodeBadID, "a client id is 8 to 64 of A-Z a-z 0-9 _ -")
+	}
+	req := session.OpenRequest{Doc: doc, Client: m.Client, Create: m.Create}
+	if m.User != nil {
+		req.User = session.User(*m.User)
+	}
+	if m.Rev != nil {
+		inc, err := strconv.ParseUint(m.Inc, 16, 64)
+		if err != nil || m.Seq == nil || m.Client == "" {
+			return session.Errorf(session.CodeBadMessage, "to resume, give client, inc, rev and seq")
+		}
+		req.Resume, req.Incarnation, req.Rev, req.Seq = true, inc, *m.Rev, *m.Seq
+	}
+	c.mu.Lock()
+	old, n := c.docs[doc], len(c.docs)
+	c.mu.Unlock()
+	switch {
+	case old != nil && (old.client != m.Client || m.Client == ""):
+		return session.Errorf(session.CodeAlreadyOpen, "the document is open on this connection")
+	case old == nil && n >= c.p.opt.MaxDocs:
+		return session.Errorf(session.CodeTooMany, "%d documents are open, limit %d", n, c.p.opt.MaxDocs)
+	}
+	if old != nil {
+		c.remove(old)
+	}
+	pl := &place{doc: doc, client: m.Client}
+	req.Notify = func() { c.notify(pl) }
+	sub, opened, err := c.p.opt.Manager.Open(c.ctx, req)
+	if err != nil {
+		return session.AsError(err)
+	}
+	pl.sub = sub
+	msg := appendOpened(make([]byte, 0, 256+opened.Size()), doc, m.Client, opened, req.Resume)
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		sub.Close()
+		return nil
+	}
+	c.docs[doc] = pl
+	c.push(msg)
+	c.queue(pl)
+	c.mu.Unlock()
+	c.wake()
+	return nil
+}
+
+func validClient(id string) bool {
+	if len(id) < 8 || len(id) > 64 {
+		return false
+	}
+	for i := range len(id) {
+		b := id[i]
+		if !('a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '_' || b == '-') {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Conn) submit(pl *place, m *ClientMessage) *session.Error {
+	if m.Base == nil || m.Seq == nil || len(m.Ops) == 0 {
+		return session.Errorf(session.CodeBadMessage, "to submit, give base, seq and ops")
+	}
+	ops := make([][]byte, len(m.Ops))
+	for i, op := range m.Ops {
+		ops[i] = op
+	}
+	if err := pl.sub.Submit(*m.Base, *m.Seq, ops, m.Cursor); err != nil {
+		return session.AsError(err)
+	}
+	return nil
+}
+
+func (c *Conn) presence(pl *place, m *ClientMessage) *session.Error {
+	var base session.Revision
+	if m.Base != nil {
+		base = *m.Base
+	} else if m.Cursor != nil {
+		return session.Errorf(session.CodeBadMessage, `member "base" is missing`)
+	}
+	if err := pl.sub.SetPresence(base, m.Cursor, (*session.User)(m.User)); err != nil {
+		return session.AsError(err)
+	}
+	return nil
+}
+
+// remove takes a document off the connection; nothing of it is sent any more.
+func (c *Conn) remove(pl *place) {
+	c.mu.Lock()
+	if c.docs[pl.doc] == pl {
+		delete(c.docs, pl.doc)
+	}
+	c.mu.Unlock()
+	pl.sub.Close()
+}
+
+// notify is called by a session when a document may have news.
+func (c *Conn) notify(pl *place) {
+	c.mu.Lock()
+	ready := c.docs[pl.doc] == pl && c.queue(pl)
+	c.mu.Unlock()
+	if ready {
+		c.wake()
+	}
+}
+
+// queue puts a document among those to look at, and reports whether it was not there.
+// Called with the lock held.
+func (c *Conn) queue(pl *place) bool {
+	if pl.queued {
+		return false
+	}
+	pl.queued = true
+	c.news = append(c.news, pl)
+	return true
+}
+
+// push adds an answer. Called with the lock held.
+func (c *Conn) push(msg []byte) {
+	c.out = append(c.out, msg)
+	c.bytes += len(msg)
+}
+
+func (c *Conn) say(msg []byte) {
+	c.mu.Lock()
+	c.push(msg)
+	c.mu.Unlock()
+	c.wake()
+}
+
+func (c *Conn) refuse(doc *string, seq uint64, err *session.Error) {
+	c.say(appendError(nil, doc, seq, err))
+}
+
+// Send writes the answers that wait and what is new in the documents, up to about one
+// write's worth, and reports whether there is more.
+func (c *Conn) Send(w Sender) bool {
+	c.mu.Lock()
+	out := c.out
+	c.out, c.bytes = nil, 0
+	leave, bye := c.leave, c.bye
+	c.leave = false
+	c.room.Broadcast()
+	c.mu.Unlock()
+	for _, msg := range out {
+		w.SendText(msg)
+	}
+	for w.Waiting() < maxPiece {
+		c.mu.Lock()
+		if len(c.news) == 0 {
+			c.news = nil
+			c.mu.Unlock()
+			break
+		}
+		pl := c.news[0]
+		c.news = c.news[1:]
+		pl.queued = false
+		open := c.docs[pl.doc] == pl
+		c.mu.Unlock()
+		if open {
+			c.deliver(w, pl)
+		}
+	}
+	if leave {
+		w.SendText(appendBye(nil, bye.Milliseconds()))
+		w.Depart()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.news) > 0 || len(c.out) > 0
+}
+
+// deliver sends one document's news.
+func (c *Conn) deliver(w Sender, pl *place) {
+	d, err := pl.sub.Take(c.ctx)
+	for _, b := range d.Batches {
+		w.SendShared(b.Shared(c.p.opsKey, func() any { return ws.NewShared(appendOps(nil, b)) }).(*ws.Shared))
+		if !b.Received.IsZero() {
+			c.p.opt.Delivered(c.p.opt.Now().Sub(b.Received))
+		}
+	}
+	if p := d.Presence; p != nil {
+		w.SendShared(p.Shared(c.p.presenceKey, func() any { return ws.NewShared(appendPresence(nil, p)) }).(*ws.Shared))
+	}
+	if d.Check != nil {
+		w.SendText(appendCheck(nil, pl.doc, d.Check))
+	}
+	for _, a := range d.Acks {
+		w.SendText(appendAck(nil, pl.doc, a))
+	}
+	for _, r := range d.Rejections {
+		w.SendText(appendError(nil, &pl.doc, r.Seq, r.Err))
+	}
+	for _, e := range d.Errs {
+		w.SendText(appendError(nil, &pl.doc, 0, e))
+	}
+	if d.StatusChanged {
+		w.SendText(appendStatus(nil, pl.doc, d.Saved))
+	}
+	if err != nil && d.Closed == nil {
+		d.Closed = session.Errorf(session.CodeInternal, "the missed operations cannot be read now")
+	}
+	if d.Closed != nil {
+		w.SendText(appendError(nil, &pl.doc, 0, d.Closed))
+		c.remove(pl)
+	} else if d.More {
+		c.notify(pl)
+	}
+}
+
+// Ended closes every document.
+func (c *Conn) Ended() {
+	c.mu.Lock()
+	c.ended = true
+	places := make([]*place, 0, len(c.docs))
+	for _, pl := range c.docs {
+		places = append(places, pl)
+	}
+	c.docs = map[string]*place{}
+	c.out, c.news = nil, nil
+	c.room.Broadcast()
+	c.mu.Unlock()
+	c.cancel()
+	for _, pl := range places {
+		pl.sub.Close()
+	}
+}
+
+// Leaving makes the next Send say goodbye.
+func (c *Conn) Leaving(in time.Duration) {
+	c.mu.Lock()
+	c.leave, c.bye = true, in
+	c.mu.Unlock()
+}

@@ -1,0 +1,542 @@
+package quirev1_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"quire/ot"
+	"quire/ot/text"
+	"quire/session"
+	"quire/storage"
+	"quire/storage/mem"
+	"quire/web/quirev1"
+	"quire/web/quirev1/client"
+	"quire/web/ws"
+)
+
+var (
+	simSeed = flag.Uint64("sim.seed", 0, "run the simulation with this seed only")
+	simLog  = flag.Bool("sim.log", false, "print every message of the simulation")
+	simRuns = flag.Int("sim.runs", 300, "how many seeds to simulate for each type")
+)
+
+// TestSimulation runs the whole protocol, from clients' state machines over JSON
+// messages to sessions and a store, in one goroutine that a seed drives: which message
+// is delivered next, who edits, whose connection drops with what in flight, when the
+// server is killed and restarted. In the end every client must hold what the store
+// holds, and every acknowledged operation must be there exactly once.
+func TestSimulation(t *testing.T) {
+	for _, typ := range []ot.Type{text.Type{}, gapAfter{}} {
+		t.Run(typ.Name(), func(t *testing.T) {
+			if *simSeed != 0 {
+				simulate(t, typ, *simSeed)
+				return
+			}
+			for seed := uint64(1); seed <= uint64(*simRuns) && !t.Failed(); seed++ {
+				simulate(t, typ, seed)
+			}
+		})
+	}
+}
+
+// gapAfter is plain text whose Compose puts an insert that lands in a deleted gap
+// behind the gap. It obeys every law, but Transform does not distribute over Compose,
+// as for most types: clients converge only if the server transforms over exactly the
+// composites that it sends.
+type gapAfter struct{ text.Type }
+
+func (gapAfter) Name() string { return "gap-after" }
+
+func (g gapAfter) Compose(a, b ot.Op) (ot.Op, error) {
+	op, err := g.Type.Compose(a, b)
+	if err != nil {
+		return nil, err
+	}
+	var out text.Builder
+	comps := op.(text.Op)
+	for i := 0; i < len(comps); i++ {
+		c := comps[i]
+		if c.Kind == text.Insert && i+1 < len(comps) && comps[i+1].Kind == text.Delete {
+			out.Delete(comps[i+1].N)
+			i++
+		}
+		switch c.Kind {
+		case text.Retain:
+			out.Retain(c.N)
+		case text.Insert:
+			out.Insert(c.S)
+		case text.Delete:
+			out.Delete(c.N)
+		}
+	}
+	return out.Op()
+}
+
+func (g gapAfter) ComposeAll(ops []ot.Op) (ot.Op, error) { return ot.ComposeBalanced(g, ops) }
+
+// sim is one simulated world.
+type sim struct {
+	t     *testing.T
+	typ   ot.Type
+	seed  uint64
+	rng   *rand.Rand
+	now   time.Time
+	tasks []func()
+	later []timer
+
+	store   session.Store
+	manager *session.Manager
+	proto   *quirev1.Protocol
+	life    int // counts restarts; tasks of an earlier life are dropped
+	opt     session.Options
+	clients []*simClient
+}
+
+type timer struct {
+	at time.Time
+	f  func()
+}
+
+// simClient is a client with its link to the server.
+type simClient struct {
+	s     *sim
+	doc   *client.Document
+	link  *link
+	edits int
+	acked map[uint64]session.Revision
+}
+
+// link is a connection: two queues of messages.
+type link struct {
+	conn     *quirev1.Conn
+	wanted   bool
+	toServer [][]byte
+	toClient [][]byte
+	room     int
+	waiting  int
+}
+
+func (l *link) SendText(p []byte) {
+	l.toClient = append(l.toClient, append([]byte(nil), p...))
+	l.waiting += 1 << 17 // so that a few messages fill one write
+}
+func (l *link) SendShared(m *ws.Shared) { l.SendText(m.Text()) }
+func (l *link) Waiting() int            { return l.waiting }
+func (l *link) Depart()                 {}
+
+func simulate(t *testing.T, typ ot.Type, seed uint64) {
+	s := &sim{t: t, typ: typ, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), now: time.UnixMilli(1_700_000_000_000), store: mem.New()}
+	defer func() {
+		if p := recover(); p != nil {
+			t.Errorf("seed %d (-run TestSimulation/%s -sim.seed %d): %v", seed, typ.Name(), seed, p)
+			if os.Getenv("SIM_PANIC") != "" {
+				panic(p)
+			}
+		}
+	}()
+	s.opt = session.Options{
+		Types:       []ot.Type{typ},
+		Limits:      session.Limits{CompositeAfter: 1 + s.rng.IntN(12), Window: 10 + s.rng.IntN(60)},
+		SnapshotOps: 5 + s.rng.IntN(50),
+		Logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Now:         func() time.Time { return s.now },
+		Rand:        func() float64 { return s.rng.Float64() },
+	}
+	s.start()
+	for i := range 2 + s.rng.IntN(4) {
+		c := &simClient{s: s, doc: client.NewDocument("doc", fmt.Sprintf("client-%02d", i), typ), acked: map[uint64]session.Revision{}}
+		c.doc.Create = typ.Name()
+		c.doc.MaxRun = 1 + s.rng.IntN(4)
+		c.doc.OnAcked(func(seq uint64, rev session.Revision) {
+			if c.acked[seq] != 0 {
+				panic(fmt.Sprintf("%s: seq %d acknowledged twice", c.doc.Client, seq))
+			}
+			c.acked[seq] = rev
+		})
+		s.clients = append(s.clients, c)
+	}
+	steps := 100 + s.rng.IntN(900)
+	for range steps {
+		s.step()
+	}
+	s.settle()
+	s.verify()
+}
+
+func (s *sim) log(format string, args ...any) {
+	if *simLog {
+		s.t.Logf(format, args...)
+	}
+}
+
+// start begins a life of the server on what the store holds.
+func (s *sim) start() {
+	s.life++
+	s.log("server starts")
+	life := s.life
+	alive := func(f func()) func() {
+		return func() {
+			if s.life == life {
+				f()
+			}
+		}
+	}
+	s.tasks, s.later = nil, nil
+	opt := s.opt
+	opt.Store = &interleaved{s.store, s, life}
+	opt.Go = func(f func()) { s.tasks = append(s.tasks, alive(f)) }
+	opt.After = func(d time.Duration, f func()) {
+		if d <= 0 {
+			opt.Go(f)
+			return
+		}
+		s.later = append(s.later, timer{s.now.Add(d), alive(f)})
+	}
+	s.manager = session.New(opt)
+	s.proto = quirev1.New(quirev1.Options{Manager: s.manager, Server: "sim", Instance: fmt.Sprint(s.life), MaxMessage: 1 << 20, Now: opt.Now})
+}
+
+// interleaved is the store of one life. While an append is being synced other things
+// happen; and it may fail, or the server may be killed before its answer.
+type interleaved struct {
+	session.Store
+	s    *sim
+	life int
+}
+
+// killed unwinds the goroutine of a server that is no more.
+type killed struct{}
+
+func (i *interleaved) Append(ctx context.Context, id string, inc uint64, base storage.Revision, recs []storage.Record) error {
+	s := i.s
+	for range s.rng.IntN(3) {
+		s.step()
+	}
+	if i.life != s.life {
+		panic(killed{})
+	}
+	fate := s.rng.IntN(40)
+	if fate == 0 {
+		return fmt.Errorf("the disk is full")
+	}
+	if fate == 1 {
+		return storage.ErrUnknown // and nothing was written
+	}
+	err := i.Store.Append(ctx, id, inc, base, recs)
+	if fate == 2 && err == nil {
+		return storage.ErrUnknown // although it was written
+	}
+	for range s.rng.IntN(2) {
+		s.step()
+	}
+	if i.life != s.life {
+		panic(killed{})
+	}
+	return err
+}
+
+// step lets one thing happen.
+func (s *sim) step() {
+	c := s.clients[s.rng.IntN(len(s.clients))]
+	switch n := s.rng.IntN(100); {
+	case n < 22:
+		c.edit()
+	case n < 30:
+		c.submit()
+	case n < 45:
+		s.task()
+	case n < 62:
+		c.deliver()
+	case n < 74:
+		c.serverSends()
+	case n < 92:
+		c.receive()
+	case n < 95:
+		c.disconnect()
+	case n < 96 && s.rng.IntN(4) == 0:
+		for _, c := range s.clients {
+			c.disconnect()
+		}
+		s.start()
+	default:
+		s.now = s.now.Add(time.Duration(s.rng.IntN(200)) * time.Millisecond)
+	}
+}
+
+// task runs one thing that the server scheduled.
+func (s *sim) task() {
+	for i, tm := range s.later {
+		if !tm.at.After(s.now) {
+			s.later = append(s.later[:i:i], s.later[i+1:]...)
+			s.run(tm.f)
+			return
+		}
+	}
+	if len(s.tasks) > 0 {
+		i := s.rng.IntN(len(s.tasks))
+		f := s.tasks[i]
+		s.tasks = append(s.tasks[:i:i], s.tasks[i+1:]...)
+		s.run(f)
+	}
+}
+
+func (s *sim) run(f func()) {
+	defer func() {
+		if p := recover(); p != nil && p != (killed{}) {
+			panic(p)
+		}
+	}()
+	f()
+}
+
+func (c *simClient) connect() {
+	l := &link{}
+	l.conn = c.s.proto.Connect(func() { l.wanted = true })
+	l.wanted = true
+	c.link = l
+	c.send(c.doc.Open())
+}
+
+// disconnect loses whatever is on the way, except that the server may still get the
+// first of what was sent.
+func (c *simClient) disconnect() {
+	if c.link == nil {
+		return
+	}
+	for len(c.link.toServer) > 0 && c.s.rng.IntN(2) == 0 {
+		c.deliver()
+	}
+	if c.link == nil {
+		return
+	}
+	c.s.log("%s disconnects", c.doc.Client)
+	l := c.link
+	c.link = nil
+	c.doc.Disconnected()
+	if c.s.rng.IntN(3) > 0 {
+		l.conn.Ended()
+	} else { // the server notices later, or never
+		c.s.later = append(c.s.later, timer{c.s.now.Add(time.Second), l.conn.Ended})
+	}
+}
+
+func (c *simClient) send(m quirev1.ClientMessage) {
+	data, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	c.link.toServer = append(c.link.toServer, data)
+}
+
+func (c *simClient) edit() {
+	if c.doc.Local() == nil || c.edits > 200 {
+		c.submit()
+		return
+	}
+	c.edits++
+	if err := c.doc.Edit(randomEdit(c.s.rng, c.doc.Local().(*text.Doc), c.edits)); err != nil {
+		panic(err)
+	}
+	if c.s.rng.IntN(2) == 0 {
+		c.submit()
+	}
+}
+
+func (c *simClient) submit() {
+	if c.link == nil {
+		c.connect()
+		return
+	}
+	if m := c.doc.Next(); m != nil {
+		if c.s.rng.IntN(3) == 0 {
+			m.Cursor = json.RawMessage(`[[0,0]]`)
+		}
+		c.send(*m)
+		if c.s.rng.IntN(10) == 0 {
+			c.send(*m) // the network repeats it
+		}
+	}
+}
+
+func (c *simClient) deliver() {
+	l := c.link
+	if l == nil || len(l.toServer) == 0 {
+		return
+	}
+	data := l.toServer[0]
+	l.toServer = l.toServer[1:]
+	c.s.log("%s > %s", c.doc.Client, data)
+	if end := l.conn.Receive(data); end != nil {
+		panic(end)
+	}
+}
+
+func (c *simClient) serverSends() {
+	if l := c.link; l != nil && l.wanted {
+		l.waiting = 0
+		l.wanted = false
+		if l.conn.Send(l) {
+			l.wanted = true
+		}
+	}
+}
+
+func (c *simClient) receive() {
+	l := c.link
+	if l == nil || len(l.toClient) == 0 {
+		return
+	}
+	data := l.toClient[0]
+	l.toClient = l.toClient[1:]
+	c.s.log("%s < %s", c.doc.Client, data)
+	var m quirev1.ServerMessage
+	if err := json.Unmarshal(data, &m); err != nil {
+		panic(fmt.Sprintf("%v in %s", err, data))
+	}
+	err := c.doc.Receive(&m)
+	var refused *client.RefusedError
+	switch {
+	case errors.As(err, &refused) && refused.Class == session.Resync:
+		c.doc.Disconnected()
+		c.send(c.doc.Open())
+	case errors.As(err, &refused) && refused.Class == session.Retry:
+		c.disconnect()
+	case err != nil:
+		panic(fmt.Sprintf("%s received %s: %v", c.doc.Client, data, err))
+	}
+}
+
+// settle heals the world and lets everything run until nothing is left to do.
+func (s *sim) settle() {
+	for round := 0; ; round++ {
+		busy := false
+		for _, c := range s.clients {
+			if c.link == nil {
+				c.connect()
+			}
+			c.submit()
+			for len(c.link.toServer) > 0 {
+				c.deliver()
+				busy = true
+			}
+		}
+		for len(s.tasks) > 0 {
+			s.task()
+			busy = true
+		}
+		s.now = s.now.Add(100 * time.Millisecond)
+		for i := 0; i < len(s.later); i++ {
+			s.task()
+		}
+		for _, c := range s.clients {
+			for c.link != nil && c.link.wanted {
+				c.serverSends()
+			}
+			for c.link != nil && len(c.link.toClient) > 0 {
+				c.receive()
+				busy = true
+			}
+			busy = busy || c.link == nil || c.doc.Pending() > 0 || !c.doc.Current()
+		}
+		if !busy && round > 100 {
+			return
+		}
+		if round > 10000 {
+			for _, c := range s.clients {
+				s.t.Logf("%s: pending %d, rev %d, current %v", c.doc.Client, c.doc.Pending(), c.doc.Rev(), c.doc.Current())
+			}
+			panic("the world does not come to rest")
+		}
+	}
+}
+
+// verify compares every client with the store.
+func (s *sim) verify() {
+	ctx := context.Background()
+	info, err := s.store.Stat(ctx, "doc")
+	if err != nil {
+		panic(err)
+	}
+	doc, err := s.typ.Create(nil)
+	if err != nil {
+		panic(err)
+	}
+	at := map[string]map[uint64]session.Revision{}
+	for rev := session.Revision(0); rev < info.Head; {
+		recs, err := s.store.Read(ctx, "doc", rev, info.Head)
+		if err != nil {
+			panic(err)
+		}
+		for _, r := range recs {
+			rev++
+			op, err := s.typ.UnmarshalOp(r.Op)
+			if err == nil {
+				doc, err = s.typ.Apply(doc, op)
+			}
+			if err != nil {
+				panic(fmt.Sprintf("record %d: %v", rev-1, err))
+			}
+			if at[r.Client] == nil {
+				at[r.Client] = map[uint64]session.Revision{}
+			}
+			if at[r.Client][r.Seq] != 0 {
+				panic(fmt.Sprintf("%s seq %d is there twice", r.Client, r.Seq))
+			}
+			at[r.Client][r.Seq] = rev
+		}
+	}
+	want := doc.(*text.Doc).String()
+	for _, c := range s.clients {
+		if c.doc.Rev() != info.Head {
+			panic(fmt.Sprintf("%s is at revision %d, head %d", c.doc.Client, c.doc.Rev(), info.Head))
+		}
+		if got := c.doc.Local().(*text.Doc).String(); got != want {
+			panic(fmt.Sprintf("%s holds\n%q, the store\n%q", c.doc.Client, got, want))
+		}
+		if len(at[c.doc.Client]) != c.edits {
+			panic(fmt.Sprintf("%s made %d edits, the store has %d", c.doc.Client, c.edits, len(at[c.doc.Client])))
+		}
+		for seq, rev := range c.acked {
+			if at[c.doc.Client][seq] != rev {
+				panic(fmt.Sprintf("%s: seq %d was acknowledged at %d, the store has it at %d", c.doc.Client, seq, rev, at[c.doc.Client][seq]))
+			}
+		}
+	}
+}
+
+// randomEdit makes an edit of up to three components, often where others edit too.
+func randomEdit(rng *rand.Rand, doc *text.Doc, n int) text.Op {
+	var b text.Builder
+	left := doc.Len()
+	for range 1 + rng.IntN(2) {
+		if left > 0 {
+			skip := rng.IntN(min(left, 6) + 1)
+			if rng.IntN(3) == 0 {
+				skip = rng.IntN(left + 1)
+			}
+			b.Retain(skip)
+			left -= skip
+		}
+		if left > 0 && rng.IntN(5) < 2 {
+			cut := 1 + rng.IntN(min(left, 4))
+			b.Delete(cut)
+			left -= cut
+		} else {
+			b.Insert(string(rune('a'+n%26)) + string(rune('A'+rng.IntN(26))))
+		}
+	}
+	op, err := b.Op()
+	if err != nil {
+		panic(err)
+	}
+	return op
+}

@@ -1,0 +1,257 @@
+// Package web speaks the protocols: it routes HTTP requests, upgrades WebSockets,
+// checks origins, enforces limits and serves the page. It knows no algorithm and no
+// disk.
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"mime"
+	"net"
+	"net/url"
+	"path"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"quire/session"
+	"quire/web/api"
+	"quire/web/metrics"
+	"quire/web/quirev1"
+	"quire/web/ws"
+)
+
+// Options configures a Server. The zero value of each field but Manager and Page is
+// usable.
+type Options struct {
+	// Manager has the documents. Required.
+	Manager *session.Manager
+	// Metrics is told what happens and served at /metrics. Required.
+	Metrics *metrics.Metrics
+	// Page is the browser's application: index.html and assets. Required.
+	Page fs.FS
+	// Name is the program's name and version, told to clients.
+	Name string
+	// Origins are the origins, as browsers send them, whose pages may connect besides
+	// those of the server's own host; "*" allows every one.
+	Origins []string
+	// MaxMessage is the largest message and request body in bytes. Default 1 MiB.
+	MaxMessage int
+	// MaxConns is the most WebSocket connections. Default 100,000.
+	MaxConns int
+	// PingEvery is the time between pings. Default 25 s.
+	PingEvery time.Duration
+	// ComeBack is the span over which clients are told to reconnect when the server
+	// stops. Default 3 s.
+	ComeBack time.Duration
+	// Ready says why the server cannot do its work; nil when it can.
+	Ready func() error
+	// Logger receives failures. Default slog.Default().
+	Logger *slog.Logger
+}
+
+// Server is the HTTP and WebSocket server.
+type Server struct {
+	opt      Options
+	http     *fasthttp.Server
+	sockets  *ws.Server
+	protocol *quirev1.Protocol
+	api      *api.API
+	metrics  fasthttp.RequestHandler
+	assets   map[string]asset
+}
+
+type asset struct {
+	body []byte
+	mime string
+}
+
+// New makes a Server. It reads the page's files.
+func New(opt Options) (*Server, error) {
+	if opt.MaxMessage <= 0 {
+		opt.MaxMessage = 1 << 20
+	}
+	if opt.PingEvery <= 0 {
+		opt.PingEvery = 25 * time.Second
+	}
+	if opt.ComeBack <= 0 {
+		opt.ComeBack = 3 * time.Second
+	}
+	if opt.Ready == nil {
+		opt.Ready = func() error { return nil }
+	}
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	s := &Server{opt: opt, api: &api.API{Manager: opt.Manager}, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
+	err := fs.WalkDir(opt.Page, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		body, err := fs.ReadFile(opt.Page, name)
+		s.assets[name] = asset{body, contentType(name)}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.sockets = ws.New(ws.Options{
+		Subprotocol: quirev1.Subprotocol,
+		MaxMessage:  opt.MaxMessage,
+		MaxConns:    opt.MaxConns,
+		PingEvery:   opt.PingEvery,
+		CheckOrigin: s.originAllowed,
+		Logger:      opt.Logger,
+		Sent:        opt.Metrics.Sent,
+		Received:    opt.Metrics.Received,
+	})
+	s.protocol = quirev1.New(quirev1.Options{
+		Manager:    opt.Manager,
+		Server:     opt.Name,
+		Instance:   rand.Text(),
+		MaxMessage: opt.MaxMessage,
+		PingEvery:  opt.PingEvery,
+		Delivered:  opt.Metrics.Delivered,
+	})
+	s.http = &fasthttp.Server{
+		Name:                  "quire",
+		Handler:               s.handle,
+		ReadTimeout:           15 * time.Second,
+		WriteTimeout:          30 * time.Second,
+		IdleTimeout:           60 * time.Second,
+		MaxRequestBodySize:    opt.MaxMessage,
+		ReadBufferSize:        8 << 10,
+		ReduceMemoryUsage:     true,
+		NoDefaultServerHeader: true,
+		CloseOnShutdown:       true,
+		Logger:                quiet{opt.Logger},
+	}
+	return s, nil
+}
+
+func contentType(name string) string {
+	switch path.Ext(name) {
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".html":
+		return "text/html; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	}
+	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
+		return t
+	}
+	return "application/octet-stream"
+}
+
+// quiet passes fasthttp's own messages, which are about broken peers, to the debug
+// level.
+type quiet struct{ log *slog.Logger }
+
+func (q quiet) Printf(format string, args ...any) {
+	q.log.Debug("http", "message", strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
+
+// Serve answers on a listener until Shutdown; it returns nil then.
+func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ws.Listener{Listener: ln}) }
+
+// Conns returns how many WebSocket connections are open.
+func (s *Server) Conns() int { return s.sockets.Conns() }
+
+// Shutdown stops accepting, tells WebSocket clients to come back and closes their
+// connections, and lets requests under way finish; what is left when ctx ends is cut
+// off.
+func (s *Server) Shutdown(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- s.http.ShutdownWithContext(ctx) }()
+	s.sockets.Shutdown(ctx, s.opt.ComeBack)
+	return <-done
+}
+
+// handle routes one request.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.opt.Logger.Error("panic in a request", "path", string(ctx.Path()), "panic", p, "stack", string(debug.Stack()))
+			ctx.Response.Reset()
+			api.Problem(ctx, fasthttp.StatusInternalServerError, "internal", "The server failed; its log says why.")
+		}
+	}()
+	p := string(ctx.Path())
+	secure(ctx)
+	switch {
+	case p == "/ws":
+		s.sockets.Serve(ctx, func(c *ws.Conn) ws.Handler { return handler{s.protocol.Connect(c.Wake)} })
+	case p == "/api/docs":
+		s.api.Docs(ctx)
+	case p == "/healthz":
+		ctx.SetBodyString("ok\n")
+	case p == "/readyz":
+		if err := s.opt.Ready(); err != nil {
+			ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+			ctx.SetBodyString("not ready: " + err.Error() + "\n")
+			return
+		}
+		ctx.SetBodyString("ready\n")
+	case p == "/metrics":
+		s.metrics(ctx)
+	case p == "/" || strings.HasPrefix(p, "/d/"):
+		s.file(ctx, "index.html")
+	case strings.HasPrefix(p, "/assets/"):
+		s.file(ctx, strings.TrimPrefix(p, "/"))
+	default:
+		api.Problem(ctx, fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address.")
+	}
+}
+
+// handler fits a quirev1.Conn to ws.Handler.
+type handler struct{ *quirev1.Conn }
+
+// Send implements ws.Handler.
+func (h handler) Send(c *ws.Conn) bool { return h.Conn.Send(c) }
+
+// secure sets the headers that keep pages from being framed, sniffed or made to run
+// foreign scripts.
+func secure(ctx *fasthttp.RequestCtx) {
+	h := &ctx.Response.Header
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Frame-Options", "DENY")
+}
+
+// file serves one of the page's files. They are looked up in a table, so no path
+// reaches a file system.
+func (s *Server) file(ctx *fasthttp.RequestCtx, name string) {
+	a, ok := s.assets[name]
+	if !ok || !ctx.IsGet() && !ctx.IsHead() {
+		api.Problem(ctx, fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address.")
+		return
+	}
+	ctx.SetContentType(a.mime)
+	ctx.Response.Header.Set("Cache-Control", "no-cache")
+	ctx.SetBody(a.body)
+}
+
+// originAllowed decides whether a browser's page may open a WebSocket. Programs send
+// no Origin and are not concerned.
+func (s *Server) originAllowed(ctx *fasthttp.RequestCtx) bool {
+	origin := string(ctx.Request.Header.Peek("Origin"))
+	if origin == "" {
+		return true
+	}
+	for _, o := range s.opt.Origins {
+		if o == "*" || strings.EqualFold(o, origin) {
+			return true
+		}
+	}
+	u, err := url.Parse(origin)
+	return err == nil && strings.EqualFold(u.Host, string(ctx.Host()))
+}

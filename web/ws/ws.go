@@ -1,0 +1,552 @@
+// Package ws carries text messages over WebSockets for the protocol packages: it
+// upgrades, reads with limits, keeps peers honest with pings, sends everything that
+// waits for a connection in one write, and closes all of them on demand. It knows
+// no protocol.
+package ws
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	mrand "math/rand/v2"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/fasthttp/websocket"
+	"github.com/valyala/fasthttp"
+)
+
+// Close codes, RFC 6455 section 7.4.1 and its registry.
+const (
+	CloseNormal      = websocket.CloseNormalClosure
+	CloseGoingAway   = websocket.CloseGoingAway
+	CloseUnsupported = websocket.CloseUnsupportedData
+	CloseInvalid     = websocket.CloseInvalidFramePayloadData
+	ClosePolicy      = websocket.ClosePolicyViolation
+	CloseTooBig      = websocket.CloseMessageTooBig
+	CloseInternal    = websocket.CloseInternalServerErr
+	CloseTryAgain    = websocket.CloseTryAgainLater
+)
+
+// Handler is one connection's protocol.
+type Handler interface {
+	// Receive is given each text message in turn; data is valid during the call
+	// only. It may block to slow its peer down. An error closes the connection.
+	Receive(data []byte) *CloseError
+	// Send is called after Conn.Wake, by one goroutine at a time, and writes what
+	// there is to say. It returns true to be called again after that was sent.
+	Send(c *Conn) (more bool)
+	// Ended is called once, when nothing more will be received or sent.
+	Ended()
+	// Leaving is called when the server goes away; the handler may write a last
+	// message with Send. The connection is closed right after.
+	Leaving(in time.Duration)
+}
+
+// CloseError ends a connection with a code and a reason for the peer.
+type CloseError struct {
+	Code   int
+	Reason string
+}
+
+// Error returns the reason.
+func (e *CloseError) Error() string { return e.Reason }
+
+// Options configures a Server. The zero value is usable.
+type Options struct {
+	// Subprotocol has to be offered by the peer. Empty: none is asked for.
+	Subprotocol string
+	// MaxMessage is the largest message in bytes after decompression. Default 1 MiB.
+	MaxMessage int
+	// MaxConns is the most connections at once. Default 100,000.
+	MaxConns int
+	// PingEvery is the time between pings; a peer that shows no life for two such
+	// spans is cut off. Default 25 s.
+	PingEvery time.Duration
+	// CheckOrigin decides on a browser's Origin. Default: the same host.
+	CheckOrigin func(ctx *fasthttp.RequestCtx) bool
+	// CompressFrom is the smallest message in bytes that is compressed for peers
+	// that negotiated it. Default 512.
+	CompressFrom int
+	// Logger receives panics. Default slog.Default().
+	Logger *slog.Logger
+	// Sent and Received are told of bytes on the wire and of each message.
+	Sent, Received func(bytes int)
+}
+
+// Server upgrades requests and holds the connections. Safe for concurrent use.
+type Server struct {
+	opt      Options
+	upgrader websocket.FastHTTPUpgrader
+
+	mu sync.Mutex
+	// Guarded by mu.
+	conns   map[*Conn]struct{}
+	leaving bool
+	empty   chan struct{} // closed when leaving and no connection is left
+	stop    chan struct{}
+}
+
+// New makes a Server. Close it with Shutdown.
+func New(opt Options) *Server {
+	if opt.MaxMessage <= 0 {
+		opt.MaxMessage = 1 << 20
+	}
+	if opt.MaxConns <= 0 {
+		opt.MaxConns = 100_000
+	}
+	if opt.PingEvery <= 0 {
+		opt.PingEvery = 25 * time.Second
+	}
+	if opt.CompressFrom <= 0 {
+		opt.CompressFrom = 512
+	}
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	if opt.Sent == nil {
+		opt.Sent = func(int) {}
+	}
+	if opt.Received == nil {
+		opt.Received = func(int) {}
+	}
+	s := &Server{opt: opt, conns: map[*Conn]struct{}{}, empty: make(chan struct{}), stop: make(chan struct{})}
+	s.upgrader = websocket.FastHTTPUpgrader{
+		ReadBufferSize:    512,
+		WriteBufferSize:   2048,
+		WriteBufferPool:   &sync.Pool{},
+		CheckOrigin:       opt.CheckOrigin,
+		EnableCompression: true,
+	}
+	if opt.Subprotocol != "" {
+		s.upgrader.Subprotocols = []string{opt.Subprotocol}
+	}
+	go s.pings()
+	return s
+}
+
+// Serve upgrades a request and runs its connection with the handler that start
+// makes. It refuses with an HTTP error when it cannot.
+func (s *Server) Serve(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
+	nc, ok := ctx.Conn().(*netConn)
+	if !ok {
+		ctx.Error("this listener does not carry WebSockets", fasthttp.StatusInternalServerError)
+		return
+	}
+	if s.opt.Subprotocol != "" && !offers(ctx, s.opt.Subprotocol) {
+		ctx.Error("offer the WebSocket subprotocol "+s.opt.Subprotocol, fasthttp.StatusBadRequest)
+		return
+	}
+	err := s.upgrader.Upgrade(ctx, func(w *websocket.Conn) { s.run(w, nc, start) })
+	if err != nil && ctx.Response.StatusCode() < 400 {
+		ctx.Error(err.Error(), fasthttp.StatusBadRequest)
+	}
+}
+
+func offers(ctx *fasthttp.RequestCtx, protocol string) bool {
+	for _, v := range ctx.Request.Header.PeekAll("Sec-WebSocket-Protocol") {
+		for f := range strings.SplitSeq(string(v), ",") {
+			if strings.TrimSpace(f) == protocol {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// run is a connection's life, in the goroutine that fasthttp gives it.
+func (s *Server) run(w *websocket.Conn, nc *netConn, start func(c *Conn) Handler) {
+	c := &Conn{s: s, w: w, nc: nc}
+	nc.gather(c.Wake)
+	w.SetReadLimit(int64(s.opt.MaxMessage))
+	w.SetPongHandler(func(string) error { c.touch(); return nil })
+	w.SetPingHandler(c.pong)
+	if refusal := s.add(c); refusal != nil {
+		c.close(refusal)
+		return
+	}
+	defer s.remove(c)
+	defer func() {
+		if p := recover(); p != nil {
+			c.panicked(p)
+			c.close(nil)
+		}
+	}()
+	h := start(c)
+	c.setHandler(h)
+	defer h.Ended()
+	c.close(c.read(h))
+}
+
+func (s *Server) add(c *Conn) *CloseError {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.leaving {
+		return &CloseError{CloseGoingAway, "the server is stopping"}
+	}
+	if len(s.conns) >= s.opt.MaxConns {
+		return &CloseError{CloseTryAgain, "too many connections"}
+	}
+	s.conns[c] = struct{}{}
+	return nil
+}
+
+func (s *Server) remove(c *Conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	if s.leaving && len(s.conns) == 0 {
+		close(s.empty)
+	}
+	s.mu.Unlock()
+}
+
+// Conns returns how many connections are open.
+func (s *Server) Conns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+func (s *Server) all() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*Conn, 0, len(s.conns))
+	for c := range s.conns {
+		out = append(out, c)
+	}
+	return out
+}
+
+// pings keeps connections alive and cuts off those that show no life. The pings are
+// spread over the span by the time each connection was opened.
+func (s *Server) pings() {
+	tick := time.NewTicker(s.opt.PingEvery / 16)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case now := <-tick.C:
+			for _, c := range s.all() {
+				c.tick(now)
+			}
+		}
+	}
+}
+
+// Shutdown tells every peer to come back, each after another delay up to spread,
+// closes the connections with code 1001, and waits for them until ctx ends; what is
+// left then is cut off. New connections are refused from the start.
+func (s *Server) Shutdown(ctx context.Context, spread time.Duration) {
+	s.mu.Lock()
+	first := !s.leaving
+	s.leaving = true
+	if first {
+		close(s.stop)
+		if len(s.conns) == 0 {
+			close(s.empty)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range s.all() {
+		c.leave(time.Duration(float64(spread) * mrand.Float64()))
+	}
+	select {
+	case <-s.empty:
+	case <-ctx.Done():
+		for _, c := range s.all() {
+			c.nc.Conn.Close()
+		}
+	}
+}
+
+// Conn is one connection. Wake may be called from any goroutine; the Send methods
+// only inside Handler.Send.
+type Conn struct {
+	// Static.
+	s  *Server
+	w  *websocket.Conn
+	nc *netConn
+
+	sender sync.Mutex // held by the one goroutine that sends
+
+	mu sync.Mutex
+	// Guarded by mu.
+	handler  Handler
+	wanted   bool // there is something to send
+	sending  bool // a goroutine sends
+	alive    time.Time
+	pinged   time.Time
+	departed bool
+	ended    bool
+}
+
+func (c *Conn) setHandler(h Handler) {
+	now := time.Now()
+	c.mu.Lock()
+	c.handler = h
+	c.alive = now
+	c.pinged = now.Add(-time.Duration(mrand.Float64() * float64(c.s.opt.PingEvery)))
+	c.mu.Unlock()
+	c.Wake()
+}
+
+// Wake has Send called soon. A goroutine exists only while there is something to
+// send, so that a connection at rest costs no second stack.
+func (c *Conn) Wake() {
+	c.mu.Lock()
+	c.wanted = true
+	if !c.sending && c.handler != nil && !c.ended {
+		c.sending = true
+		go c.send()
+	}
+	c.mu.Unlock()
+}
+
+func (c *Conn) send() {
+	c.sender.Lock()
+	defer c.sender.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			c.panicked(p)
+			c.mu.Lock()
+			c.sending, c.ended = false, true
+			c.mu.Unlock()
+		}
+	}()
+	c.nc.setQuiet(true)
+	for more := false; c.again(more); {
+		more = c.handler.Send(c)
+		if !c.flush() {
+			more = false
+		}
+	}
+}
+
+// again reports whether the sender has to go round again; if not, it is over.
+func (c *Conn) again(more bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended && (c.wanted || more || c.nc.waiting() > 0) {
+		c.wanted = false
+		return true
+	}
+	c.sending = false
+	c.nc.setQuiet(false)
+	return false
+}
+
+// flush sends what was gathered and reports whether the connection still works.
+func (c *Conn) flush() bool {
+	n, err := c.nc.flush(c.s.opt.PingEvery/2, c.touch)
+	if n > 0 {
+		c.s.opt.Sent(n)
+	}
+	if err != nil {
+		c.nc.Conn.Close() // ends the reader too
+		return false
+	}
+	return true
+}
+
+// maxPongs bounds in bytes what waits for a peer that pings and does not read.
+const maxPongs = 64 << 10
+
+func (c *Conn) pong(data string) error {
+	c.touch()
+	if c.nc.waiting() < maxPongs {
+		_ = c.w.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
+	}
+	return nil
+}
+
+// SendText sends one text message. p is not kept.
+func (c *Conn) SendText(p []byte) {
+	c.w.EnableWriteCompression(len(p) >= c.s.opt.CompressFrom)
+	_ = c.w.WriteMessage(websocket.TextMessage, p) // it fails at the next flush
+}
+
+// SendShared sends a message that was encoded once for many connections.
+func (c *Conn) SendShared(m *Shared) {
+	if len(m.text) < c.s.opt.CompressFrom {
+		c.SendText(m.text)
+		return
+	}
+	c.w.EnableWriteCompression(true)
+	_ = c.w.WritePreparedMessage(m.prepared())
+}
+
+// Waiting returns how many bytes were handed to the Send methods since the last
+// flush, so that a handler can send in pieces.
+func (c *Conn) Waiting() int { return c.nc.waiting() }
+
+// RemoteAddr returns the peer's address.
+func (c *Conn) RemoteAddr() string { return c.nc.RemoteAddr().String() }
+
+// Shared is a message for many connections; its frames, compressed or not, are made
+// once.
+type Shared struct {
+	text []byte
+	once sync.Once
+	pm   *websocket.PreparedMessage
+}
+
+// NewShared makes a Shared of a text, which it keeps.
+func NewShared(text []byte) *Shared { return &Shared{text: text} }
+
+// Text returns the message; it must not be changed.
+func (m *Shared) Text() []byte { return m.text }
+
+func (m *Shared) prepared() *websocket.PreparedMessage {
+	m.once.Do(func() {
+		m.pm, _ = websocket.NewPreparedMessage(websocket.TextMessage, m.text) // fails for no text message
+	})
+	return m.pm
+}
+
+// read receives messages until the connection ends and returns why.
+func (c *Conn) read(h Handler) *CloseError {
+	for {
+		kind, r, err := c.w.NextReader()
+		if err != nil {
+			return c.readError(err)
+		}
+		buf := buffers.Get().(*[]byte)
+		data, err := readLimited((*buf)[:0], r, c.s.opt.MaxMessage)
+		c.touch()
+		c.s.opt.Received(len(data))
+		var end *CloseError
+		switch {
+		case errors.Is(err, errTooBig):
+			end = &CloseError{CloseTooBig, "message too large"}
+		case err != nil:
+			end = c.readError(err)
+		case kind != websocket.TextMessage:
+			end = &CloseError{CloseUnsupported, "text messages only"}
+		case !utf8.Valid(data):
+			end = &CloseError{CloseInvalid, "not UTF-8"}
+		default:
+			end = h.Receive(data)
+		}
+		if cap(data) <= maxPooled {
+			*buf = data[:0]
+			buffers.Put(buf)
+		}
+		if end != nil {
+			return end
+		}
+	}
+}
+
+func (c *Conn) readError(err error) *CloseError {
+	if errors.Is(err, websocket.ErrReadLimit) {
+		return &CloseError{CloseTooBig, "message too large"}
+	}
+	return &CloseError{Code: 0}
+}
+
+var errTooBig = errors.New("ws: message too large")
+
+// readLimited reads all of r onto dst, at most limit bytes as they come out of the
+// decompressor: the library's own limit counts them before.
+func readLimited(dst []byte, r io.Reader, limit int) ([]byte, error) {
+	for {
+		if len(dst) == cap(dst) {
+			dst = append(dst, 0)[:len(dst)]
+		}
+		n, err := r.Read(dst[len(dst):min(cap(dst), limit+1)])
+		dst = dst[:len(dst)+n]
+		if len(dst) > limit {
+			return dst, errTooBig
+		}
+		if err == io.EOF {
+			return dst, nil
+		}
+		if err != nil {
+			return dst, err
+		}
+	}
+}
+
+func (c *Conn) touch() {
+	now := time.Now()
+	c.mu.Lock()
+	c.alive = now
+	c.mu.Unlock()
+}
+
+// tick sends a ping when one is due and cuts the peer off when it has shown no life
+// for two spans.
+func (c *Conn) tick(now time.Time) {
+	span := c.s.opt.PingEvery
+	c.mu.Lock()
+	due := c.handler != nil && now.Sub(c.pinged) >= span
+	if due {
+		c.pinged = now
+	}
+	dead := c.handler != nil && now.Sub(c.alive) > 2*span+span/8
+	c.mu.Unlock()
+	if dead {
+		c.nc.Conn.Close()
+		return
+	}
+	if due {
+		_ = c.w.WriteControl(websocket.PingMessage, nil, now.Add(time.Second))
+	}
+}
+
+// leave tells the peer to come back and closes the connection from this side; the
+// reader ends when the peer answers or the server cuts it off.
+func (c *Conn) leave(in time.Duration) {
+	c.mu.Lock()
+	h := c.handler
+	again := c.departed
+	c.departed = true
+	c.mu.Unlock()
+	if h == nil || again {
+		return
+	}
+	h.Leaving(in)
+	c.Wake()
+}
+
+// Depart is called by a handler inside Send after its last message: it closes the
+// connection with code 1001.
+func (c *Conn) Depart() {
+	_ = c.w.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(CloseGoingAway, "the server is going away"), time.Now().Add(time.Second))
+}
+
+// close ends the connection from the reader's side: it stops the sender, briefly
+// waits for what it is sending, and says why when there is a code. Nothing is
+// written after it returned.
+func (c *Conn) close(why *CloseError) {
+	c.mu.Lock()
+	c.ended = true
+	c.mu.Unlock()
+	c.nc.finish(2 * time.Second)
+	c.sender.Lock()
+	defer c.sender.Unlock()
+	c.nc.setQuiet(true)
+	if why != nil && why.Code != 0 {
+		if c.handler != nil {
+			c.handler.Send(c) // the message that explains the close
+		}
+		_ = c.w.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(why.Code, why.Reason), time.Now().Add(time.Second))
+	}
+	c.flush()
+}
+
+// panicked logs a panic of the protocol's code and cuts the connection off: it must
+// not take the process with it.
+func (c *Conn) panicked(p any) {
+	id := make([]byte, 8)
+	_, _ = rand.Read(id)
+	c.s.opt.Logger.Error("panic in a connection; it was closed", "remote", c.RemoteAddr(), "incident", binary.BigEndian.Uint64(id), "panic", p, "stack", string(debug.Stack()))
+	c.nc.Conn.Close()
+}
