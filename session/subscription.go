@@ -168,6 +168,7 @@ func (r *Subscription) Take(ctx context.Context) (Delivery, error) {
 	if from < to {
 		behind = s.window.slice(from, to)
 		r.pos, r.composed = to, to
+		r.presence = 0 // a composite does not tell whose text moved a cursor: say where all are
 	}
 	var sumDoc ot.Doc
 	d.Presence = s.people.news(s, r)
@@ -232,6 +233,7 @@ func (r *Subscription) takeStored(ctx context.Context, d Delivery) (Delivery, er
 	r.pos = b.To
 	if !single {
 		r.composed = b.To
+		r.presence = 0
 	}
 	d.Batches, d.More = append(d.Batches, b), true
 	return d, nil

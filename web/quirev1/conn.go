@@ -120,7 +120,8 @@ func (c *Conn) Receive(data []byte) *ws.CloseError {
 			c.refuse(nil, 0, session.Errorf(session.CodeBadMessage, "not a JSON object"))
 			return &ws.CloseError{Code: ws.CloseUnsupported, Reason: "not a JSON object"}
 		}
-		c.refuse(docOf(data), 0, session.Errorf(session.CodeBadMessage, "%s", describe(err)))
+		doc, seq := aboutWhat(data)
+		c.refuse(doc, seq, session.Errorf(session.CodeBadMessage, "%s", describe(err)))
 		return nil
 	}
 	c.dispatch(&m)
@@ -141,13 +142,14 @@ func firstByte(data []byte) byte {
 	return 0
 }
 
-// docOf returns the document that a message with another fault speaks of.
-func docOf(data []byte) *string {
-	var d struct {
-		Doc *string `json:"doc"`
-	}
-	_ = json.Unmarshal(data, &d)
-	return d.Doc
+// aboutWhat returns the document and the sequence number, if readable, that a message
+// with another fault speaks of.
+func aboutWhat(data []byte) (doc *string, seq uint64) {
+	var raw struct{ Doc, Seq json.RawMessage }
+	_ = json.Unmarshal(data, &raw)
+	_ = json.Unmarshal(raw.Doc, &doc)
+	_ = json.Unmarshal(raw.Seq, &seq)
+	return doc, seq
 }
 
 // describe says what is wrong with a member, without Go's names.
