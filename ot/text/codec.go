@@ -1,0 +1,145 @@
+package text
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"quire/ot"
+	"quire/ot/jsonscan"
+)
+
+// Decode reads an operation in its JSON wire form: [5,"abc",-3] retains 5,
+// inserts abc and deletes 3. Only the canonical form is accepted, though
+// whitespace between tokens is allowed. It fails with ot.ErrSyntax or
+// ot.ErrLimit.
+func Decode(data []byte, lim ot.Limits) (Op, error) {
+	lim = lim.WithDefaults()
+	var out Builder
+	in := jsonscan.New(data)
+	if !in.Take('[') {
+		return nil, in.Fail("array expected")
+	}
+	for more := !in.Take(']'); more; {
+		var c Component
+		var err error
+		if in.Peek() == '"' {
+			c.Kind = Insert
+			if c.S, err = in.String(); err == nil {
+				c.N = count(c.S)[units]
+			}
+		} else if c.N, err = in.Int(lim.MaxLength); c.N < 0 {
+			c.Kind, c.N = Delete, -c.N
+		}
+		if err == nil {
+			err = out.strict(c, lim)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if more = in.Take(','); !more && !in.Take(']') {
+			return nil, in.Fail("comma or end of array expected")
+		}
+	}
+	if err := in.End(); err != nil {
+		return nil, err
+	}
+	return out.ended()
+}
+
+// strict adds a decoded component, which must keep the operation canonical as it
+// stands and within the limits.
+func (b *Builder) strict(c Component, lim ot.Limits) error {
+	ops := b.components()
+	switch n := len(ops); {
+	case c.N == 0:
+		return fmt.Errorf("%w: component %d is empty", ot.ErrSyntax, n)
+	case n > 0 && ops[n-1].Kind == c.Kind:
+		return fmt.Errorf("%w: components %d and %d are of one kind", ot.ErrSyntax, n-1, n)
+	case n >= lim.MaxComponents:
+		return fmt.Errorf("%w: more than %d components", ot.ErrLimit, lim.MaxComponents)
+	case c.N > lim.MaxLength:
+		return fmt.Errorf("%w: component %d is %d units long, limit %d", ot.ErrLimit, n, c.N, lim.MaxLength)
+	}
+	if b.add(c.Kind, c.N, c.S); b.span > lim.MaxLength {
+		return fmt.Errorf("%w: operation spans %d units or more, limit %d", ot.ErrLimit, b.span, lim.MaxLength)
+	}
+	return nil
+}
+
+// ended returns the operation that strict components made.
+func (b *Builder) ended() (Op, error) {
+	if ops := b.components(); len(ops) > 0 && ops[len(ops)-1].Kind == Retain {
+		return nil, fmt.Errorf("%w: retain at the end", ot.ErrSyntax)
+	}
+	return b.finish()
+}
+
+// AppendJSON appends the JSON wire form of op.
+func (op Op) AppendJSON(dst []byte) []byte {
+	dst = append(dst, '[')
+	for i, c := range op {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		switch c.Kind {
+		case Retain:
+			dst = strconv.AppendInt(dst, int64(c.N), 10)
+		case Insert:
+			dst = jsonscan.AppendString(dst, c.S)
+		case Delete:
+			dst = strconv.AppendInt(dst, -int64(c.N), 10)
+		}
+	}
+	return append(dst, ']')
+}
+
+// The binary form is a row of components, each an unsigned varint holding its
+// kind in the two low bits and a length above them: units for a Retain or a
+// Delete; for an Insert the bytes of UTF-8 that follow.
+
+// AppendBinary appends the compact binary form of op, as kept on disk.
+func (op Op) AppendBinary(dst []byte) []byte {
+	for _, c := range op {
+		n := c.N
+		if c.Kind == Insert {
+			n = len(c.S)
+		}
+		dst = binary.AppendUvarint(dst, uint64(n)<<2|uint64(c.Kind))
+		dst = append(dst, c.S...)
+	}
+	return dst
+}
+
+// Unmarshal reads an operation in its compact binary form. Damaged data fails
+// with ot.ErrSyntax or ot.ErrLimit or gives some canonical operation.
+func Unmarshal(data []byte) (Op, error) {
+	lim := ot.Limits{MaxComponents: len(data) + 1}.WithDefaults()
+	var out Builder
+	for len(data) > 0 {
+		head, n := binary.Uvarint(data)
+		if n <= 0 || n > 1 && data[n-1] == 0 {
+			return nil, fmt.Errorf("%w: bad varint", ot.ErrSyntax)
+		}
+		data = data[n:]
+		if head>>2 > maxLength {
+			return nil, fmt.Errorf("%w: length %d is past %d", ot.ErrLimit, head>>2, maxLength)
+		}
+		c := Component{Kind: Kind(head & 3), N: int(head >> 2)}
+		switch {
+		case c.Kind > Delete:
+			return nil, fmt.Errorf("%w: unknown kind of component", ot.ErrSyntax)
+		case c.Kind == Insert:
+			if c.N > len(data) || !utf8.Valid(data[:c.N]) {
+				return nil, fmt.Errorf("%w: insert cut short or of invalid UTF-8", ot.ErrSyntax)
+			}
+			c.S, data = string(data[:c.N]), data[c.N:]
+			c.N = count(c.S)[units]
+		}
+		if err := out.strict(c, lim); err != nil {
+			return nil, err
+		}
+	}
+	return out.ended()
+}
