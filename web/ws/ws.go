@@ -6,8 +6,6 @@ package ws
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"io"
 	"log/slog"
@@ -139,6 +137,10 @@ func (s *Server) Serve(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
 		ctx.Error("this listener does not carry WebSockets", fasthttp.StatusInternalServerError)
 		return
 	}
+	if s.isLeaving() {
+		ctx.Error("the server is stopping", fasthttp.StatusServiceUnavailable)
+		return
+	}
 	if s.opt.Subprotocol != "" && !offers(ctx, s.opt.Subprotocol) {
 		ctx.Error("offer the WebSocket subprotocol "+s.opt.Subprotocol, fasthttp.StatusBadRequest)
 		return
@@ -172,16 +174,32 @@ func (s *Server) run(w *websocket.Conn, nc *netConn, start func(c *Conn) Handler
 		return
 	}
 	defer s.remove(c)
-	defer func() {
-		if p := recover(); p != nil {
-			c.panicked(p)
-			c.close(nil)
-		}
-	}()
-	h := start(c)
+	var h Handler
+	if why := c.guard(func() *CloseError { h = start(c); return nil }); why != nil {
+		c.close(why)
+		return
+	}
 	c.setHandler(h)
 	defer h.Ended()
-	c.close(c.read(h))
+	c.close(c.guard(func() *CloseError { return c.read(h) }))
+}
+
+// guard runs f and turns a panic into a reason to close the connection: it must not
+// take the process with it.
+func (c *Conn) guard(f func() *CloseError) (why *CloseError) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.s.opt.Logger.Error("panic in a connection; it is closed", "remote", c.RemoteAddr(), "panic", p, "stack", string(debug.Stack()))
+			why = &CloseError{CloseInternal, "the server failed"}
+		}
+	}()
+	return f()
+}
+
+func (s *Server) isLeaving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaving
 }
 
 func (s *Server) add(c *Conn) *CloseError {
@@ -283,6 +301,7 @@ type Conn struct {
 	sending  bool // a goroutine sends
 	alive    time.Time
 	pinged   time.Time
+	queued   int // bytes the kernel held when it was last asked
 	departed bool
 	ended    bool
 }
@@ -312,19 +331,12 @@ func (c *Conn) Wake() {
 func (c *Conn) send() {
 	c.sender.Lock()
 	defer c.sender.Unlock()
-	defer func() {
-		if p := recover(); p != nil {
-			c.panicked(p)
-			c.mu.Lock()
-			c.sending, c.ended = false, true
-			c.mu.Unlock()
-		}
-	}()
 	c.nc.setQuiet(true)
 	for more := false; c.again(more); {
-		more = c.handler.Send(c)
-		if !c.flush() {
+		why := c.guard(func() *CloseError { more = c.handler.Send(c); return nil })
+		if !c.flush() || why != nil {
 			more = false
+			c.nc.Conn.Close() // ends the reader too
 		}
 	}
 }
@@ -348,11 +360,7 @@ func (c *Conn) flush() bool {
 	if n > 0 {
 		c.s.opt.Sent(n)
 	}
-	if err != nil {
-		c.nc.Conn.Close() // ends the reader too
-		return false
-	}
-	return true
+	return err == nil
 }
 
 // maxPongs bounds in bytes what waits for a peer that pings and does not read.
@@ -482,15 +490,27 @@ func (c *Conn) touch() {
 }
 
 // tick sends a ping when one is due and cuts the peer off when it has shown no life
-// for two spans.
+// for two spans. Besides answering, it is a sign of life to take bytes that wait for
+// it, however slowly: the ping itself may stand behind them.
 func (c *Conn) tick(now time.Time) {
 	span := c.s.opt.PingEvery
 	c.mu.Lock()
-	due := c.handler != nil && now.Sub(c.pinged) >= span
+	if c.handler == nil {
+		c.mu.Unlock()
+		return
+	}
+	due := now.Sub(c.pinged) >= span
 	if due {
 		c.pinged = now
 	}
-	dead := c.handler != nil && now.Sub(c.alive) > 2*span+span/8
+	if now.Sub(c.alive) > span {
+		n := queued(c.nc.Conn)
+		if n < c.queued {
+			c.alive = now
+		}
+		c.queued = n
+	}
+	dead := now.Sub(c.alive) > 2*span+span/8
 	c.mu.Unlock()
 	if dead {
 		c.nc.Conn.Close()
@@ -535,18 +555,9 @@ func (c *Conn) close(why *CloseError) {
 	c.nc.setQuiet(true)
 	if why != nil && why.Code != 0 {
 		if c.handler != nil {
-			c.handler.Send(c) // the message that explains the close
+			c.guard(func() *CloseError { c.handler.Send(c); return nil }) // the message that explains the close
 		}
 		_ = c.w.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(why.Code, why.Reason), time.Now().Add(time.Second))
 	}
 	c.flush()
-}
-
-// panicked logs a panic of the protocol's code and cuts the connection off: it must
-// not take the process with it.
-func (c *Conn) panicked(p any) {
-	id := make([]byte, 8)
-	_, _ = rand.Read(id)
-	c.s.opt.Logger.Error("panic in a connection; it was closed", "remote", c.RemoteAddr(), "incident", binary.BigEndian.Uint64(id), "panic", p, "stack", string(debug.Stack()))
-	c.nc.Conn.Close()
 }

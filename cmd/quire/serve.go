@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"quire/ot"
+	"quire/ot/text"
+	"quire/session"
+	"quire/storage/bolt"
+	"quire/web"
+	"quire/web/metrics"
+	"quire/web/page"
+)
+
+// types are the document types on offer.
+func types() []ot.Type { return []ot.Type{text.Type{}} }
+
+// dataFile is the bbolt file in the data folder.
+const dataFile = "quire.db"
+
+// Main is the whole server. Make one, call Run; Close may be called from anywhere.
+type Main struct {
+	// Config is how to run. Required.
+	Config *Config
+	// Out is where the first lines for people go. Required.
+	Out io.Writer
+	// Logger is where the log goes. Required.
+	Logger *slog.Logger
+	// Ready is called with the URL once the server answers. May be nil.
+	Ready func(url string)
+
+	once sync.Once
+	stop chan struct{}
+}
+
+// NewMain makes a Main.
+func NewMain(c *Config, out io.Writer, log *slog.Logger) *Main {
+	return &Main{Config: c, Out: out, Logger: log, stop: make(chan struct{})}
+}
+
+// Close makes Run stop as a signal would; it does not wait for it.
+func (m *Main) Close() { m.once.Do(func() { close(m.stop) }) }
+
+// Run serves until ctx ends or Close is called. Then it stops accepting, tells
+// clients to come back, saves what is under way and closes the data, all within
+// Config.StopWithin. The error is nil after an orderly stop, also when the store
+// failed: what it did not take was never acknowledged.
+func (m *Main) Run(ctx context.Context) error {
+	c := m.Config
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("the data folder cannot be made: %w", err)
+	}
+	ln, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("cannot serve on %s: %w", c.Listen, err)
+	}
+	defer ln.Close()
+
+	var met *metrics.Metrics
+	var manager *session.Manager
+	var server *web.Server
+	met = metrics.New(
+		func() session.Stats { return manager.Stats() },
+		func() int { return server.Conns() })
+	store, err := openStore(c, met, m.Logger)
+	if err != nil {
+		return err
+	}
+	manager = session.New(session.Options{
+		Store:     store,
+		Types:     types(),
+		Limits:    session.Limits{Document: c.MaxDocument, Run: c.MaxRun},
+		IdleAfter: c.IdleAfter,
+		Logger:    m.Logger,
+		Observer:  met.Observer(),
+	})
+	server, err = web.New(web.Options{
+		Manager:    manager,
+		Metrics:    met,
+		Page:       page.Files(),
+		Name:       "quire " + version(),
+		Origins:    splitList(c.Origins),
+		MaxMessage: c.MaxMessage,
+		MaxConns:   c.MaxConns,
+		PingEvery:  c.PingEvery,
+		ComeBack:   c.ComeBack,
+		Ready:      func() error { return ready(manager) },
+		Logger:     m.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ln) }()
+	m.welcome(ln.Addr(), store)
+
+	select {
+	case <-ctx.Done():
+	case <-m.stop:
+	case err = <-served:
+		err = fmt.Errorf("serving ended: %w", err)
+	}
+	m.shutDown(server, manager, store)
+	return err
+}
+
+func (m *Main) welcome(addr net.Addr, store *bolt.Store) {
+	url := "http://" + addr.String() + "/"
+	fmt.Fprintf(m.Out, "Quire is at %s\n", url)
+	fmt.Fprintf(m.Out, "Documents are kept in %s; an edit is acknowledged when it is synced to disk.\n", filepath.Join(m.Config.Data, dataFile))
+	fmt.Fprintln(m.Out, "Stop with Ctrl-C.")
+	if m.Ready != nil {
+		m.Ready(url)
+	}
+}
+
+// shutDown ends everything in order, within the time allowed.
+func (m *Main) shutDown(server *web.Server, manager *session.Manager, store *bolt.Store) {
+	m.Logger.Info("stopping", "within", m.Config.StopWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), m.Config.StopWithin)
+	defer cancel()
+	// Clients get half of the time to say goodbye, the disk the rest.
+	half, cancelHalf := context.WithTimeout(ctx, m.Config.StopWithin/2)
+	defer cancelHalf()
+	if err := server.Shutdown(half); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		m.Logger.Warn("the server did not stop in order", "err", err)
+	}
+	if err := manager.Close(ctx); err != nil {
+		m.Logger.Error("some edits could not be saved; they were not acknowledged and their clients still have them", "err", err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- store.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			m.Logger.Error("the data file did not close in order", "err", err)
+		}
+	case <-ctx.Done():
+		m.Logger.Error("the data file did not close in time; what was acknowledged is on disk")
+	}
+	m.Logger.Info("stopped")
+}
+
+// openStore opens the data file, with sentences for what people get wrong.
+func openStore(c *Config, met *metrics.Metrics, log *slog.Logger) (*bolt.Store, error) {
+	store, err := bolt.Open(bolt.Options{
+		Path:        filepath.Join(c.Data, dataFile),
+		LockTimeout: c.LockTimeout,
+		Logger:      log,
+		OnCommit:    func(s bolt.CommitStats) { met.Commit(s.Appends, s.Records, s.Sync) },
+	})
+	if errors.Is(err, bolt.ErrLocked) {
+		return nil, fmt.Errorf("another Quire uses the data folder %s: stop it first, or choose another with --data", c.Data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the data cannot be opened: %w", err)
+	}
+	return store, nil
+}
+
+// ready says why the server cannot take edits at the moment.
+func ready(m *session.Manager) error {
+	if n := m.Stats().Failing; n > 0 {
+		return fmt.Errorf("edits of %d documents cannot be written; they are kept in memory and tried again", n)
+	}
+	return nil
+}
+
+func splitList(s string) []string {
+	var out []string
+	for f := range strings.SplitSeq(s, ",") {
+		if f = strings.TrimSpace(f); f != "" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
