@@ -6,6 +6,7 @@ package web
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -121,6 +122,7 @@ func New(opt Options) (*Server, error) {
 	s.http = &fasthttp.Server{
 		Name:                  "quire",
 		Handler:               s.handle,
+		ErrorHandler:          broken,
 		ReadTimeout:           15 * time.Second,
 		WriteTimeout:          30 * time.Second,
 		IdleTimeout:           60 * time.Second,
@@ -175,8 +177,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return <-done
 }
 
-// handle routes one request.
+// handle answers one request. A panic in it must not take the process with it.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	defer secure(ctx)
 	defer func() {
 		if p := recover(); p != nil {
 			s.opt.Logger.Error("panic in a request", "path", string(ctx.Path()), "panic", p, "stack", string(debug.Stack()))
@@ -184,9 +187,11 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 			api.Problem(ctx, fasthttp.StatusInternalServerError, "internal", "The server failed; its log says why.")
 		}
 	}()
-	p := string(ctx.Path())
-	secure(ctx)
-	switch {
+	s.route(ctx)
+}
+
+func (s *Server) route(ctx *fasthttp.RequestCtx) {
+	switch p := string(ctx.Path()); {
 	case p == "/ws":
 		s.sockets.Serve(ctx, func(c *ws.Conn) ws.Handler { return handler{s.protocol.Connect(c.Wake)} })
 	case p == "/api/docs":
@@ -208,6 +213,23 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.file(ctx, strings.TrimPrefix(p, "/"))
 	default:
 		api.Problem(ctx, fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address.")
+	}
+}
+
+// broken answers a request that could not be read.
+func broken(ctx *fasthttp.RequestCtx, err error) {
+	defer secure(ctx)
+	var timeout net.Error
+	var header *fasthttp.ErrSmallBuffer
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		api.Problem(ctx, fasthttp.StatusRequestEntityTooLarge, "too_large", "The request is larger than this server's limit, max-message.")
+	case errors.As(err, &header):
+		api.Problem(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "too_large", "The request's header is too large.")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		api.Problem(ctx, fasthttp.StatusRequestTimeout, "timeout", "The request did not arrive in time.")
+	default:
+		api.Problem(ctx, fasthttp.StatusBadRequest, "bad_request", "This is not an HTTP request.")
 	}
 }
 

@@ -36,9 +36,8 @@ type Config struct {
 }
 
 // flags declares the settings and sets them to their defaults.
-func (c *Config) flags(out io.Writer) *flag.FlagSet {
+func (c *Config) flags() *flag.FlagSet {
 	fs := flag.NewFlagSet("quire serve", flag.ContinueOnError)
-	fs.SetOutput(out)
 	fs.StringVar(&c.Listen, "listen", "127.0.0.1:8080", "`address` to serve on; port 0 takes a free one")
 	fs.StringVar(&c.Data, "data", "./quire-data", "`folder` that keeps the documents")
 	fs.StringVar(&c.Origins, "origins", "", "comma-separated `origins` (https://example.org) whose pages may connect besides this server's own, or *")
@@ -59,11 +58,14 @@ func (c *Config) flags(out io.Writer) *flag.FlagSet {
 // and the file that --config or QUIRE_CONFIG names.
 func configure(args, environ []string, out io.Writer) (*Config, error) {
 	c := &Config{}
-	fs := c.flags(out)
+	fs := c.flags()
 	c.set = fs
 	file := fs.String("config", "", "`file` with settings, one \"name = value\" a line")
-	fs.Usage = func() { usage(out, fs) }
+	fs.SetOutput(io.Discard) // the error is printed once, by run
 	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			usage(out, fs)
+		}
 		return nil, err
 	}
 	if fs.NArg() > 0 {

@@ -62,7 +62,7 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		err = serve(ctx, args, environ, out, errOut)
 	case "checkconfig":
 		var c *Config
-		if c, err = configure(args, environ, errOut); err == nil {
+		if c, err = settings(args, environ, errOut); err == nil {
 			c.print(out)
 		}
 	case "check":
@@ -72,7 +72,7 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 	case "version":
 		fmt.Fprintln(out, "quire", version())
 	case "help":
-		usage(out, (&Config{}).flags(io.Discard))
+		usage(out, (&Config{}).flags())
 	default:
 		err = usageError(fmt.Sprintf("there is no command %q; quire help lists them", command))
 	}
@@ -95,13 +95,19 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-func serve(ctx context.Context, args, environ []string, out, errOut io.Writer) error {
+// settings is configure with every mistake a usageError.
+func settings(args, environ []string, errOut io.Writer) (*Config, error) {
 	c, err := configure(args, environ, errOut)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		err = usageError(err.Error())
+	}
+	return c, err
+}
+
+func serve(ctx context.Context, args, environ []string, out, errOut io.Writer) error {
+	c, err := settings(args, environ, errOut)
 	if err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return usageError(err.Error())
+		return err
 	}
 	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: c.LogLevel}))
 	return NewMain(c, out, log).Run(ctx)

@@ -121,7 +121,6 @@ type link struct {
 	wanted   bool
 	toServer [][]byte
 	toClient [][]byte
-	room     int
 	waiting  int
 }
 

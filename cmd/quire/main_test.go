@@ -1,0 +1,365 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"quire/session"
+	"quire/web/quirev1"
+	"quire/web/quirev1/client"
+)
+
+// cli runs the command line in this process and returns what it printed.
+func cli(args []string, environ ...string) (code int, out, errOut string) {
+	var o, e bytes.Buffer
+	code = run(context.Background(), args, environ, &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestCommandLine(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		env  []string
+		code int
+		out  string // in stdout
+		err  string // in stderr
+	}{
+		{args: []string{"version"}, out: "quire " + Version},
+		{args: []string{"--version"}, out: "quire " + Version},
+		{args: []string{"help"}, out: "--listen ADDRESS"},
+		{args: []string{"--help"}, out: "--config FILE"},
+		{args: []string{"fly"}, code: exitUsage, err: `there is no command "fly"`},
+		{args: []string{"--fly"}, code: exitUsage, err: "flag provided but not defined: -fly"},
+		{args: []string{"serve", "extra"}, code: exitUsage, err: `unexpected argument "extra"`},
+		{args: []string{"--listen", "nowhere"}, code: exitUsage, err: "listen is \"nowhere\"; it has to be host:port"},
+		{args: []string{"--ping-every", "1ms"}, code: exitUsage, err: "ping-every is 1ms; it has to be at least 100ms"},
+		{args: []string{"--max-run", "many"}, code: exitUsage, err: "invalid value"},
+		{args: []string{"checkconfig"}, out: "listen = 127.0.0.1:8080\n"},
+		{args: []string{"checkconfig"}, env: []string{"QUIRE_MAX_RUN=7"}, out: "max-run = 7\n"},
+		{args: []string{"checkconfig", "--max-run", "8"}, env: []string{"QUIRE_MAX_RUN=7"}, out: "max-run = 8\n"},
+		{args: []string{"checkconfig"}, env: []string{"QUIRE_MAX_RAN=7"}, code: exitUsage, err: "there is no setting QUIRE_MAX_RAN"},
+		{args: []string{"checkconfig"}, env: []string{"QUIRE_MAX_RUN=x"}, code: exitUsage, err: "environment: QUIRE_MAX_RUN"},
+		{args: []string{"check"}, code: exitUsage, err: "usage: quire check DATA"},
+		{args: []string{"check", filepath.Join(t.TempDir(), "none")}, code: exitFailed, err: "there is no data at"},
+		{args: []string{"bench", "nothing"}, code: exitUsage, err: "nothing"},
+	} {
+		code, out, errOut := cli(c.args, c.env...)
+		if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(errOut, c.err) {
+			t.Errorf("quire %s: code %d, want %d\nprinted %s\n%s", strings.Join(c.args, " "), code, c.code, out, errOut)
+		}
+		if strings.Contains(errOut, "goroutine") {
+			t.Errorf("quire %s shows a trace", c.args)
+		}
+	}
+}
+
+func TestConfigFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "quire.conf")
+	write := func(s string) {
+		if err := os.WriteFile(name, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("# limits\nmax-run = 9\n\nmax-document=123\nlisten = 127.0.0.1:0\n")
+	code, out, errOut := cli([]string{"checkconfig", "--config", name, "--listen", "127.0.0.1:99"}, "QUIRE_MAX_RUN=10")
+	for _, want := range []string{"max-run = 10\n", "max-document = 123\n", "listen = 127.0.0.1:99\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("code %d, no %q in\n%s%s", code, want, out, errOut)
+		}
+	}
+	if code, out, _ := cli([]string{"checkconfig"}, "QUIRE_CONFIG="+name); code != 0 || !strings.Contains(out, "max-run = 9\n") {
+		t.Errorf("named by the environment: code %d\n%s", code, out)
+	}
+	// What checkconfig prints is a configuration file.
+	write(out)
+	if code, again, errOut := cli([]string{"checkconfig", "--config", name}); code != 0 || again != out {
+		t.Errorf("reading its own output: code %d %s\n%s\nwant\n%s", code, errOut, again, out)
+	}
+	write("max-run = 9\nmax-ran = 9\n")
+	if code, _, errOut := cli([]string{"checkconfig", "--config", name}); code != exitUsage || !strings.Contains(errOut, `quire.conf:2: there is no setting "max-ran"`) {
+		t.Errorf("code %d: %s", code, errOut)
+	}
+}
+
+// start runs the whole program in this process.
+func start(t *testing.T, args ...string) (m *Main, url string, done chan error) {
+	t.Helper()
+	c, err := configure(append([]string{"--listen", "127.0.0.1:0"}, args...), nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan string, 1)
+	m = NewMain(c, io.Discard, slog.New(slog.DiscardHandler))
+	m.Ready = func(url string) { ready <- url }
+	done = make(chan error, 1)
+	go func() { done <- m.Run(context.Background()) }()
+	select {
+	case url = <-ready:
+	case err := <-done:
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m, url, done
+}
+
+func TestSecondProcessIsRefused(t *testing.T) {
+	data := t.TempDir()
+	m, _, done := start(t, "--data", data)
+	code, _, errOut := cli([]string{"--listen", "127.0.0.1:0", "--data", data, "--lock-timeout", "50ms"})
+	if code != exitFailed || !strings.Contains(errOut, "another Quire uses the data folder") {
+		t.Errorf("a second server: code %d, %s", code, errOut)
+	}
+	code, _, errOut = cli([]string{"check", data})
+	if code != exitFailed || !strings.Contains(errOut, "in use by a running Quire") {
+		t.Errorf("check beside a server: code %d, %s", code, errOut)
+	}
+	m.Close()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errOut := cli([]string{"check", data}); code != exitOK || !strings.Contains(out, "No problems found.") {
+		t.Errorf("check after the server: code %d, %s%s", code, out, errOut)
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	_, url, _ := start(t, "--data", t.TempDir())
+	addr := strings.Trim(strings.TrimPrefix(url, "http://"), "/")
+	if code, _, errOut := cli([]string{"--listen", addr, "--data", t.TempDir()}); code != exitFailed || !strings.Contains(errOut, "cannot serve on "+addr) {
+		t.Errorf("code %d, %s", code, errOut)
+	}
+}
+
+func TestDamagedDataIsRefused(t *testing.T) {
+	data := t.TempDir()
+	m, _, done := start(t, "--data", data)
+	m.Close()
+	<-done
+	file := filepath.Join(data, dataFile)
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"empty": {}, "cut": whole[:len(whole)/2], "foreign": bytes.Repeat([]byte("no database "), 2000)} {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, _, errOut := cli([]string{"--listen", "127.0.0.1:0", "--data", data})
+		if code != exitFailed || !strings.Contains(errOut, "the data cannot be opened") {
+			t.Errorf("%s file: code %d, %s", name, code, errOut)
+		}
+		if code, _, errOut := cli([]string{"check", data}); code != exitFailed || errOut == "" {
+			t.Errorf("check of an %s file: code %d, %s", name, code, errOut)
+		}
+		if after, _ := os.ReadFile(file); !bytes.Equal(after, content) {
+			t.Errorf("the %s file was changed", name)
+		}
+	}
+}
+
+func TestHTTP(t *testing.T) {
+	_, url, _ := start(t, "--data", t.TempDir())
+	request := func(method, path, body string) (int, string, http.Header) {
+		req, err := http.NewRequest(method, url+strings.TrimPrefix(path, "/"), strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		data, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(data), resp.Header
+	}
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{"GET", "/healthz", "", 200, "ok\n"},
+		{"GET", "/readyz", "", 200, "ready\n"},
+		{"GET", "/", "", 200, "<!doctype html>"},
+		{"GET", "/d/some%2Fdocument", "", 200, "<!doctype html>"},
+		{"GET", "/assets/app.js", "", 200, ""},
+		{"GET", "/assets/../../etc/passwd", "", 404, "no_such_page"},
+		{"GET", "/assets/%2e%2e/%2e%2e/go.mod", "", 404, "no_such_page"},
+		{"GET", "/nothing", "", 404, "no_such_page"},
+		{"POST", "/", "", 404, ""},
+		{"GET", "/ws", "", 400, ""},
+		{"GET", "/api/docs", "", 200, `{"docs":[]}`},
+		{"POST", "/api/docs", `{"id":"b"}`, 201, `"id":"b","type":"text","rev":0`},
+		{"POST", "/api/docs", `{"id":"b"}`, 409, `"code":"exists"`},
+		{"POST", "/api/docs", `{"id":"a/ü","type":"text"}`, 201, `"id":"a/ü"`},
+		{"POST", "/api/docs", `{}`, 201, `"type":"text"`},
+		{"POST", "/api/docs", `{"id":""}`, 400, `"code":"bad_id"`},
+		{"POST", "/api/docs", `{"id":"x","type":"poem"}`, 400, `"code":"bad_type"`},
+		{"POST", "/api/docs", `{"id":7}`, 400, `"code":"bad_json"`},
+		{"POST", "/api/docs", `nonsense`, 400, `"code":"bad_json"`},
+		{"DELETE", "/api/docs", "", 405, `"code":"method"`},
+		{"GET", "/api/docs?limit=0", "", 400, `"code":"bad_limit"`},
+		{"GET", "/api/docs?prefix=b", "", 200, `{"docs":[{"id":"b"`},
+		{"GET", "/api/docs?limit=1&after=a%2F%C3%BC", "", 200, `"next":"b"`},
+		{"GET", "/metrics", "", 200, "quire_sessions"},
+	} {
+		status, body, h := request(c.method, c.path, c.body)
+		if status != c.status || !strings.Contains(body, c.want) {
+			t.Errorf("%s %s %s: %d %.200s, want %d %s", c.method, c.path, c.body, status, body, c.status, c.want)
+		}
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Content-Security-Policy") == "" {
+			t.Errorf("%s %s: no security headers", c.method, c.path)
+		}
+		if status >= 400 && strings.HasPrefix(c.path, "/api") && h.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s %s: content type %s", c.method, c.path, h.Get("Content-Type"))
+		}
+	}
+	big, err := http.Post(url+"api/docs", "application/json", bytes.NewReader(make([]byte, 3<<20)))
+	if err == nil {
+		big.Body.Close()
+		if big.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("a body of 3 MB: %s", big.Status)
+		}
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	_, url, _ := start(t, "--data", t.TempDir(), "--origins", "https://editor.example, https://two.example")
+	own := strings.TrimSuffix(url, "/")
+	for origin, ok := range map[string]bool{"": true, own: true, "https://editor.example": true, "https://two.example": true,
+		"https://evil.example": false, "null": false, "http://127.0.0.1:1": false, "://": false} {
+		req, _ := http.NewRequest("GET", url+"ws", nil)
+		for k, v := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol": "quire.v1", "Origin": origin} {
+			if v != "" {
+				req.Header.Set(k, v)
+			}
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := resp.StatusCode == http.StatusSwitchingProtocols; got != ok || !ok && resp.StatusCode != http.StatusForbidden {
+			t.Errorf("origin %q: %s", origin, resp.Status)
+		}
+	}
+}
+
+// TestStopTellsClientsToComeBack stops the server in order while a client is there.
+func TestStopTellsClientsToComeBack(t *testing.T) {
+	m, url, done := start(t, "--data", t.TempDir(), "--come-back", "2s")
+	conn, _, err := client.Dial(url, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	m.Close()
+	bye, err := conn.Receive()
+	if err != nil || bye.T != "bye" || bye.In < 0 || bye.In > 2000 {
+		t.Fatalf("%+v, %v", bye, err)
+	}
+	if _, err := conn.Receive(); err == nil {
+		t.Error("the connection goes on after bye")
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFullDisk fills a small disk: edits that do not fit are reported as not saved and
+// never acknowledged, the process stops in order and in time, and everything that was
+// acknowledged is there when it is started again.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=3m"); err != nil {
+		if os.Getenv("CI") == "true" && os.Geteuid() == 0 {
+			t.Fatalf("cannot mount a small disk: %v", err)
+		}
+		t.Skipf("SKIPPED: a full disk is not tested, mounting one takes root: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	p := launch(t, "--listen", "127.0.0.1:0", "--data", dir, "--stop-within", "3s", "--max-document", "100000000")
+	defer p.kill()
+	conn, _, err := client.Dial(p.url, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	doc, create := "full", "text"
+	send := func(m quirev1.ClientMessage) {
+		if err := conn.Send(&m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(quirev1.ClientMessage{T: "open", Doc: &doc, Client: "client-0001", Create: create})
+	acked := uint64(0)
+	var base session.Revision
+	text, _ := json.Marshal([]string{strings.Repeat("0123456789", 20_000)})
+	submit := func() {
+		seq := acked + 1
+		b := base
+		send(quirev1.ClientMessage{T: "submit", Doc: &doc, Base: &b, Seq: &seq, Ops: []json.RawMessage{text}})
+	}
+	for saved := true; saved; {
+		m, err := conn.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch m.T {
+		case "opened":
+			submit()
+		case "ops":
+			acked, base = m.Ops[0].S, m.Rev+1
+			submit()
+		case "status":
+			saved = m.Saved
+		case "error":
+			t.Fatalf("%+v", m)
+		}
+	}
+	resp, err := http.Get(p.url + "readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("readyz: %s", resp.Status)
+	}
+	begin := time.Now()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err = p.cmd.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		t.Errorf("the exit code is %d\n%s", exit.ExitCode(), p.log)
+	}
+	if d := time.Since(begin); d > 20*time.Second {
+		t.Errorf("stopping took %v", d)
+	}
+	if !strings.Contains(p.log.String(), "could not be saved") {
+		t.Errorf("the log does not say that edits were not saved:\n%s", p.log)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=30m"); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := check(context.Background(), []string{dir}, &out); err != nil {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	if !strings.Contains(out.String(), fmt.Sprintf("1 documents, %d revisions", acked)) {
+		t.Errorf("%d operations were acknowledged; on disk: %s", acked, &out)
+	}
+}
