@@ -1,0 +1,70 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestImports holds the direction of dependencies that docs/architecture.md draws.
+func TestImports(t *testing.T) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Deps,Imports,Standard", "quire/...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := []struct {
+		of      string   // packages with this prefix …
+		never   []string // … depend on none of these
+		because string
+	}{
+		{"quire/ot", []string{"quire/session", "quire/storage", "quire/web", "quire/cmd", "github.com/", "golang.org/", "go.etcd.io/"}, "the algebra is pure"},
+		{"quire/storage", []string{"quire/ot", "quire/session", "quire/web", "quire/cmd"}, "storage holds opaque bytes"},
+		{"quire/session", []string{"quire/storage/", "quire/web", "quire/cmd", "net/http", "github.com/", "go.etcd.io/"}, "sessions know no driver and no protocol"},
+		{"quire/web", []string{"quire/storage/", "quire/ot/text", "quire/cmd", "go.etcd.io/"}, "protocols know no disk and no algorithm"},
+		{"quire/web/quirev1", []string{"quire/web/api"}, "protocols do not import each other"},
+		{"quire/web/api", []string{"quire/web/quirev1"}, "protocols do not import each other"},
+	}
+	seen := 0
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Deps       []string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		if strings.HasSuffix(p.ImportPath, "/ottest") || strings.HasSuffix(p.ImportPath, "/storagetest") {
+			continue // suites for tests
+		}
+		if strings.HasPrefix(p.ImportPath, "quire/ot") {
+			for _, dep := range p.Imports {
+				if dep == "os" || dep == "time" || dep == "net" || strings.HasPrefix(dep, "math/rand") {
+					t.Errorf("%s imports %s, but the algebra has no I/O, clock or randomness", p.ImportPath, dep)
+				}
+			}
+		}
+		for _, r := range rules {
+			if p.ImportPath != r.of && !strings.HasPrefix(p.ImportPath, r.of+"/") {
+				continue
+			}
+			for _, dep := range p.Deps {
+				for _, never := range r.never {
+					if dep == never || strings.HasSuffix(never, "/") && strings.HasPrefix(dep, never) || strings.HasPrefix(dep, never+"/") && strings.HasPrefix(never, "quire/") {
+						t.Errorf("%s depends on %s, but %s", p.ImportPath, dep, r.because)
+					}
+				}
+			}
+		}
+	}
+	if seen < 10 {
+		t.Fatalf("only %d packages seen", seen)
+	}
+}
