@@ -1,0 +1,368 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"quire/storage"
+)
+
+// Problem is one thing wrong with a data file.
+type Problem struct {
+	// Where is the place in the file: a page, or a bucket and key.
+	Where string
+	// Doc is the document it belongs to; "" when to none or unknown.
+	Doc string
+	// Rev is the first revision it concerns; -1 when to none or unknown.
+	Rev storage.Revision
+	// What is wrong, in words.
+	What string
+}
+
+// String puts it in one line.
+func (p Problem) String() string {
+	s := p.Where + ": " + p.What
+	if p.Rev >= 0 {
+		s = fmt.Sprintf("revision %d: %s", p.Rev, s)
+	}
+	if p.Doc != "" {
+		s = fmt.Sprintf("document %q: %s", p.Doc, s)
+	}
+	return s
+}
+
+// Summary is what Check has seen.
+type Summary struct {
+	// Documents, Records and Snapshots are how many were read.
+	Documents, Records, Snapshots int
+	// LogEntries is how many appends are not folded yet.
+	LogEntries int
+	// Bytes is the size of the file.
+	Bytes int64
+	// Problems is how many were reported.
+	Problems int
+}
+
+// Check verifies a data file that no server has open (ErrLocked otherwise), without
+// changing it, and calls report for everything that is wrong: pages that make no
+// sense; checksums; revisions with gaps; heads, counters and clients' last
+// sequence numbers that differ from the records; snapshots past the head or
+// with pieces missing; data that belongs to nothing. When pages are damaged, the
+// rest is not looked at. An error means that the file could not be checked.
+//
+// Whether the records make the snapshots is for those to verify who know
+// what is in them; see Store.Snapshots.
+func Check(ctx context.Context, path string, report func(Problem)) (Summary, error) {
+	c := &checker{ctx: ctx, report: report, nums: make(map[uint64]bool), blobs: make(map[uint64]bool), tails: make(map[uint64][]entry)}
+	opts := Options{Path: path, LockTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)}
+	if err := c.pages(opts); err != nil {
+		return c.sum, fmt.Errorf("bolt: check %s: %w", path, err)
+	}
+	if c.sum.Problems > 0 {
+		return c.sum, nil
+	}
+	db, _, err := openDB(opts, true)
+	if errors.Is(err, storage.ErrCorrupt) {
+		c.problem("bucket quire", "%v", err)
+		return c.sum, nil
+	} else if err != nil {
+		return c.sum, err
+	}
+	defer db.Close()
+	err = view(opts.Logger, db, c.content)
+	if errors.Is(err, storage.ErrCorrupt) { // a panic
+		c.problem("file", "%v", err)
+		err = nil
+	}
+	return c.sum, err
+}
+
+// checker is one run of Check.
+type checker struct {
+	ctx    context.Context
+	report func(Problem)
+	sum    Summary
+	tx     *bbolt.Tx
+	state  state
+	docs   []*document
+	nums   map[uint64]bool    // of documents, deleted ones included
+	blobs  map[uint64]bool    // that belong to a snapshot or are trash
+	marks  map[uint64]uint64  // of deleted documents
+	tails  map[uint64][]entry // log entries by document number
+}
+
+func (c *checker) found(p Problem) {
+	p.What = strings.ReplaceAll(p.What, storage.ErrCorrupt.Error()+": ", "") // goes without saying
+	c.sum.Problems++
+	c.report(p)
+}
+
+func (c *checker) problem(where, format string, args ...any) {
+	c.found(Problem{Where: where, Rev: -1, What: fmt.Sprintf(format, args...)})
+}
+
+// of reports a problem of a document; rev is -1 when it concerns none.
+func (c *checker) of(d *document, rev storage.Revision, where, format string, args ...any) {
+	c.found(Problem{Where: where, Doc: d.id, Rev: rev, What: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) pages(opts Options) error {
+	f, err := os.Open(opts.Path)
+	if err != nil {
+		return err
+	}
+	if err := lockFile(f, false, opts.LockTimeout); err != nil {
+		f.Close()
+		return err
+	}
+	defer releaseFile(f)
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: not a regular file", ErrForeign)
+	}
+	if c.sum.Bytes = info.Size(); info.Size() == 0 {
+		c.problem("file", "it is empty")
+		return nil
+	}
+	return verifyPages(f, false, func(p pageProblem) error {
+		c.problem(fmt.Sprintf("page %d", p.page), "%s", p.what)
+		return c.ctx.Err()
+	})
+}
+
+// content verifies everything that is in the buckets.
+func (c *checker) content(tx *bbolt.Tx) (err error) {
+	c.tx = tx
+	if c.state, err = getState(tx); err != nil {
+		c.problem("bucket quire", "%v", err)
+		return nil // nothing to compare with
+	}
+	c.trash()
+	c.documents()
+	c.log()
+	for _, d := range c.docs {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		c.document(d)
+	}
+	c.orphans(bucketSegments, c.nums)
+	c.orphans(bucketLastSeq, c.nums)
+	c.orphans(bucketSnapshots, c.nums)
+	c.orphans(bucketBlobs, c.blobs)
+	return nil
+}
+
+// each calls fn for the keys of a bucket that begin with prefix.
+func (c *checker) each(bucket, prefix []byte, fn func(where string, k, v []byte)) {
+	cur := c.tx.Bucket(bucket).Cursor()
+	for k, v := cur.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = cur.Next() {
+		fn(fmt.Sprintf("bucket %s, key %x", bucket, k), k, v)
+	}
+}
+
+func (c *checker) trash() {
+	c.marks = make(map[uint64]uint64)
+	c.each(bucketTrash, nil, func(where string, k, v []byte) {
+		switch t, err := parseTrash(k, v); {
+		case err != nil:
+			c.problem(where, "%v", err)
+		case t.kind == trashDoc:
+			c.nums[t.num], c.marks[t.num] = true, t.mark
+		default:
+			c.blobs[t.num] = true
+		}
+	})
+}
+
+func (c *checker) documents() {
+	n := uint64(0)
+	c.each(bucketDocs, nil, func(where string, k, v []byte) {
+		n++
+		d, err := loadDoc(k, v)
+		if err != nil {
+			c.found(Problem{Where: where, Doc: string(k), Rev: -1, What: err.Error()})
+			return
+		}
+		if d.num == 0 || d.num >= c.state.nextNum || c.nums[d.num] {
+			c.of(d, -1, where, "number %d is out of range or used twice", d.num)
+		}
+		c.nums[d.num] = true
+		c.docs = append(c.docs, d)
+	})
+	c.sum.Documents = len(c.docs)
+	if n != c.state.docs {
+		c.problem("bucket docs", "%d documents, there should be %d", n, c.state.docs)
+	}
+}
+
+// log verifies the entries of the log and sorts them by document.
+func (c *checker) log() {
+	next := c.state.logFirst
+	c.each(bucketLog, nil, func(where string, k, v []byte) {
+		if len(k) != 8 || binary.BigEndian.Uint64(k) != next {
+			c.problem(where, "expected %x", key1(next))
+		}
+		if len(k) != 8 {
+			return
+		}
+		seq := binary.BigEndian.Uint64(k)
+		next = seq + 1
+		val, _, err := parseLog(v)
+		switch {
+		case err != nil:
+			c.problem(where, "%v", err)
+		case seq < c.marks[val.num]: // of a deleted document
+		case !c.nums[val.num]:
+			c.problem(where, "there is no document number %d", val.num)
+		default:
+			e := entry{seq: seq, base: val.base, n: uint32(val.n), size: uint32(len(v))}
+			c.tails[val.num] = append(c.tails[val.num], e)
+		}
+	})
+	if last := c.tx.Bucket(bucketLog).Sequence(); last != next-1 {
+		c.problem("bucket log", "it ends at %d, should end at %d", next-1, last)
+	}
+}
+
+// document verifies everything of one document.
+func (c *checker) document(d *document) {
+	seqs := make(map[string]lastSeq)
+	at := c.segments(d, seqs)
+	c.lastSeqs(d, seqs)
+	if at != d.folded {
+		c.of(d, at, "bucket segments", "they end at revision %d, should end at %d", at, d.folded)
+	}
+	d.head = d.folded
+	for _, e := range c.tails[d.num] {
+		where := fmt.Sprintf("bucket log, key %x", key1(e.seq))
+		if e.end() <= d.folded && d.head == d.folded {
+			continue // folded, and not yet removed
+		}
+		c.sum.LogEntries++
+		if e.base != d.head {
+			c.of(d, d.head, where, "the entry begins at revision %d", e.base)
+		}
+		d.head = e.end()
+		recs, err := readEntry(c.tx.Bucket(bucketLog), d.num, e, nil)
+		if err != nil {
+			c.of(d, e.base, where, "%v", err)
+		}
+		c.sum.Records += len(recs)
+	}
+	c.snapshots(d)
+}
+
+// segments reads a document's segments, returns where they end and notes the
+// clients' last sequence numbers.
+func (c *checker) segments(d *document, seqs map[string]lastSeq) (at storage.Revision) {
+	var recs []storage.Record
+	c.each(bucketSegments, key1(d.num), func(where string, k, v []byte) {
+		first, ok := revisionOf(k, d.num)
+		if !ok {
+			c.of(d, -1, where, "malformed key")
+			return
+		}
+		if first != at {
+			c.of(d, at, where, "expected a segment from revision %d", at)
+		}
+		n, run, err := parseSegment(k, v)
+		if err == nil {
+			recs, err = parseRun(recs[:0], run, n)
+		}
+		if err != nil {
+			c.of(d, first, where, "%v", err)
+			recs = recs[:0]
+		}
+		for i, r := range recs {
+			if r.Seq > seqs[r.Client].seq {
+				seqs[r.Client] = lastSeq{r.Seq, first + storage.Revision(i) + 1}
+			}
+		}
+		c.sum.Records += len(recs)
+		at = first + n
+	})
+	return at
+}
+
+// lastSeqs compares what is stored of the clients with what the segments say.
+func (c *checker) lastSeqs(d *document, want map[string]lastSeq) {
+	c.each(bucketLastSeq, key1(d.num), func(where string, k, v []byte) {
+		client := string(k[8:])
+		var got lastSeq
+		body, err := unseal(bucketLastSeq, k, v)
+		if err == nil {
+			got, err = parseLastSeq(body)
+		}
+		if err != nil {
+			c.of(d, -1, where, "%v", err)
+		} else if w := want[client]; got != w {
+			c.of(d, w.rev, where, "a client's last sequence number is said to be %d at revision %d, it is %d at %d", got.seq, got.rev, w.seq, w.rev)
+		}
+		delete(want, client)
+	})
+	for client, w := range want {
+		c.of(d, w.rev, fmt.Sprintf("bucket %s, key %x", bucketLastSeq, keyClient(d.num, client)), "a client's last sequence number is missing")
+	}
+}
+
+// snapshots reads a document's snapshots.
+func (c *checker) snapshots(d *document) {
+	c.each(bucketSnapshots, key1(d.num), func(where string, k, v []byte) {
+		c.sum.Snapshots++
+		rev, ok := revisionOf(k, d.num)
+		if !ok || rev < 1 || rev > d.head {
+			c.of(d, rev, where, "a snapshot past the head, %d", d.head)
+		}
+		h, err := parseSnapHead(k, v)
+		if err == nil {
+			if c.blobs[h.blob] {
+				c.of(d, rev, where, "its content is trash, or another snapshot's as well")
+			}
+			c.blobs[h.blob] = h.blob > 0
+			err = c.blob(h)
+		}
+		if err != nil {
+			c.of(d, rev, where, "%v", err)
+		}
+	})
+}
+
+// blob verifies the pieces of a snapshot's content, and that there are no more.
+func (c *checker) blob(h snapHead) error {
+	r := blobReader{head: h}
+	if err := r.read(c.tx, h.pieces()); err != nil {
+		return err
+	}
+	if k, _ := c.tx.Bucket(bucketBlobs).Cursor().Seek(key2(h.blob, h.pieces())); len(k) >= 8 && binary.BigEndian.Uint64(k) == h.blob {
+		return corrupt("bucket blobs: %d has more pieces than the content", h.blob)
+	}
+	return r.verify()
+}
+
+// orphans reports keys whose first number is not known.
+func (c *checker) orphans(bucket []byte, known map[uint64]bool) {
+	last := uint64(0)
+	c.each(bucket, nil, func(where string, k, v []byte) {
+		if len(k) < 8 {
+			c.problem(where, "malformed key")
+			return
+		}
+		if num := binary.BigEndian.Uint64(k); !known[num] && num != last {
+			last = num
+			c.problem(where, "number %d belongs to nothing", num)
+		}
+	})
+}

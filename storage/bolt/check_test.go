@@ -1,0 +1,197 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"quire/storage"
+)
+
+// checkedStore returns the path of a closed store with two documents, of which "doc",
+// number 1, has 2,000 folded records, some in the log, and three snapshots.
+func checkedStore(t *testing.T) string {
+	t.Helper()
+	s, until := settled(t, Options{FoldAfter: 1, MapSize: 1})
+	info := addDoc(t, s, "doc", 2000)
+	addDoc(t, s, "other", 10)
+	for i, size := range []int{0, 1000, 600_000} {
+		snap := storage.Snapshot{Rev: storage.Revision(500 * (i + 1)), Data: make([]byte, size)}
+		if err := s.PutSnapshot(t.Context(), "doc", info.Incarnation, snap); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(noTail)
+	s.Close()
+	s = testStore(t, Options{Path: s.opts.Path})
+	for i := range 3 {
+		at := 2000 + 10*i
+		if err := s.Append(t.Context(), "doc", info.Incarnation, storage.Revision(at), typed("client", at, 10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	return s.opts.Path
+}
+
+func checkAll(t *testing.T, path string) (sum Summary, problems []Problem) {
+	t.Helper()
+	sum, err := Check(context.Background(), path, func(p Problem) { problems = append(problems, p) })
+	if err != nil || sum.Problems != len(problems) {
+		t.Fatalf("check: %+v, %v; %d problems", sum, err, len(problems))
+	}
+	return sum, problems
+}
+
+// TestCheck damages the content of a store in every way that leaves its pages
+// in order, and expects to be told where.
+func TestCheck(t *testing.T) {
+	path := checkedStore(t)
+	sum, problems := checkAll(t, path)
+	if len(problems) > 0 || sum.Documents != 2 || sum.Records != 2040 || sum.Snapshots != 3 || sum.LogEntries != 3 || sum.Bytes == 0 {
+		t.Fatalf("a store without damage: %+v, %v", sum, problems)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	del := func(bucket, key []byte) func(*bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error {
+			if tx.Bucket(bucket).Get(key) == nil {
+				t.Fatalf("bucket %s has no key %x", bucket, key)
+			}
+			return tx.Bucket(bucket).Delete(key)
+		}
+	}
+	set := func(bucket, key, body []byte) func(*bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error { return put(tx, bucket, key, body) }
+	}
+	flip := func(bucket, key []byte) func(*bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error {
+			v := bytes.Clone(tx.Bucket(bucket).Get(key))
+			v[len(v)/2] ^= 4
+			return tx.Bucket(bucket).Put(key, v)
+		}
+	}
+	logKey := func(tx *bbolt.Tx, n int) []byte {
+		c := tx.Bucket(bucketLog).Cursor()
+		k, _ := c.First()
+		for ; n > 0; n-- {
+			k, _ = c.Next()
+		}
+		return k
+	}
+	client := keyClient(1, "client")
+	tests := []struct {
+		name string
+		edit func(*bbolt.Tx) error
+		doc  string
+		rev  storage.Revision
+		says string
+		many bool // further problems follow from it
+		open bool // it is found when it is read, not when the store is opened
+	}{
+		{name: "segment missing", edit: del(bucketSegments, key2[uint64](1, 512)), doc: "doc", rev: 512, says: "expected a segment", open: true},
+		{name: "last segment missing", edit: del(bucketSegments, key2[uint64](1, 1536)), doc: "doc", rev: 1536, says: "end at", many: true, open: true},
+		{name: "segment flipped", edit: flip(bucketSegments, key2[uint64](1, 512)), doc: "doc", rev: 512, says: "checksum", many: true, open: true},
+		{name: "sequence number missing", edit: del(bucketLastSeq, client), doc: "doc", rev: 2000, says: "missing", open: true},
+		{name: "sequence number wrong", edit: set(bucketLastSeq, client, lastSeq{7, 7}.append(nil)), doc: "doc", rev: 2000, says: "is said to be 7", open: true},
+		{name: "sequence number flipped", edit: flip(bucketLastSeq, client), doc: "doc", rev: -1, says: "checksum", many: true, open: true},
+		{name: "unknown client", edit: set(bucketLastSeq, keyClient(1, "nobody"), lastSeq{7, 7}.append(nil)), doc: "doc", says: "7", open: true},
+		{name: "snapshot past the head", edit: set(bucketSnapshots, key2[uint64](1, 2031), snapHead{}.append(nil)), doc: "doc", rev: 2031, says: "past the head", open: true},
+		{name: "snapshot flipped", edit: flip(bucketSnapshots, key2[uint64](1, 1000)), doc: "doc", rev: 1000, says: "checksum", many: true, open: true},
+		{name: "snapshot's piece missing", edit: del(bucketBlobs, key2[uint64](2, 1)), doc: "doc", rev: 1500, says: "piece 1 of 2", open: true},
+		{name: "snapshot's piece flipped", edit: flip(bucketBlobs, key2[uint64](2, 1)), doc: "doc", rev: 1500, says: "checksum", open: true},
+		{name: "snapshot's piece too many", edit: set(bucketBlobs, key2[uint64](2, 3), []byte("more")), doc: "doc", rev: 1500, says: "more pieces", open: true},
+		{name: "snapshot of another content", edit: set(bucketBlobs, key2[uint64](1, 0), make([]byte, 999)), doc: "doc", rev: 1000, says: "999 bytes", open: true},
+		{name: "one content for two", edit: set(bucketSnapshots, key2[uint64](1, 500), snapHead{blob: 1, size: 1000, sum: 0}.append(nil)), doc: "doc", many: true, says: "another", rev: 1000, open: true},
+		{name: "content of none", edit: set(bucketBlobs, key2[uint64](77, 0), nil), rev: -1, says: "belongs to nothing", open: true},
+		{name: "segment of none", edit: func(tx *bbolt.Tx) error { return putSegment(tx, 9, 0, typed("client", 0, 1)) }, rev: -1, says: "belongs to nothing", open: true},
+		{name: "log entry missing", edit: func(tx *bbolt.Tx) error { return del(bucketLog, logKey(tx, 1))(tx) }, doc: "doc", rev: 2010, says: "begins at revision 2020", many: true},
+		{name: "last log entry missing", edit: func(tx *bbolt.Tx) error { return del(bucketLog, logKey(tx, 2))(tx) }, rev: -1, says: "should end at"},
+		{name: "log entry flipped", edit: func(tx *bbolt.Tx) error { return flip(bucketLog, logKey(tx, 1))(tx) }, rev: -1, says: "checksum", many: true},
+		{name: "document missing", edit: del(bucketDocs, []byte("other")), rev: -1, says: "1 documents, there should be 2", many: true},
+		{name: "document flipped", edit: flip(bucketDocs, []byte("other")), doc: "other", rev: -1, says: "checksum", many: true},
+		{name: "document's head wrong", edit: func(tx *bbolt.Tx) error {
+			d, err := loadDoc([]byte("doc"), tx.Bucket(bucketDocs).Get([]byte("doc")))
+			if err != nil {
+				return err
+			}
+			return put(tx, bucketDocs, []byte("doc"), d.value(1990, 1))
+		}, doc: "doc", rev: 2000, says: "end at revision 2000, should end at 1990", many: true},
+		{name: "state missing", edit: del(bucketQuire, keyState), rev: -1, says: "state"},
+		{name: "trash malformed", edit: set(bucketTrash, []byte("x"), nil), rev: -1, says: "malformed"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "quire.db")
+			writeFile(t, path, whole)
+			editFile(t, path, test.edit)
+			_, problems := checkAll(t, path)
+			found := false
+			for _, p := range problems {
+				if p.Doc == test.doc && p.Rev == test.rev && strings.Contains(p.What, test.says) && p.Where != "" {
+					found = true
+				}
+				if s := p.String(); strings.Contains(s, "damaged data") || p.Doc != "" && !strings.Contains(s, p.Doc) {
+					t.Errorf("not well put: %s", s)
+				}
+			}
+			if !found || len(problems) > 1 && !test.many {
+				t.Errorf("got %v, want document %q, revision %d, %q", problems, test.doc, test.rev, test.says)
+			}
+			err := openPlain(Options{Path: path, Logger: testStoreLog})
+			if test.open && err != nil || !test.open && !errors.Is(err, storage.ErrCorrupt) {
+				t.Errorf("open: %v", err)
+			}
+		})
+	}
+}
+
+// TestCheckPages damages the pages themselves.
+func TestCheckPages(t *testing.T) {
+	path := checkedStore(t)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, damaged := range map[string][]byte{
+		"cut short": whole[:len(whole)/4],
+		"empty":     nil,
+		"meta":      bytes.Replace(bytes.Clone(whole), whole[16:80], make([]byte, 64), 1),
+		"pages":     append(append(bytes.Clone(whole[:2*4096]), make([]byte, 16*4096)...), whole[18*4096:]...),
+	} {
+		writeFile(t, path, damaged)
+		sum, err := Check(t.Context(), path, func(p Problem) {
+			if p.Where == "" || p.What == "" {
+				t.Errorf("%s: %+v", name, p)
+			}
+		})
+		if err != nil || sum.Problems == 0 {
+			t.Errorf("%s: %+v, %v", name, sum, err)
+		}
+	}
+	writeFile(t, path, []byte("something else"))
+	if _, err := Check(t.Context(), path, func(p Problem) { t.Error(p) }); !errors.Is(err, ErrForeign) {
+		t.Errorf("another file: %v", err)
+	}
+	if _, err := Check(t.Context(), path+"x", func(p Problem) { t.Error(p) }); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	if _, err := Check(t.Context(), filepath.Dir(path), func(p Problem) { t.Error(p) }); !errors.Is(err, ErrForeign) {
+		t.Errorf("a folder: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	writeFile(t, path, whole)
+	if _, err := Check(ctx, path, func(p Problem) { t.Error(p) }); !errors.Is(err, context.Canceled) {
+		t.Errorf("a context that has ended: %v", err)
+	}
+}

@@ -1,0 +1,249 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"sync"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"quire/storage"
+)
+
+// document is what memory keeps of one document.
+type document struct {
+	// static
+	id, typ          string
+	num, incarnation uint64
+	created          int64
+
+	// written by run under index.mu, read by others under it
+	modified int64
+	head     storage.Revision
+	folded   storage.Revision // records below are in segments
+	tail     []entry          // log entries with the records [folded, head)
+	last     map[string]lastSeq
+	gone     bool
+
+	// owned by run
+	next    storage.Revision // the head after the batch that is being built
+	leaving bool             // deleted by the batch that is being built
+	stuck   bool             // its records cannot be folded, because the last segment is damaged
+}
+
+// entry is one log entry of a document's tail.
+type entry struct {
+	seq  uint64
+	base storage.Revision
+	n    uint32 // records
+	size uint32 // bytes of the value
+}
+
+// end returns the revision after the entry's records.
+func (e entry) end() storage.Revision { return e.base + storage.Revision(e.n) }
+
+func (d *document) info() storage.Info {
+	return storage.Info{ID: d.id, Type: d.typ, Incarnation: d.incarnation, Created: d.created, Modified: d.modified, Head: d.head}
+}
+
+// value returns d as it is stored when its records below folded are in segments.
+func (d *document) value(folded storage.Revision, modified int64) []byte {
+	return docValue{
+		num: d.num, incarnation: d.incarnation, created: d.created, modified: modified, folded: folded, typ: d.typ,
+	}.append(nil)
+}
+
+// noteSeq takes in that a record of the tail at rev-1 has this client and seq.
+func (d *document) noteSeq(client string, seq uint64, rev storage.Revision) {
+	l, ok := d.last[client]
+	if seq <= l.seq {
+		return
+	}
+	if !ok {
+		client = strings.Clone(client)
+		if d.last == nil {
+			d.last = make(map[string]lastSeq)
+		}
+	}
+	d.last[client] = lastSeq{seq, rev}
+}
+
+// index is all documents of an open store. Only run changes it.
+type index struct {
+	mu        sync.RWMutex
+	docs      map[string]*document
+	tailCount int // entries that can be folded
+	tailBytes int
+	trash     int
+	stuck     int // documents that cannot be folded
+}
+
+func (x *index) find(id string) *document {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.docs[id]
+}
+
+func (x *index) stats() Stats {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return Stats{Documents: len(x.docs), TailEntries: x.tailCount, TailBytes: x.tailBytes, Trash: x.trash, Stuck: x.stuck}
+}
+
+// appendTail takes in a log entry. The caller holds mu or is alone.
+func (x *index) appendTail(d *document, e entry) {
+	d.tail = append(d.tail, e)
+	d.head = e.end()
+	if !d.stuck {
+		x.tailCount++
+		x.tailBytes += int(e.size)
+	}
+}
+
+// discount takes the first n entries of a tail out of the counts.
+func (x *index) discount(d *document, n int) {
+	if d.stuck {
+		return
+	}
+	for _, e := range d.tail[:n] {
+		x.tailCount--
+		x.tailBytes -= int(e.size)
+	}
+}
+
+// setStuck notes that a document cannot be folded. The caller holds mu.
+func (x *index) setStuck(d *document) {
+	x.discount(d, len(d.tail))
+	d.stuck = true
+	x.stuck++
+}
+
+// cutTail forgets the first n entries of a tail, which are in segments now or, when
+// the document is gone, nowhere. The caller holds mu.
+func (x *index) cutTail(d *document, n int) {
+	x.discount(d, n)
+	if n == len(d.tail) {
+		d.tail, d.last = nil, nil
+		return
+	}
+	d.tail = append(make([]entry, 0, len(d.tail)-n), d.tail[n:]...)
+	for client, l := range d.last {
+		if l.rev <= d.folded {
+			delete(d.last, client)
+		}
+	}
+}
+
+// load builds the index and what run owns from the file, and verifies the log.
+func (s *Store) load(tx *bbolt.Tx) (err error) {
+	s.index.docs = make(map[string]*document)
+	if s.state, err = getState(tx); err != nil {
+		return err
+	}
+	byNum, err := s.loadDocs(tx)
+	if err != nil {
+		return err
+	}
+	if err := s.loadTrash(tx); err != nil {
+		return err
+	}
+	s.index.trash = len(s.trash)
+	return s.loadLog(tx, byNum)
+}
+
+func (s *Store) loadDocs(tx *bbolt.Tx) (map[uint64]*document, error) {
+	byNum := make(map[uint64]*document)
+	err := tx.Bucket(bucketDocs).ForEach(func(k, v []byte) error {
+		d, err := loadDoc(k, v)
+		if err != nil {
+			return err
+		}
+		if d.num == 0 || d.num >= s.state.nextNum || byNum[d.num] != nil {
+			return corrupt("bucket docs, key %x: number %d is out of range or used twice", k, d.num)
+		}
+		byNum[d.num], s.index.docs[d.id] = d, d
+		return nil
+	})
+	if err == nil && uint64(len(byNum)) != s.state.docs {
+		err = corrupt("bucket docs has %d documents, the file should have %d", len(byNum), s.state.docs)
+	}
+	return byNum, err
+}
+
+func loadDoc(k, v []byte) (*document, error) {
+	body, err := unseal(bucketDocs, k, v)
+	if err != nil {
+		return nil, err
+	}
+	val, err := parseDoc(body)
+	if err != nil {
+		return nil, fmt.Errorf("bucket docs, key %x: %w", k, err)
+	}
+	return &document{
+		id: string(k), typ: val.typ, num: val.num, incarnation: val.incarnation,
+		created: val.created, modified: val.modified,
+		head: val.folded, folded: val.folded, next: val.folded,
+	}, nil
+}
+
+// loadLog reads the log from end to end: its keys have no gaps, it ends where the
+// bucket's counter says, and each entry continues its document.
+func (s *Store) loadLog(tx *bbolt.Tx, byNum map[uint64]*document) error {
+	b := tx.Bucket(bucketLog)
+	s.logNext = s.state.logFirst
+	deleted := make(map[uint64]uint64)
+	for _, t := range s.trash {
+		if t.kind == trashDoc {
+			deleted[t.num] = t.mark
+		}
+	}
+	var recs []storage.Record
+	err := b.ForEach(func(k, v []byte) error {
+		if len(k) != 8 || binary.BigEndian.Uint64(k) != s.logNext {
+			return corrupt("bucket log, key %x: expected %x", k, s.logNext)
+		}
+		seq := s.logNext
+		s.logNext++
+		val, run, err := parseLog(v)
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", seq, err)
+		}
+		d := byNum[val.num]
+		if d == nil {
+			if seq < deleted[val.num] {
+				return nil // of a document that was deleted
+			}
+			return corrupt("bucket log, entry %d: there is no document number %d", seq, val.num)
+		}
+		e := entry{seq: seq, base: val.base, n: uint32(val.n), size: uint32(len(v))}
+		if len(d.tail) == 0 && e.end() <= d.folded {
+			return nil
+		}
+		if e.base != d.head {
+			return corrupt("document %q: log entry %d begins at revision %d, expected %d", d.id, seq, e.base, d.head)
+		}
+		if recs, err = parseRun(recs[:0], run, val.n); err != nil {
+			return fmt.Errorf("document %q: log entry %d: %w", d.id, seq, err)
+		}
+		if len(d.tail) == 0 {
+			s.fold.push(d, seq)
+		}
+		s.index.appendTail(d, e)
+		d.noteRecords(e.base, recs)
+		d.next = d.head
+		return nil
+	})
+	if err == nil && b.Sequence() != s.logNext-1 {
+		err = corrupt("bucket log ends at %d, should end at %d", s.logNext-1, b.Sequence())
+	}
+	return err
+}
+
+// noteRecords takes in the times and sequence numbers of records of the tail.
+func (d *document) noteRecords(base storage.Revision, recs []storage.Record) {
+	for i := range recs {
+		d.noteSeq(recs[i].Client, recs[i].Seq, base+storage.Revision(i)+1)
+	}
+	d.modified = recs[len(recs)-1].Time
+}

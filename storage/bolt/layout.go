@@ -1,0 +1,239 @@
+package bolt
+
+import (
+	"encoding/binary"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"quire/storage"
+)
+
+// The file is a bbolt database with these buckets. Numbers in keys are 8 bytes,
+// big endian; values are described at their types and end in a checksum.
+//
+//	quire      "format" → marker, "state" → state
+//	docs       document id → docValue
+//	log        sequence → logValue: one append call, oldest first, without gaps
+//	segments   document number, first revision → segment
+//	clients    document number, client name → lastSeq of folded records
+//	images     document number, revision → snapHead of a snapshot
+//	blobs      blob number, piece → piece of a snapshot's content
+//	trash      kind, number → what is still to be removed, see trashItem
+//
+// The first letters differ: they are part of the checksums.
+var (
+	bucketQuire     = []byte("quire")
+	bucketDocs      = []byte("docs")
+	bucketLog       = []byte("log")
+	bucketSegments  = []byte("segments")
+	bucketLastSeq   = []byte("clients")
+	bucketSnapshots = []byte("images")
+	bucketBlobs     = []byte("blobs")
+	bucketTrash     = []byte("trash")
+
+	buckets = [][]byte{bucketQuire, bucketDocs, bucketLog, bucketSegments, bucketLastSeq, bucketSnapshots, bucketBlobs, bucketTrash}
+
+	keyFormat = []byte("format")
+	keyState  = []byte("state")
+)
+
+const (
+	// formatMagic begins the marker: a bbolt file without it is not ours.
+	formatMagic = "quire data"
+	// formatVersion is the layout this package reads and writes.
+	formatVersion = 1
+)
+
+// key1 and key2 make keys of one or two numbers.
+func key1(a uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 8), a) }
+
+func key2[T uint64 | storage.Revision](a uint64, b T) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(make([]byte, 0, 16), a), uint64(b))
+}
+
+func keyClient(num uint64, client string) []byte {
+	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(client)), num), client...)
+}
+
+// put stores a sealed value.
+func put(tx *bbolt.Tx, bucket, key, body []byte) error {
+	return tx.Bucket(bucket).Put(key, seal(bucket, key, body))
+}
+
+// get returns the body of a value, which aliases the file; nil when there is none.
+func get(tx *bbolt.Tx, bucket, key []byte) ([]byte, error) {
+	v := tx.Bucket(bucket).Get(key)
+	if v == nil {
+		return nil, nil
+	}
+	return unseal(bucket, key, v)
+}
+
+// state is what the file knows of itself. It shows lost documents and log
+// entries, which no checksum of a single value could.
+type state struct {
+	docs     uint64 // documents there are
+	nextNum  uint64 // number of the next document; numbers are never used again
+	logFirst uint64 // sequence of the oldest log entry, or of the next when there is none
+}
+
+func (st state) put(tx *bbolt.Tx) error {
+	b := binary.AppendUvarint(nil, st.docs)
+	b = binary.AppendUvarint(b, st.nextNum)
+	return put(tx, bucketQuire, keyState, binary.AppendUvarint(b, st.logFirst))
+}
+
+func getState(tx *bbolt.Tx) (st state, err error) {
+	body, err := get(tx, bucketQuire, keyState)
+	if err != nil {
+		return st, err
+	}
+	p := parser{rest: body}
+	st = state{docs: p.uvarint(), nextNum: p.uvarint(), logFirst: p.uvarint()}
+	if p.bad || body == nil {
+		return st, corrupt("the file's state is missing or malformed")
+	}
+	return st, nil
+}
+
+// docValue is a document as of the records that are folded into segments.
+type docValue struct {
+	num, incarnation  uint64
+	created, modified int64
+	folded            storage.Revision // records below are in segments
+	typ               string
+}
+
+func (d docValue) append(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, d.num)
+	dst = binary.LittleEndian.AppendUint64(dst, d.incarnation)
+	dst = binary.AppendVarint(dst, d.created)
+	dst = binary.AppendVarint(dst, d.modified-d.created)
+	dst = binary.AppendUvarint(dst, uint64(d.folded))
+	return appendBytes(dst, d.typ)
+}
+
+func parseDoc(body []byte) (d docValue, err error) {
+	p := parser{rest: body}
+	d.num = p.uvarint()
+	if len(p.rest) < 8 {
+		return d, corrupt("a document's value is malformed")
+	}
+	d.incarnation = binary.LittleEndian.Uint64(p.rest)
+	p.rest = p.rest[8:]
+	d.created = p.varint()
+	d.modified = d.created + p.varint()
+	d.folded = p.revision()
+	d.typ = string(p.bytes())
+	if p.bad || len(p.rest) > 0 {
+		return d, corrupt("a document's value is malformed")
+	}
+	return d, nil
+}
+
+// logValue is the head of a log entry; the records, coded as a run, follow it.
+type logValue struct {
+	num  uint64 // document
+	base storage.Revision
+	n    storage.Revision // records
+}
+
+// appendLog appends a whole log value.
+func appendLog(dst []byte, v logValue, recs []storage.Record) []byte {
+	start := len(dst)
+	dst = binary.AppendUvarint(dst, v.num)
+	dst = binary.AppendUvarint(dst, uint64(v.base))
+	dst = binary.AppendUvarint(dst, uint64(v.n))
+	dst = appendRun(dst, recs)
+	return binary.LittleEndian.AppendUint32(dst, checksum(bucketLog, nil, dst[start:]))
+}
+
+// parseLog returns the head of a log value and the run after it.
+func parseLog(value []byte) (v logValue, run []byte, err error) {
+	body, err := unseal(bucketLog, nil, value)
+	if err != nil {
+		return v, nil, corrupt("bucket log: checksum does not match")
+	}
+	p := parser{rest: body}
+	v = logValue{num: p.uvarint(), base: p.revision(), n: p.revision()}
+	if p.bad || v.n == 0 {
+		return v, nil, corrupt("bucket log: a value is malformed")
+	}
+	return v, p.rest, nil
+}
+
+// putSegment stores the records from first on as one segment: their count, then
+// the run.
+func putSegment(tx *bbolt.Tx, num uint64, first storage.Revision, recs []storage.Record) error {
+	return put(tx, bucketSegments, key2(num, first), appendRun(binary.AppendUvarint(nil, uint64(len(recs))), recs))
+}
+
+// parseSegment returns how many records a segment has, and their run.
+func parseSegment(key, value []byte) (n storage.Revision, run []byte, err error) {
+	body, err := unseal(bucketSegments, key, value)
+	if err != nil {
+		return 0, nil, err
+	}
+	p := parser{rest: body}
+	if n = p.revision(); p.bad || n == 0 {
+		return 0, nil, corrupt("bucket segments, key %x: malformed", key)
+	}
+	return n, p.rest, nil
+}
+
+// lastSeq is the highest Seq of a client and the revision after its record.
+type lastSeq struct {
+	seq uint64
+	rev storage.Revision
+}
+
+func (l lastSeq) append(dst []byte) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(dst, l.seq), uint64(l.rev))
+}
+
+// getLastSeq returns what is known of a client's folded records; zero for nothing.
+func getLastSeq(tx *bbolt.Tx, num uint64, client string) (lastSeq, error) {
+	body, err := get(tx, bucketLastSeq, keyClient(num, client))
+	if err != nil || body == nil {
+		return lastSeq{}, err
+	}
+	return parseLastSeq(body)
+}
+
+func parseLastSeq(body []byte) (lastSeq, error) {
+	p := parser{rest: body}
+	l := lastSeq{seq: p.uvarint(), rev: p.revision()}
+	if p.bad || len(p.rest) > 0 {
+		return l, corrupt("a client's sequence number is malformed")
+	}
+	return l, nil
+}
+
+// snapHead says where a snapshot's content is.
+type snapHead struct {
+	blob uint64 // number; 0 when there is no content
+	size uint64 // bytes, in pieces of blobPiece and what is left
+	sum  uint32 // CRC-32C of the content
+}
+
+func (h snapHead) append(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, h.blob)
+	dst = binary.AppendUvarint(dst, h.size)
+	return binary.AppendUvarint(dst, uint64(h.sum))
+}
+
+func parseSnapHead(key, value []byte) (h snapHead, err error) {
+	body, err := unseal(bucketSnapshots, key, value)
+	if err != nil {
+		return h, err
+	}
+	p := parser{rest: body}
+	h = snapHead{blob: p.uvarint(), size: p.uvarint(), sum: uint32(p.uvarint())}
+	if p.bad || len(p.rest) > 0 || h.size > storage.MaxSnapshot {
+		return h, corrupt("bucket images, key %x: malformed", key)
+	}
+	return h, nil
+}
+
+// pieces returns how many pieces the content has.
+func (h snapHead) pieces() uint64 { return (h.size + blobPiece - 1) / blobPiece }

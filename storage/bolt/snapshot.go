@@ -1,0 +1,287 @@
+package bolt
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+	"slices"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"quire/storage"
+)
+
+const (
+	// blobPiece is how much of a snapshot's content one value holds. A snapshot of
+	// more is written piece by piece, each in a batch with what else
+	// waits, so that appends are not held up.
+	blobPiece = 256 << 10
+	// readPieces is how many of them are read in one transaction.
+	readPieces = 16
+)
+
+// pieceChange writes one piece of a large snapshot, as trash until the rest is there.
+type pieceChange struct {
+	blob, index uint64
+	data        []byte // the caller's
+}
+
+func (c *pieceChange) admit(*Store) error { return nil }
+
+func (c *pieceChange) write(t *batchTx) error {
+	if c.index == 0 {
+		if err := (trashItem{kind: trashBlob, num: c.blob}).put(t.Tx); err != nil {
+			return err
+		}
+	}
+	return c.put(t.Tx)
+}
+
+func (c *pieceChange) put(tx *bbolt.Tx) error {
+	body := append(make([]byte, 0, len(c.data)+sumSize), c.data...)
+	return put(tx, bucketBlobs, key2(c.blob, c.index), body)
+}
+
+func (c *pieceChange) applied(*Store) {}
+func (c *pieceChange) undo(*Store)    {}
+func (c *pieceChange) size() int      { return len(c.data) + 64 }
+
+// snapshotChange writes the last piece and the head, which makes the snapshot
+// be there.
+type snapshotChange struct {
+	doc   *document
+	rev   storage.Revision
+	head  snapHead
+	last  *pieceChange // nil when the content is empty
+	trash []trashItem  // what it replaces, set by write
+}
+
+func (c *snapshotChange) admit(*Store) error {
+	if c.doc.gone || c.doc.leaving {
+		return storage.ErrNotFound
+	}
+	return nil
+}
+
+func (c *snapshotChange) write(t *batchTx) error {
+	c.trash = nil
+	if c.last != nil {
+		if err := c.last.put(t.Tx); err != nil {
+			return err
+		}
+	}
+	if c.head.pieces() > 1 {
+		if err := t.Bucket(bucketTrash).Delete((trashItem{kind: trashBlob, num: c.head.blob}).key()); err != nil {
+			return err
+		}
+	}
+	if err := c.drop(t.Tx, c.rev); err != nil {
+		return err
+	}
+	if err := put(t.Tx, bucketSnapshots, key2(c.doc.num, c.rev), c.head.append(nil)); err != nil {
+		return err
+	}
+	for _, rev := range storage.Thin(revisions(t.Tx, c.doc.num), c.rev) {
+		if err := c.drop(t.Tx, rev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drop removes the snapshot at a revision, if there is one.
+func (c *snapshotChange) drop(tx *bbolt.Tx, rev storage.Revision) error {
+	key := key2(c.doc.num, rev)
+	v := tx.Bucket(bucketSnapshots).Get(key)
+	if v == nil {
+		return nil
+	}
+	item, err := trashSnapshot(tx, key, v)
+	if err != nil {
+		return err
+	}
+	c.trash = append(c.trash, item...)
+	return tx.Bucket(bucketSnapshots).Delete(key)
+}
+
+func (c *snapshotChange) applied(s *Store) { s.discard(c.trash...) }
+func (c *snapshotChange) undo(*Store)      {}
+
+func (c *snapshotChange) size() int {
+	if c.last == nil {
+		return 64
+	}
+	return c.last.size()
+}
+
+// abandonChange gives up the pieces of a snapshot that will not be completed.
+type abandonChange struct{ blob uint64 }
+
+func (c abandonChange) admit(*Store) error   { return nil }
+func (c abandonChange) write(*batchTx) error { return nil }
+func (c abandonChange) applied(s *Store)     { s.discard(trashItem{kind: trashBlob, num: c.blob}) }
+func (c abandonChange) undo(*Store)          {}
+func (c abandonChange) size() int            { return 0 }
+
+// PutSnapshot keeps a snapshot; see storagetest.Store.
+func (s *Store) PutSnapshot(ctx context.Context, id string, incarnation uint64, snap storage.Snapshot) error {
+	d, err := s.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	if d.incarnation != incarnation {
+		return storage.ErrNotFound
+	}
+	if err := storage.CheckSnapshot(snap, s.info(d).Head); err != nil {
+		return err
+	}
+	c := &snapshotChange{doc: d, rev: snap.Rev, head: snapHead{size: uint64(len(snap.Data)), sum: crc32.Checksum(snap.Data, castagnoli)}}
+	if len(snap.Data) > 0 {
+		c.head.blob = s.nextBlob.Add(1)
+	}
+	index := uint64(0)
+	for data := range slices.Chunk(snap.Data, blobPiece) {
+		c.last = &pieceChange{blob: c.head.blob, index: index, data: data}
+		if index++; index == c.head.pieces() {
+			break
+		}
+		if err := s.submit(ctx, c.last); err != nil {
+			return s.abandon(c.head.blob, index > 1, err)
+		}
+	}
+	if err := s.submit(ctx, c); err != nil {
+		return s.abandon(c.head.blob, index > 1, err)
+	}
+	return nil
+}
+
+// abandon returns why a snapshot was not completed, and frees what was written.
+// If that fails as well, the next Open does it.
+func (s *Store) abandon(blob uint64, written bool, why error) error {
+	if written {
+		_ = s.submit(context.Background(), abandonChange{blob})
+	}
+	return why
+}
+
+// Snapshot returns the newest snapshot at or below at; see storagetest.Store.
+func (s *Store) Snapshot(ctx context.Context, id string, at storage.Revision) (storage.Snapshot, error) {
+	d, err := s.find(ctx, id)
+	if err != nil {
+		return storage.Snapshot{}, err
+	}
+	if at < 0 {
+		return storage.Snapshot{}, storage.ErrNotFound
+	}
+	rev, head, err := s.snapHead(d, at)
+	for err == nil {
+		var data []byte
+		var readErr error
+		if data, readErr = s.readBlob(ctx, head); readErr == nil {
+			return storage.Snapshot{Rev: rev, Data: data}, nil
+		}
+		if err := s.usable(ctx); err != nil {
+			return storage.Snapshot{}, err
+		}
+		// It may have been replaced or dropped while it was read.
+		was := head
+		if rev, head, err = s.snapHead(d, at); err == nil && head == was {
+			err = s.lost(d, fmt.Errorf("snapshot at revision %d: %w", rev, readErr))
+		}
+	}
+	return storage.Snapshot{}, err
+}
+
+// snapHead returns the newest snapshot's head at or below a revision.
+func (s *Store) snapHead(d *document, at storage.Revision) (rev storage.Revision, h snapHead, err error) {
+	found := false
+	err = s.read(func(tx *bbolt.Tx) error {
+		k, v := floor(tx.Bucket(bucketSnapshots).Cursor(), key2(d.num, at))
+		if rev, found = revisionOf(k, d.num); !found {
+			return nil
+		}
+		h, err = parseSnapHead(k, v)
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, h, s.lost(d, err)
+	case !found:
+		return 0, h, storage.ErrNotFound
+	}
+	return rev, h, nil
+}
+
+// readBlob returns a snapshot's content, a few pieces at a time.
+func (s *Store) readBlob(ctx context.Context, h snapHead) ([]byte, error) {
+	r := blobReader{head: h, data: make([]byte, 0, h.size)}
+	for r.next < h.pieces() {
+		if err := s.usable(ctx); err != nil {
+			return nil, err
+		}
+		if err := s.read(func(tx *bbolt.Tx) error { return r.read(tx, readPieces) }); err != nil {
+			return nil, err
+		}
+	}
+	return r.data, r.verify()
+}
+
+// blobReader puts a snapshot's content together.
+type blobReader struct {
+	head snapHead
+	next uint64 // piece
+	data []byte
+}
+
+// read takes up to n more pieces.
+func (r *blobReader) read(tx *bbolt.Tx, n uint64) error {
+	for end := min(r.next+n, r.head.pieces()); r.next < end; r.next++ {
+		body, err := get(tx, bucketBlobs, key2(r.head.blob, r.next))
+		if err != nil {
+			return err
+		}
+		if want := min(blobPiece, r.head.size-r.next*blobPiece); uint64(len(body)) != want {
+			return corrupt("bucket blobs: piece %d of %d has %d bytes, should have %d", r.next, r.head.blob, len(body), want)
+		}
+		r.data = append(r.data, body...)
+	}
+	return nil
+}
+
+// verify compares the content with its checksum.
+func (r *blobReader) verify() error {
+	if crc32.Checksum(r.data, castagnoli) != r.head.sum {
+		return corrupt("bucket blobs: the pieces of %d do not make the content", r.head.blob)
+	}
+	return nil
+}
+
+// Snapshots returns the revisions that have snapshots; see storagetest.Store.
+func (s *Store) Snapshots(ctx context.Context, id string) (revs []storage.Revision, err error) {
+	d, err := s.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	err = s.read(func(tx *bbolt.Tx) error {
+		revs = revisions(tx, d.num)
+		return nil
+	})
+	if err == nil && len(revs) == 0 && s.index.find(id) != d {
+		err = storage.ErrNotFound
+	}
+	return revs, err
+}
+
+// revisions returns where a document has snapshots, ascending.
+func revisions(tx *bbolt.Tx, num uint64) []storage.Revision {
+	revs := []storage.Revision{}
+	c := tx.Bucket(bucketSnapshots).Cursor()
+	for k, _ := c.Seek(key1(num)); k != nil; k, _ = c.Next() {
+		rev, ok := revisionOf(k, num)
+		if !ok {
+			break
+		}
+		revs = append(revs, rev)
+	}
+	return revs
+}

@@ -1,0 +1,91 @@
+package storage
+
+import "fmt"
+
+// MaxAppend is the largest sum of operation bytes in one append. With MaxRecord
+// it bounds what a driver has to hold in memory to write one call as a whole.
+const MaxAppend = 256 << 20
+
+// CheckType returns ErrInvalid when typ cannot name a document type: it is empty
+// or longer than MaxType.
+func CheckType(typ string) error {
+	if typ == "" || len(typ) > MaxType {
+		return fmt.Errorf("%w: type name of %d bytes (1 to %d)", ErrInvalid, len(typ), MaxType)
+	}
+	return nil
+}
+
+// CheckAppend returns ErrInvalid when recs cannot be one append: there are none,
+// one of them breaks a limit (see CheckRecord), or together they pass MaxAppend.
+func CheckAppend(recs []Record) error {
+	if len(recs) == 0 {
+		return fmt.Errorf("%w: append of no records", ErrInvalid)
+	}
+	total := 0
+	for i := range recs {
+		if err := CheckRecord(&recs[i]); err != nil {
+			return err
+		}
+		total += len(recs[i].Op)
+	}
+	if total > MaxAppend {
+		return fmt.Errorf("%w: append of %d bytes (at most %d)", ErrInvalid, total, MaxAppend)
+	}
+	return nil
+}
+
+// CheckRange returns ErrInvalid when [from, to) is not a range of records to
+// read from a document with the given head.
+func CheckRange(from, to, head Revision) error {
+	if from < 0 || from >= to || to > head {
+		return fmt.Errorf("%w: records [%d, %d) of a document at revision %d", ErrInvalid, from, to, head)
+	}
+	return nil
+}
+
+// CheckSnapshot returns ErrInvalid when s cannot be a snapshot of a document
+// with the given head: its revision is not in [1, head] or it passes MaxSnapshot.
+func CheckSnapshot(s Snapshot, head Revision) error {
+	switch {
+	case s.Rev < 1 || s.Rev > head:
+		return fmt.Errorf("%w: snapshot at revision %d of a document at revision %d", ErrInvalid, s.Rev, head)
+	case len(s.Data) > MaxSnapshot:
+		return fmt.Errorf("%w: snapshot of %d bytes (at most %d)", ErrInvalid, len(s.Data), MaxSnapshot)
+	}
+	return nil
+}
+
+// CheckList returns ErrInvalid when limit is less than 1.
+func CheckList(limit int) error {
+	if limit < 1 {
+		return fmt.Errorf("%w: list of at most %d documents", ErrInvalid, limit)
+	}
+	return nil
+}
+
+// Thin says which of a document's snapshots may go. revs are the revisions that
+// have one, ascending; put is the one just stored, which stays, as do the newest
+// two. An older one goes when the gap that it leaves is at most half as wide as
+// the newest snapshot is away from it. So there are about as many as doublings of
+// the history, and to see the document as it was a revisions ago, at most about
+// a/2 records have to be replayed. Which ones go depends on nothing but the
+// arguments; all drivers thin alike.
+func Thin(revs []Revision, put Revision) (drop []Revision) {
+	if len(revs) < 3 {
+		return nil
+	}
+	newest := revs[len(revs)-1]
+	newer := revs[len(revs)-2]
+	for i := len(revs) - 3; i >= 0; i-- {
+		older := Revision(0)
+		if i > 0 {
+			older = revs[i-1]
+		}
+		if revs[i] != put && newer-older <= (newest-revs[i])/2 {
+			drop = append(drop, revs[i])
+		} else {
+			newer = revs[i]
+		}
+	}
+	return drop
+}

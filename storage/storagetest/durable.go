@@ -1,0 +1,345 @@
+package storagetest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+	"testing"
+
+	"quire/storage"
+)
+
+// population is a store's content, to compare with later.
+type population struct {
+	infos []storage.Info
+	recs  map[string][]storage.Record
+	snaps map[string][]storage.Snapshot
+}
+
+// populate fills a store with some of everything.
+func (f *fixture) populate(docs int) *population {
+	p := &population{recs: make(map[string][]storage.Record), snaps: make(map[string][]storage.Snapshot)}
+	for i := range docs {
+		info := f.create(fmt.Sprintf("doc %03d", i))
+		for k := range 4 + i%5 {
+			client := fmt.Sprintf("client %d", k%3)
+			recs := records(client, uint64(info.Head)+1, info.Head, 1+i*7%50)
+			f.append(&info, recs...)
+			p.recs[info.ID] = append(p.recs[info.ID], recs...)
+		}
+		for k, n := range []int{10, 300, 5000}[:i%4%3+1] {
+			if i == 2 && k == 2 {
+				n = 150_000
+			}
+			rev := info.Head - storage.Revision(k)*(info.Head/3)
+			snap := storage.Snapshot{Rev: rev, Data: slices.Repeat([]byte{byte(i), byte(n)}, n)}
+			f.snapshot(info, rev, snap.Data)
+			p.snaps[info.ID] = append(p.snaps[info.ID], snap)
+		}
+		if i%5 == 4 {
+			if err := f.Delete(f.ctx, info.ID); err != nil {
+				f.t.Fatal(err)
+			}
+			continue
+		}
+		p.infos = append(p.infos, info)
+	}
+	return p
+}
+
+// check compares a store with the population. It returns the first error of
+// the store; wrong content, and "not found" for what is there, is no such error but fails
+// the test.
+func (p *population) check(t testing.TB, s Store) error {
+	ctx := context.Background()
+	infos, err := s.List(ctx, "", "", 10_000)
+	if err == nil && !slices.Equal(infos, p.infos) {
+		t.Errorf("listed %+v, want %+v", infos, p.infos)
+	}
+	for _, info := range p.infos {
+		err = first(err, func() error {
+			got, err := s.Stat(ctx, info.ID)
+			if err == nil && got != info {
+				t.Errorf("stat: %+v, want %+v", got, info)
+			}
+			return err
+		})
+		err = first(err, func() error {
+			recs, err := readAll(ctx, s, info.ID, 0, info.Head)
+			if err == nil {
+				checkRecords(t, recs, p.recs[info.ID])
+			}
+			return err
+		})
+		err = first(err, func() error { return p.checkSeqs(t, s, info.ID) })
+		for _, want := range p.snaps[info.ID] {
+			err = first(err, func() error {
+				got, err := s.Snapshot(ctx, info.ID, want.Rev)
+				if err == nil && (got.Rev != want.Rev || string(got.Data) != string(want.Data)) {
+					t.Errorf("%q: snapshot at %d, %d bytes, want %d, %d bytes", info.ID, got.Rev, len(got.Data), want.Rev, len(want.Data))
+				}
+				return err
+			})
+		}
+	}
+	if errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("what is damaged is said to be missing: %v", err)
+	}
+	return err
+}
+
+func (p *population) checkSeqs(t testing.TB, s Store, id string) error {
+	last := make(map[string][2]uint64)
+	for rev, r := range p.recs[id] {
+		last[r.Client] = [2]uint64{r.Seq, uint64(rev) + 1}
+	}
+	for client, want := range last {
+		seq, rev, err := s.LastSeq(context.Background(), id, client)
+		if err != nil {
+			return err
+		}
+		if seq != want[0] || uint64(rev) != want[1] {
+			t.Errorf("%q: last seq of %q is %d at %d, want %d at %d", id, client, seq, rev, want[0], want[1])
+		}
+	}
+	return nil
+}
+
+// first runs fn all the same and returns the first of the two errors.
+func first(err error, fn func() error) error {
+	if later := fn(); err == nil {
+		return later
+	}
+	return err
+}
+
+func testReopen(t *testing.T, f *fixture) {
+	p := f.populate(40)
+	for range 3 {
+		f.reopen()
+		if err := p.check(t, f.Store); err != nil {
+			t.Fatal(err)
+		}
+		info := &p.infos[0]
+		more := records("client 1", uint64(info.Head)+1, info.Head, 30)
+		f.append(info, more...)
+		p.recs[info.ID] = append(p.recs[info.ID], more...)
+	}
+	if err := p.check(t, f.Store); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// childEnv holds the data folder in a process that is to be killed.
+const childEnv = "QUIRE_STORAGETEST_CHILD"
+
+// childDocs is how many documents that process writes to at once.
+const childDocs = 16
+
+func childDoc(i int) string { return fmt.Sprintf("doc %d", i) }
+
+// runChild appends to documents until the process is killed, and prints each
+// document's number and head once they are acknowledged.
+func runChild(h Harness, dir string) {
+	s, err := h.Open(dir)
+	if err != nil {
+		fmt.Println("open:", err)
+		os.Exit(1)
+	}
+	var mu sync.Mutex
+	ctx := context.Background()
+	parallel(childDocs, func(i int) {
+		info, err := s.Stat(ctx, childDoc(i))
+		if errors.Is(err, storage.ErrNotFound) {
+			info, err = s.Create(ctx, childDoc(i), "text", now)
+		}
+		for err == nil {
+			n := 1 + int(info.Head)%3
+			if err = s.Append(ctx, info.ID, info.Incarnation, info.Head, records("one", uint64(info.Head)+1, info.Head, n)); err != nil {
+				break
+			}
+			info.Head += storage.Revision(n)
+			mu.Lock()
+			fmt.Println("ack", i, info.Head)
+			mu.Unlock()
+		}
+		fmt.Println("failed:", err)
+	})
+	os.Exit(1)
+}
+
+// testKill kills a process in the middle of its appends, several times over the
+// same data: whatever it had acknowledged is there, and nothing has a gap.
+func testKill(t *testing.T, f *fixture) {
+	f.close()
+	acked := make([]storage.Revision, childDocs)
+	for round := range 4 {
+		child := exec.Command(os.Args[0], "-test.run=^"+regexp.QuoteMeta(rootName(t.Name()))+"$", "-test.count=1")
+		child.Env = append(os.Environ(), childEnv+"="+f.dir)
+		child.Stderr = os.Stderr
+		out, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		killed := false
+		for n := 0; lines.Scan(); n++ {
+			var doc int
+			var head storage.Revision
+			if _, err := fmt.Sscanf(lines.Text(), "ack %d %d", &doc, &head); err != nil && !killed {
+				t.Errorf("child says %q", lines.Text())
+			} else if err == nil {
+				acked[doc] = max(acked[doc], head)
+			}
+			if n == 700+round*500 {
+				killed = true
+				if err := child.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := child.Wait(); !killed {
+			t.Fatalf("the child ended by itself: %v", err)
+		}
+		f.open()
+		for i, acked := range acked {
+			info, err := f.Stat(f.ctx, childDoc(i))
+			if err != nil || info.Head < acked {
+				t.Fatalf("document %d: head %d, %v; acknowledged was %d", i, info.Head, err, acked)
+			}
+			checkRecords(t, f.all(info.ID, 0, info.Head), records("one", 1, 0, int(info.Head)))
+			if seq, rev, err := f.LastSeq(f.ctx, info.ID, "one"); err != nil || seq != uint64(info.Head) || rev != info.Head {
+				t.Fatalf("document %d: last seq %d at %d, %v; head is %d", i, seq, rev, err, info.Head)
+			}
+		}
+		f.close()
+	}
+	f.open()
+}
+
+// rootName returns the part of a test's name before the first slash.
+func rootName(name string) string {
+	return regexp.MustCompile(`^[^/]*`).FindString(name)
+}
+
+// pageSize is the unit in which files are damaged.
+const pageSize = 4096
+
+// damage fills a store, closes it, and opens n copies of which each has one of the
+// pages that are not empty changed by change. page is where it begins in data. Every copy must give an error or the right content. It returns how many could
+// be opened, and how many of those had everything.
+func damage(t *testing.T, f *fixture, n int, change func(rng *rand.Rand, data []byte, page int) []byte) (opened, whole int) {
+	p := f.populate(30)
+	f.reopen() // to see the data in more than one shape
+	if err := p.check(t, f.Store); err != nil {
+		t.Fatal(err)
+	}
+	f.close()
+	data, err := os.ReadFile(filepath.Join(f.dir, f.DataFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pages []int
+	for at := 0; at+pageSize <= len(data); at += pageSize {
+		if len(bytes.Trim(data[at:at+pageSize], "\x00")) > 0 {
+			pages = append(pages, at)
+		}
+	}
+	seed := rand.Uint64()
+	for i := range n {
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
+		dir := t.TempDir()
+		data := slices.Clone(data)
+		data = change(rng, data, pages[rng.IntN(len(pages))])
+		if err := os.WriteFile(filepath.Join(dir, f.DataFile), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		problems, checkErr := 0, error(nil)
+		if f.Check != nil {
+			problems, checkErr = f.Check(dir)
+		}
+		s, err := f.Open(dir)
+		if err != nil {
+			if errors.Is(err, storage.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("seed %d/%d: %v", seed, i, err)
+			}
+		} else {
+			opened++
+			if err = p.check(t, s); err == nil {
+				whole++
+			}
+			if err := s.Close(); err != nil {
+				t.Errorf("seed %d/%d: close: %v", seed, i, err)
+			}
+			// Nothing is held: it opens again, or fails again.
+			if s, err := f.Open(dir); err == nil {
+				s.Close()
+			}
+		}
+		if f.Check != nil && err != nil && problems == 0 && checkErr == nil {
+			t.Errorf("seed %d/%d: the check found nothing, but: %v", seed, i, err)
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d/%d", seed, i)
+		}
+		os.RemoveAll(dir)
+	}
+	f.open()
+	return opened, whole
+}
+
+func testTruncated(t *testing.T, f *fixture) {
+	opened, _ := damage(t, f, 40, func(rng *rand.Rand, data []byte, page int) []byte {
+		if rng.IntN(2) == 0 {
+			return data[:page]
+		}
+		return data[:page+rng.IntN(pageSize)]
+	})
+	if opened > 0 {
+		t.Errorf("of 40 files cut short, %d opened", opened)
+	}
+}
+
+func testBitFlips(t *testing.T, f *fixture) {
+	n := 400
+	if testing.Short() {
+		n = 100
+	}
+	opened, whole := damage(t, f, n, func(rng *rand.Rand, data []byte, page int) []byte {
+		bit := rng.IntN(pageSize * 8)
+		if rng.IntN(3) == 0 { // where the structure is
+			bit = rng.IntN(80 * 8)
+		}
+		data[page+bit/8] ^= 1 << (bit % 8)
+		return data
+	})
+	t.Logf("of %d files with one bit flipped, %d opened, %d of them with everything", n, opened, whole)
+}
+
+func testZeroedPages(t *testing.T, f *fixture) {
+	opened, whole := damage(t, f, 60, func(rng *rand.Rand, data []byte, page int) []byte {
+		if rng.IntN(2) == 0 {
+			clear(data[page : page+pageSize])
+			return data
+		}
+		for i := page; i < page+pageSize; i += 8 {
+			binary.LittleEndian.PutUint64(data[i:], rng.Uint64())
+		}
+		return data
+	})
+	t.Logf("of 60 files with one page wiped, %d opened, %d of them with everything", opened, whole)
+}
