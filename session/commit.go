@@ -7,12 +7,38 @@ import (
 	"quire/storage"
 )
 
-// kick schedules a commit step unless one is scheduled or running already.
-// Called with the lock held.
-func (s *Session) kick() {
-	if s.committer || !s.busy() || s.dead != nil {
+// Many writers at once are served best in step: one batch with an edit of each costs
+// each reader one message, where two half batches that overtake each other cost two.
+// So when a batch was made of several, the next one is held back until about as many
+// edits have gathered, but not for longer than lingerFor. Few writers never wait.
+const (
+	lingerFrom = 8
+	lingerFor  = 500 * time.Microsecond
+)
+
+// linger holds the next batch back after one of n submissions was committed. Called
+// with the lock held.
+func (s *Session) linger(n int) {
+	writers := n + len(s.staged)
+	if writers < lingerFrom {
 		return
 	}
+	s.gather = writers - writers/8
+	s.m.opt.After(lingerFor, func() {
+		s.mu.Lock()
+		s.gather = 0
+		s.kick()
+		s.mu.Unlock()
+	})
+}
+
+// kick schedules a commit step unless one is scheduled or running already, or the
+// batch is held back. Called with the lock held.
+func (s *Session) kick() {
+	if s.committer || !s.busy() || s.dead != nil || len(s.staged) < s.gather {
+		return
+	}
+	s.gather = 0
 	s.committer = true
 	s.m.opt.Go(s.commit)
 }
@@ -71,8 +97,9 @@ func (s *Session) settled(took time.Duration, err error) {
 	case err == nil && conflict != nil:
 		s.overtaken(backlog)
 	case err == nil:
-		if len(s.appending) > 0 {
+		if n := len(s.appending); n > 0 {
 			s.committed(took)
+			s.linger(n)
 		}
 	case errors.Is(err, storage.ErrNotFound):
 		s.end(Errorf(CodeDeleted, "the document was deleted"))

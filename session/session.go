@@ -43,6 +43,7 @@ type Session struct {
 	staged    []*submission // after them
 	unsaved   int           // bytes of both
 	committer bool          // a commit step is scheduled or running
+	gather    int           // the next batch waits for so many submissions
 	failures  int           // failed writes in a row
 	dead      *Error        // why the session ended
 	subs      []*Subscription
