@@ -229,8 +229,19 @@ func (s *Session) overtaken(recs []storage.Record) {
 			continue
 		}
 		if refusal != nil {
-			u.sub.reject(u.seq, refusal)
+			s.handBack(u, refusal)
 			s.release(u.sub.client, u.client)
+		}
+	}
+}
+
+// handBack refuses a submission that was staged before. Its client may have opened the
+// document again meanwhile, and sent it again: whoever has it open is told.
+func (s *Session) handBack(u *submission, refusal *Error) {
+	u.sub.inFlight = false
+	for _, r := range s.subs {
+		if r.state == u.client {
+			r.reject(u.seq, refusal)
 		}
 	}
 }

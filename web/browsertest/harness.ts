@@ -1,0 +1,264 @@
+// What the browser tests share: the real server, the real browser, and a
+// connection between them that can be cut.
+
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after } from "node:test";
+
+import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+
+import { Connection, text, type TextOp } from "../client/index.js";
+
+const folder = mkdtempSync(join(tmpdir(), "quire-browsertest-"));
+const binary = join(folder, "quire");
+
+/** Where screenshots go: BROWSERTEST_SHOTS, or the tests' own temporary folder. */
+const shots = process.env["BROWSERTEST_SHOTS"] ?? join(folder, "shots");
+mkdirSync(shots, { recursive: true });
+
+// Tests run in web/; the module's root is above it.
+execFileSync("go", ["build", "-o", binary, "./cmd/quire"], { cwd: "..", stdio: ["ignore", "inherit", "inherit"] });
+
+let browser: Browser | undefined;
+const closers: (() => Promise<unknown> | unknown)[] = [];
+
+after(async () => {
+  for (const close of closers.reverse()) await close();
+  await browser?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** One `quire` process on a data folder of its own, which survives the process. */
+export class QuireServer {
+  #process: ChildProcess | undefined;
+  #port = 0;
+  readonly #data = mkdtempSync(join(folder, "data-"));
+  readonly #flags: readonly string[];
+
+  private constructor(flags: readonly string[]) {
+    this.#flags = flags;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** Starts the process, on the port it had before if it had one, and waits until it serves. */
+  static async start(...flags: string[]): Promise<QuireServer> {
+    const server = new QuireServer(flags);
+    closers.push(() => server.kill());
+    await server.start();
+    return server;
+  }
+
+  async start(): Promise<void> {
+    const args = ["serve", "--listen", `127.0.0.1:${this.#port}`, "--data", this.#data, "--log-level", "warn", ...this.#flags];
+    const child = spawn(binary, args, { stdio: ["ignore", "pipe", "inherit"] });
+    this.#process = child;
+    for await (const line of createInterface({ input: child.stdout! })) {
+      const port = /^Quire is at http:\/\/127\.0\.0\.1:(\d+)\//.exec(line)?.[1];
+      if (!port) continue;
+      this.#port = Number(port);
+      child.stdout!.resume();
+      return;
+    }
+    throw new Error("the server ended before it said where it is");
+  }
+
+  /** Ends the process, the hard way unless asked otherwise. */
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (!child || child.exitCode !== null) return;
+    const gone = once(child, "exit");
+    child.kill(signal);
+    await gone;
+  }
+
+  /** Returns what the server holds of a document, asked over the protocol. */
+  async content(id: string): Promise<string> {
+    const connection = new Connection({ url: `ws://127.0.0.1:${this.#port}/ws` });
+    try {
+      return await new Promise((resolve, reject) => {
+        connection.open(id, text, {
+          events: {
+            reset: resolve,
+            state: (state) => state.kind === "closed" && reject(new Error(`${state.code}: ${state.message}`)),
+          },
+        });
+      });
+    } finally {
+      connection.close();
+    }
+  }
+
+  /** Makes a document, with a text in it that arrives as somebody's edit. */
+  async create(id: string, content = ""): Promise<void> {
+    const response = await fetch(`${this.url}/api/docs`, { method: "POST", body: JSON.stringify({ id, type: "text" }) });
+    if (response.status !== 201) throw new Error(`creating ${id}: ${response.status} ${await response.text()}`);
+    if (content) await this.edit(id, [content]);
+  }
+
+  /** Edits a document over the protocol, and returns when that is on disk. */
+  async edit(id: string, op: TextOp): Promise<void> {
+    const connection = new Connection({ url: `ws://127.0.0.1:${this.#port}/ws` });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        let edited = false;
+        const document = connection.open(id, text, {
+          events: {
+            state: ({ kind, code }) => {
+              if (kind === "closed") reject(new Error(code));
+              if (kind !== "saved") return;
+              if (edited) return resolve();
+              edited = true;
+              queueMicrotask(() => document.edit(op));
+            },
+          },
+        });
+      });
+    } finally {
+      connection.close();
+    }
+  }
+}
+
+/** A way to a server that can be cut, with everything that is on it, and restored. */
+export class Way {
+  readonly #listener: Server;
+  readonly #sockets = new Set<Socket>();
+  #cut = false;
+
+  private constructor(to: QuireServer) {
+    this.#listener = createServer((near) => {
+      if (this.#cut) return void near.destroy();
+      const far = connect(to.port, "127.0.0.1");
+      for (const [socket, other] of [[near, far], [far, near]] as const) {
+        this.#sockets.add(socket);
+        socket.on("error", () => {}).on("close", () => {
+          this.#sockets.delete(socket);
+          other.destroy();
+        });
+        socket.pipe(other);
+      }
+    });
+  }
+
+  static async to(server: QuireServer): Promise<Way> {
+    const way = new Way(server);
+    way.#listener.listen(0, "127.0.0.1");
+    await once(way.#listener, "listening");
+    closers.push(() => {
+      way.cut();
+      way.#listener.close();
+    });
+    return way;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#listener.address() as AddressInfo).port}`;
+  }
+
+  cut(): void {
+    this.#cut = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  restore(): void {
+    this.#cut = false;
+  }
+}
+
+/** A person at a browser of their own: fresh storage, a name, and a page. */
+export interface Person {
+  readonly context: BrowserContext;
+  readonly page: Page;
+  /** What the browser complained about: errors, and violations of the Content-Security-Policy. */
+  readonly complaints: string[];
+}
+
+export interface PersonOptions {
+  readonly color?: string;
+  readonly dark?: boolean;
+  readonly phone?: boolean;
+}
+
+/** Seats a new person. */
+export async function person(name: string, { color = "#1c7391", dark = false, phone = false }: PersonOptions = {}): Promise<Person> {
+  browser ??= await chromium.launch({
+    executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  const context = await browser.newContext({
+    viewport: phone ? { width: 390, height: 780 } : { width: 1180, height: 780 },
+    colorScheme: dark ? "dark" : "light",
+    hasTouch: phone,
+  });
+  closers.push(() => context.close());
+  await context.addInitScript(
+    (me) => localStorage.getItem("quire:me") ?? localStorage.setItem("quire:me", me),
+    JSON.stringify({ name, color }),
+  );
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => {
+    // A server that is away is what some tests are about.
+    if (message.type() === "error" && !/ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection|status of 4\d\d/.test(message.text())) {
+      complaints.push(message.text());
+    }
+  });
+  return { context, page, complaints };
+}
+
+/** Goes to a document and waits until it can be written in. */
+export async function visit(page: Page, base: string, id: string): Promise<void> {
+  await page.goto(`${base}/d/${encodeURIComponent(id)}`);
+  await untilState(page, "saved");
+}
+
+/** Waits for what the state line says. */
+export async function untilState(page: Page, state: string): Promise<void> {
+  await page.locator(`[data-state="${state}"]`).waitFor();
+}
+
+/** Returns the text that a page shows. For documents that fit on the screen. */
+export function shown(page: Page): Promise<string> {
+  return page.locator(".cm-content").evaluate((content) =>
+    [...content.querySelectorAll(".cm-line")].map((line) => (line.querySelector(".cm-placeholder") ? "" : line.textContent)).join("\n"),
+  );
+}
+
+/** Waits until every page shows one text that fulfils `done`, everything saved, and returns it. */
+export async function untilEqual(pages: Page[], done: (text: string) => boolean): Promise<string> {
+  for (;;) {
+    const texts = await Promise.all(pages.map(shown));
+    const states = await Promise.all(pages.map((page) => page.locator("[data-state]").getAttribute("data-state")));
+    if (new Set(texts).size === 1 && states.every((state) => state === "saved") && done(texts[0]!)) return texts[0]!;
+    // Wait for the first page to change in any way.
+    await pages[0]!.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+  }
+}
+
+/** Waits until a page shows a text that fulfils `done`, and returns it. */
+export async function untilShown(page: Page, done: (text: string) => boolean): Promise<string> {
+  for (;;) {
+    const text = await shown(page);
+    if (done(text)) return text;
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+  }
+}
+
+/** Takes a picture, for a person to look at. */
+export async function picture(page: Page, name: string): Promise<void> {
+  await page.screenshot({ path: join(shots, `${name}.png`), caret: "initial" });
+}

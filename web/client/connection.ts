@@ -1,0 +1,201 @@
+import { Backoff, systemClock, type Clock } from "./clock.js";
+import { Document, type DocumentOptions, type Host, type Link } from "./document.js";
+import type { ClientMessage, DocumentMessage, HelloMessage } from "./message.js";
+import type { Type } from "./type.js";
+
+/** The name of the WebSocket subprotocol. */
+export const subprotocol = "quire.v1";
+
+/** The part of the browser's WebSocket that is used, so that another may stand in for it. */
+export interface Socket {
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number; reason: string }) => void) | null;
+  onerror: ((event: unknown) => void) | null;
+  send(data: string): void;
+  close(code?: number): void;
+}
+
+export interface ConnectionOptions {
+  /** Address of the endpoint, `ws:` or `wss:`. */
+  readonly url: string;
+  /** Default: the global WebSocket. */
+  readonly WebSocket?: new (url: string, protocols: string[]) => Socket;
+  /** Default: the machine's clock. */
+  readonly clock?: Clock;
+  /** Makes random client ids. Default: 96 random bits. */
+  readonly newClient?: () => string;
+  /** Told whenever the connection comes or goes. */
+  readonly onState?: (state: ConnectionState) => void;
+}
+
+/** `waiting` is between two attempts, `closed` after `close`. */
+export interface ConnectionState {
+  readonly kind: "connecting" | "connected" | "waiting" | "closed";
+  /** Why the last connection ended. */
+  readonly reason?: string;
+}
+
+/** Milliseconds within which a server must say something after it was asked. */
+const patience = 10_000;
+
+/** Milliseconds without an answer to a submission after which the server is asked for a sign. */
+const slow = 5_000;
+
+/** Milliseconds after which a connection counts as having worked. */
+const settled = 5_000;
+
+/** Returns a random client id: 16 of the characters that section 2 allows. */
+export function newClient(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+  return Array.from(bytes, (byte) => digits[byte & 63]).join("");
+}
+
+/**
+ * One WebSocket to a Quire server, kept up for as long as `close` is not
+ * called: it reconnects with growing, jittered waits, notices a link that is
+ * dead without saying so, and carries any number of documents.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #clock: Clock;
+  readonly #backoff: Backoff;
+  readonly #documents = new Map<string, Document<any, any, any>>();
+  readonly #host: Host;
+
+  #socket: Socket | null = null;
+  #link: Link | null = null; // after hello
+  #state: ConnectionState = { kind: "connecting" };
+  #connectedAt = 0;
+  #quiet = 25_000; // milliseconds of silence after which the server is asked for a sign
+  #watch: unknown; // fires when the server has been silent for too long
+  #asked = false; // for a sign of life, and none has come
+  #reconnect: unknown;
+  #comeBackAt: number | null = null; // the server's own wish, from `bye`
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#backoff = new Backoff(this.#clock, 400, 15_000);
+    this.#host = {
+      clock: this.#clock,
+      newClient: options.newClient ?? newClient,
+      gone: (doc) => this.#documents.delete(doc),
+    };
+    this.#connect();
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Opens a document. Throws when it is open here already. */
+  open<D, O, C>(id: string, type: Type<D, O, C>, options?: DocumentOptions<D, O, C>): Document<D, O, C> {
+    if (this.#documents.has(id)) throw new Error(`document ${id} is already open`);
+    const document = new Document(id, type, this.#host, options, this.#state.kind === "waiting");
+    this.#documents.set(id, document);
+    if (this.#link) document.attach(this.#link);
+    return document;
+  }
+
+  /**
+   * Call when there is reason to doubt: the network went or came, the machine
+   * woke up. Connects at once if not connected, else asks for a sign of life.
+   */
+  probe(): void {
+    if (this.#state.kind === "waiting") {
+      this.#backoff.reset();
+      this.#connect();
+    } else if (this.#link) {
+      this.#ask(Math.min(patience, 3_000));
+    }
+  }
+
+  /** Closes the connection and every document, for good. */
+  close(): void {
+    for (const document of [...this.#documents.values()]) document.close();
+    this.#drop();
+    this.#clock.cancel(this.#reconnect);
+    this.#tell({ kind: "closed" });
+  }
+
+  #connect(): void {
+    this.#clock.cancel(this.#reconnect);
+    this.#comeBackAt = null;
+    this.#tell({ ...this.#state, kind: "connecting" });
+    const socket = new (this.#options.WebSocket ?? (WebSocket as unknown as new (url: string, protocols: string[]) => Socket))(
+      this.#options.url,
+      [subprotocol],
+    );
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => {
+      if (this.#socket === socket) this.#receive(String(data));
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (this.#socket === socket) this.#lost(reason || (code === 1006 ? "" : `closed with code ${code}`));
+    };
+    socket.onerror = () => {}; // onclose follows
+    this.#watchFor(patience, () => this.#lost("no answer"));
+  }
+
+  #receive(data: string): void {
+    const message = JSON.parse(data) as { t: string; doc?: string };
+    this.#asked = false;
+    if (this.#link) this.#watchFor(this.#quiet, () => this.#ask(patience));
+    if (message.t === "hello") this.#hello(message as HelloMessage);
+    else if (message.t === "bye") this.#comeBackAt = this.#clock.now() + Number((message as unknown as { in: number }).in);
+    else if (message.doc !== undefined) this.#documents.get(message.doc)?.receive(message as DocumentMessage);
+  }
+
+  #hello({ ping, limits }: HelloMessage): void {
+    this.#quiet = ping;
+    this.#connectedAt = this.#clock.now();
+    const link: Link = { limits, send: (message) => this.#link === link && this.#send(message) };
+    this.#link = link;
+    this.#watchFor(this.#quiet, () => this.#ask(patience));
+    this.#tell({ kind: "connected" });
+    for (const document of [...this.#documents.values()]) document.attach(link);
+  }
+
+  #send(message: ClientMessage): void {
+    this.#socket?.send(JSON.stringify(message));
+    const answered = message.t === "submit" || message.t === "open";
+    if (answered && !this.#asked) this.#watchFor(slow, () => this.#ask(patience));
+  }
+
+  /** Asks for a sign of life and gives the link up when none comes within `ms`. */
+  #ask(ms: number): void {
+    this.#asked = true;
+    this.#send({ t: "ping" });
+    this.#watchFor(ms, () => this.#lost("no answer"));
+  }
+
+  #watchFor(ms: number, then: () => void): void {
+    this.#clock.cancel(this.#watch);
+    this.#watch = this.#clock.after(ms, then);
+  }
+
+  #lost(reason: string): void {
+    const worked = this.#link !== null && this.#clock.now() - this.#connectedAt >= settled;
+    this.#drop();
+    if (worked) this.#backoff.reset();
+    const wait = this.#comeBackAt === null ? this.#backoff.next() : Math.max(0, this.#comeBackAt - this.#clock.now());
+    this.#reconnect = this.#clock.after(wait, () => this.#connect());
+    this.#tell({ kind: "waiting", reason });
+    for (const document of [...this.#documents.values()]) document.detach();
+  }
+
+  #drop(): void {
+    this.#clock.cancel(this.#watch);
+    this.#asked = false;
+    const socket = this.#socket;
+    this.#socket = this.#link = null;
+    socket?.close();
+  }
+
+  #tell(state: ConnectionState): void {
+    if (state.kind === this.#state.kind && state.reason === this.#state.reason) return;
+    this.#state = state;
+    this.#options.onState?.(state);
+  }
+}

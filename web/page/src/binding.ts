@@ -1,0 +1,124 @@
+import { history, historyKeymap, defaultKeymap } from "@codemirror/commands";
+import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
+import { Annotation, Compartment, EditorState, Transaction, type Extension } from "@codemirror/state";
+import { EditorView, highlightSpecialChars, keymap, panels, placeholder } from "@codemirror/view";
+
+import { OperationError, type Document, type DocumentEvents, type TextCursor, type TextOp } from "../../client/index.js";
+import { peerCarets, setPeers } from "./carets.js";
+import { changesToOp, onlyWholeCharacters, opToChanges, selectionToCursor } from "./convert.js";
+
+type TextDocument = Document<string, TextOp, TextCursor>;
+
+/** Marks what came from the server. */
+const remote = Annotation.define<boolean>();
+
+/**
+ * An editor that shows a document: what is typed goes to the document, what
+ * others do comes from it. Undo takes back what was typed here, never what
+ * others did.
+ */
+export class Binding {
+  readonly view: EditorView;
+  readonly #locked = new Compartment();
+  #document: TextDocument | undefined;
+
+  /** `above` stays on top of the window; what is to be found is asked for under it. */
+  constructor(
+    parent: HTMLElement,
+    private readonly above: HTMLElement,
+  ) {
+    this.view = new EditorView({ parent, state: this.#state("", true) });
+  }
+
+  /** Connects the editor with a document, whose events are to be `events`. */
+  bind(document: TextDocument): void {
+    this.#document = document;
+  }
+
+  /** What the document has to tell this editor. */
+  get events(): Pick<DocumentEvents<string, TextOp, TextCursor>, "reset" | "remote" | "peers"> {
+    return {
+      reset: (content) => {
+        const { anchor, head } = this.view.state.selection.main;
+        const focused = this.view.hasFocus;
+        this.view.setState(this.#state(content, false));
+        const end = this.view.state.doc.length;
+        this.view.dispatch({ selection: { anchor: Math.min(anchor, end), head: Math.min(head, end) } });
+        if (focused) this.view.focus();
+      },
+      remote: (op) =>
+        this.view.dispatch({
+          changes: opToChanges(op),
+          effects: setPeers.of(this.#document?.peers ?? []),
+          annotations: [remote.of(true), Transaction.addToHistory.of(false)],
+        }),
+      peers: (peers) => this.view.dispatch({ effects: setPeers.of(peers) }),
+    };
+  }
+
+  /** Lets nobody type, or lets them again. */
+  lock(locked: boolean): void {
+    if (this.view.state.readOnly !== locked) this.view.dispatch({ effects: this.#locked.reconfigure(lockedAs(locked)) });
+  }
+
+  /** Scrolls to a position and puts the focus into the text. */
+  reveal(position: number): void {
+    const at = Math.min(position, this.view.state.doc.length);
+    this.view.dispatch({ effects: EditorView.scrollIntoView(at, { y: "center" }) });
+  }
+
+  #state(doc: string, locked: boolean): EditorState {
+    return EditorState.create({
+      doc,
+      extensions: [
+        EditorState.lineSeparator.of("\n"), // so that a carriage return stays what it is
+        this.#locked.of(lockedAs(locked)),
+        onlyWholeCharacters,
+        history(),
+        search({ top: true }),
+        panels({ topContainer: this.above.querySelector<HTMLElement>(".panels")! }),
+        EditorView.scrollMargins.of(() => ({ top: this.above.offsetHeight + 16, bottom: 32 })),
+        highlightSelectionMatches(),
+        highlightSpecialChars(),
+        EditorView.lineWrapping,
+        placeholder("Write something…"),
+        peerCarets,
+        EditorView.clipboardInputFilter.of((pasted) => pasted.replace(/\r\n?/g, "\n")),
+        EditorView.contentAttributes.of({
+          "aria-label": "Document",
+          spellcheck: "true",
+          autocorrect: "on",
+          autocapitalize: "on",
+        }),
+        keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap]),
+        EditorView.updateListener.of((update) => this.#tell(update.transactions)),
+      ],
+    });
+  }
+
+  /** Passes on what was typed here, one operation for each transaction. */
+  #tell(transactions: readonly Transaction[]): void {
+    const document = this.#document;
+    if (!document?.editable) return;
+    for (const tr of transactions) {
+      if (tr.annotation(remote)) continue;
+      if (tr.docChanged) this.#edit(document, tr);
+      else if (tr.selection) document.setCursor(selectionToCursor(tr.state));
+    }
+  }
+
+  #edit(document: TextDocument, tr: Transaction): void {
+    try {
+      document.edit(changesToOp(tr.changes), selectionToCursor(tr.state));
+    } catch (error) {
+      if (!(error instanceof OperationError)) throw error;
+      // The editor went where the document cannot follow: show the document again.
+      console.error(error);
+      queueMicrotask(() => this.events.reset?.(document.content ?? ""));
+    }
+  }
+}
+
+function lockedAs(locked: boolean): Extension {
+  return [EditorState.readOnly.of(locked), EditorView.editable.of(!locked)];
+}

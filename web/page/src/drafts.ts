@@ -1,0 +1,103 @@
+import type { Draft } from "../../client/index.js";
+import { el } from "./dom.js";
+
+interface Kept {
+  readonly text: string;
+  readonly code: string;
+  readonly message: string;
+  readonly at: number;
+}
+
+/** Why an edit could not be merged, for the person who made it. */
+const reasons: Record<string, string> = {
+  too_large: "The document would have become larger than this server allows.",
+  deleted: "The document was deleted while you had it open.",
+  not_found: "The document is not on the server any more.",
+  incarnation: "The document was deleted and another was made under its name.",
+  future: "The server holds an older state of the document than you had, as after a restore from a backup.",
+  mismatch: "The server does not know all of your earlier edits, as after a restore from a backup.",
+  checksum: "The text here had come to differ from the server’s.",
+  diverged: "The text here had come to differ from the server’s.",
+};
+
+const prefixOf = (doc: string) => `quire:draft:${encodeURIComponent(doc)}:`;
+
+/** Shows texts that could not be merged, and keeps them in this browser until the person discards them. */
+export class Drafts {
+  /** Where the panels go. */
+  readonly element = el("div", { className: "drafts" });
+  readonly #doc: string;
+  /** Drafts that could not be kept outside the page. */
+  #loose = 0;
+
+  constructor(doc: string) {
+    this.#doc = doc;
+    const keys = Array.from({ length: safely(() => localStorage.length) ?? 0 }, (_, i) => localStorage.key(i) ?? "");
+    for (const key of keys.filter((key) => key.startsWith(prefixOf(doc))).sort()) {
+      const kept = safely(() => JSON.parse(localStorage.getItem(key) ?? "") as Kept);
+      if (kept) this.#show(kept, key);
+    }
+  }
+
+  /** Whether closing the page would lose a draft. */
+  get loose(): boolean {
+    return this.#loose > 0;
+  }
+
+  /** Takes a draft in. */
+  add({ text, code, message }: Draft<unknown>): void {
+    const kept: Kept = { text, code, message, at: Date.now() };
+    const key = `${prefixOf(this.#doc)}${kept.at}-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+    const stored = safely(() => (localStorage.setItem(key, JSON.stringify(kept)), true));
+    if (!stored) this.#loose++;
+    this.#show(kept, stored ? key : null);
+  }
+
+  #show({ text, code, message, at }: Kept, key: string | null): void {
+    const file = `${this.#doc.replace(/[^\p{L}\p{N} ._-]/gu, "_")} (draft).txt`;
+    const area = el("textarea", { readOnly: true, value: text, rows: 5, attrs: { "aria-label": "Your text" } });
+    const said = el("span", { className: "said", attrs: { role: "status" } });
+    const copy = async () => {
+      const copied = await copyText(text, area);
+      said.textContent = copied ? "Copied" : "Select the text and copy it by hand";
+    };
+    const download = () => {
+      const url = URL.createObjectURL(new Blob([text], { type: "text/plain;charset=utf-8" }));
+      el("a", { href: url, download: file }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    };
+    const discard = () => {
+      if (!confirm("Discard this draft? Its text will be gone.")) return;
+      if (key) localStorage.removeItem(key);
+      else this.#loose--;
+      panel.remove();
+    };
+    const button = (label: string, click: () => void) => el("button", { type: "button", on: { click } }, label);
+    const panel: HTMLElement = el("section", { className: "draft", attrs: { role: "alert", "data-draft": code } },
+      el("h2", {}, "Some of your changes could not be merged"),
+      el("p", {}, `${reasons[code] ?? `The server refused them: ${message}.`} This is your text as you last saw it, ${new Date(at).toLocaleString()}.`),
+      area,
+      el("div", { className: "actions" },
+        button("Copy text", () => void copy()), button("Download", download), button("Discard", discard), said));
+    this.element.append(panel);
+  }
+}
+
+function safely<T>(run: () => T): T | null {
+  try {
+    return run();
+  } catch {
+    return null;
+  }
+}
+
+/** Copies text to the clipboard; through `area` where the page may not write to it directly. */
+export async function copyText(text: string, area: HTMLTextAreaElement | HTMLInputElement): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    area.select();
+    return document.execCommand("copy");
+  }
+}

@@ -1,0 +1,19 @@
+import { showEditor } from "./editor.js";
+import { showList } from "./list.js";
+import { mountStylesWithoutInline } from "./styles.js";
+
+/** Returns the id in a path `/d/<id>`, or null. */
+function docIn(path: string): string | null {
+  if (!path.startsWith("/d/")) return null;
+  try {
+    return decodeURIComponent(path.slice("/d/".length)) || null;
+  } catch {
+    return null; // not percent-encoded UTF-8
+  }
+}
+
+const app = document.getElementById("app")!;
+const id = docIn(location.pathname);
+mountStylesWithoutInline();
+if (id === null) showList(app);
+else showEditor(app, id);
