@@ -133,6 +133,75 @@ func (s *Scanner) String() (string, error) {
 	return "", s.Fail("string without an end")
 }
 
+// Raw steps over the next value, whatever it is, and returns its bytes, which belong
+// to the scanned slice. Only strings and the depth of brackets are looked at: whoever
+// decodes the value checks the rest. It fails with ot.ErrSyntax when there is no
+// value or it does not end.
+func (s *Scanner) Raw() ([]byte, error) {
+	s.Peek()
+	start, depth := s.pos, 0
+	for i := s.pos; i < len(s.data); i++ {
+		switch s.data[i] {
+		case '"':
+			s.pos = i
+			name, err := s.Name()
+			if err != nil {
+				return nil, err
+			}
+			i += len(name) - 1
+		case '[', '{':
+			depth++
+			continue
+		case ']', '}':
+			if depth == 0 {
+				return s.upTo(start, i)
+			}
+			depth--
+		case ',', ' ', '\t', '\n', '\r':
+			if depth == 0 {
+				return s.upTo(start, i)
+			}
+			continue
+		default:
+			continue
+		}
+		if depth == 0 {
+			return s.upTo(start, i+1)
+		}
+	}
+	if depth > 0 {
+		return nil, s.Fail("value without an end")
+	}
+	return s.upTo(start, len(s.data))
+}
+
+// Name steps over the name of an object's member and returns its bytes with the
+// quotes, escapes as they are.
+func (s *Scanner) Name() ([]byte, error) {
+	if s.Peek() != '"' {
+		return nil, s.Fail("name expected")
+	}
+	start := s.pos
+	for i := start + 1; i < len(s.data); i++ {
+		switch s.data[i] {
+		case '"':
+			return s.upTo(start, i+1)
+		case '\\':
+			i++
+		}
+	}
+	return nil, s.Fail("name without an end")
+}
+
+// upTo ends a raw value.
+func (s *Scanner) upTo(start, end int) ([]byte, error) {
+	if start == end {
+		return nil, s.Fail("value expected")
+	}
+	s.pos = end
+	return s.data[start:end:end], nil
+}
+
 // unescape reads the string that ends before the quote at end.
 func (s *Scanner) unescape(end int) (string, error) {
 	text := make([]byte, 0, end-s.pos)

@@ -115,6 +115,11 @@ func (p *Protocol) Connect(wake func()) *Conn {
 // Receive handles one message of the client.
 func (c *Conn) Receive(data []byte) *ws.CloseError {
 	var m ClientMessage
+	if scanSubmit(data, &m) {
+		c.dispatch(&m)
+		return nil
+	}
+	m = ClientMessage{}
 	if err := json.Unmarshal(data, &m); err != nil {
 		if _, syntax := err.(*json.SyntaxError); syntax || len(data) == 0 || firstByte(data) != '{' {
 			c.refuse(nil, 0, session.Errorf(session.CodeBadMessage, "not a JSON object"))

@@ -145,7 +145,8 @@ func (s *Server) Serve(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
 		ctx.Error("offer the WebSocket subprotocol "+s.opt.Subprotocol, fasthttp.StatusBadRequest)
 		return
 	}
-	err := s.upgrader.Upgrade(ctx, func(w *websocket.Conn) { s.run(w, nc, start) })
+	deflates := strings.Contains(string(ctx.Request.Header.Peek("Sec-WebSocket-Extensions")), "permessage-deflate")
+	err := s.upgrader.Upgrade(ctx, func(w *websocket.Conn) { s.run(&Conn{s: s, w: w, nc: nc, deflates: deflates}, start) })
 	if err != nil && ctx.Response.StatusCode() < 400 {
 		ctx.Error(err.Error(), fasthttp.StatusBadRequest)
 	}
@@ -163,12 +164,11 @@ func offers(ctx *fasthttp.RequestCtx, protocol string) bool {
 }
 
 // run is a connection's life, in the goroutine that fasthttp gives it.
-func (s *Server) run(w *websocket.Conn, nc *netConn, start func(c *Conn) Handler) {
-	c := &Conn{s: s, w: w, nc: nc}
-	nc.gather(c.Wake)
-	w.SetReadLimit(int64(s.opt.MaxMessage))
-	w.SetPongHandler(func(string) error { c.touch(); return nil })
-	w.SetPingHandler(c.pong)
+func (s *Server) run(c *Conn, start func(c *Conn) Handler) {
+	c.nc.gather(c.Wake)
+	c.w.SetReadLimit(int64(s.opt.MaxMessage))
+	c.w.SetPongHandler(func(string) error { c.touch(); return nil })
+	c.w.SetPingHandler(c.pong)
 	if refusal := s.add(c); refusal != nil {
 		c.close(refusal)
 		return
@@ -288,9 +288,10 @@ func (s *Server) Shutdown(ctx context.Context, spread time.Duration) {
 // only inside Handler.Send.
 type Conn struct {
 	// Static.
-	s  *Server
-	w  *websocket.Conn
-	nc *netConn
+	s        *Server
+	w        *websocket.Conn
+	nc       *netConn
+	deflates bool // the peer takes compressed messages
 
 	sender sync.Mutex // held by the one goroutine that sends
 
@@ -382,7 +383,7 @@ func (c *Conn) SendText(p []byte) {
 
 // SendShared sends a message that was encoded once for many connections.
 func (c *Conn) SendShared(m *Shared) {
-	if len(m.text) < c.s.opt.CompressFrom {
+	if !c.deflates || len(m.text) < c.s.opt.CompressFrom {
 		c.SendText(m.text)
 		return
 	}
