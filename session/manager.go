@@ -127,7 +127,12 @@ func (m *Manager) open(ctx context.Context, req OpenRequest) (*Subscription, *Op
 		return nil, nil, Errorf(CodeBadType, "no such document type")
 	}
 	s, err := m.session(ctx, req.Doc)
-	if req.Create != "" && err != nil && AsError(err).Code == CodeNotFound {
+	// A load that was under way before the document was created may still say that it
+	// is not there; one that starts after it does not.
+	for range 3 {
+		if req.Create == "" || err == nil || AsError(err).Code != CodeNotFound {
+			break
+		}
 		if _, err = m.Create(ctx, req.Doc, req.Create); err == nil || AsError(err).Code == CodeExists {
 			s, err = m.session(ctx, req.Doc)
 		}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -108,6 +109,11 @@ func serve(ctx context.Context, args, environ []string, out, errOut io.Writer) e
 	c, err := settings(args, environ, errOut)
 	if err != nil {
 		return err
+	}
+	// With one processor a thread that waits for the disk would keep all others
+	// waiting until the runtime notices; with two, somebody goes on at once.
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < 2 {
+		runtime.GOMAXPROCS(2)
 	}
 	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: c.LogLevel}))
 	return NewMain(c, out, log).Run(ctx)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -97,22 +96,7 @@ func TestConfigFile(t *testing.T) {
 // start runs the whole program in this process.
 func start(t *testing.T, args ...string) (m *Main, url string, done chan error) {
 	t.Helper()
-	c, err := configure(append([]string{"--listen", "127.0.0.1:0"}, args...), nil, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ready := make(chan string, 1)
-	m = NewMain(c, io.Discard, slog.New(slog.DiscardHandler))
-	m.Ready = func(url string) { ready <- url }
-	done = make(chan error, 1)
-	go func() { done <- m.Run(context.Background()) }()
-	select {
-	case url = <-ready:
-	case err := <-done:
-		t.Fatal(err)
-	}
-	t.Cleanup(m.Close)
-	return m, url, done
+	return startLogging(t, io.Discard, args...)
 }
 
 func TestSecondProcessIsRefused(t *testing.T) {

@@ -314,14 +314,17 @@ func (c *Conn) presence(pl *place, m *ClientMessage) *session.Error {
 	return nil
 }
 
-// remove takes a document off the connection; nothing of it is sent any more.
-func (c *Conn) remove(pl *place) {
+// remove takes a document off the connection; nothing of it is sent any more. It
+// reports whether the document was there.
+func (c *Conn) remove(pl *place) bool {
 	c.mu.Lock()
-	if c.docs[pl.doc] == pl {
+	there := c.docs[pl.doc] == pl
+	if there {
 		delete(c.docs, pl.doc)
 	}
 	c.mu.Unlock()
 	pl.sub.Close()
+	return there
 }
 
 // notify is called by a session when a document may have news.
@@ -431,8 +434,9 @@ func (c *Conn) deliver(w Sender, pl *place) {
 		d.Closed = session.Errorf(session.CodeInternal, "the missed operations cannot be read now")
 	}
 	if d.Closed != nil {
-		w.SendText(appendError(nil, &pl.doc, 0, d.Closed))
-		c.remove(pl)
+		if c.remove(pl) { // else the client closed it itself meanwhile
+			w.SendText(appendError(nil, &pl.doc, 0, d.Closed))
+		}
 	} else if d.More {
 		c.notify(pl)
 	}
