@@ -9,8 +9,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	"quire/ot"
 	"quire/ot/text"
@@ -102,6 +104,9 @@ func (m *Main) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
 	m.welcome(ln.Addr(), store)
+	tidied := make(chan struct{})
+	defer close(tidied)
+	go tidy(met, tidied)
 
 	select {
 	case <-ctx.Done():
@@ -111,6 +116,29 @@ func (m *Main) Run(ctx context.Context) error {
 	}
 	m.shutDown(server, manager, store)
 	return err
+}
+
+// tidy gives memory back to the system when things have become quiet: the collector
+// runs by itself only as new memory is asked for.
+func tidy(met *metrics.Metrics, done <-chan struct{}) {
+	const every = 10 * time.Second
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	last, busy := uint64(0), true
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		now := met.Messages()
+		if now != last {
+			last, busy = now, true
+		} else if busy {
+			busy = false
+			debug.FreeOSMemory()
+		}
+	}
 }
 
 func (m *Main) welcome(addr net.Addr, store *bolt.Store) {

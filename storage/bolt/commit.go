@@ -15,8 +15,9 @@ const (
 	maxBatch = 8 << 20
 	// yields is how often the committer lets other goroutines run before it
 	// takes what waits: callers that were just woken then make it into this batch.
-	// With nobody else ready to run it costs nothing.
-	yields = 4
+	// With nobody else ready to run it costs nothing; with a hundred callers on two
+	// processors, ten make twice the throughput of none.
+	yields = 10
 	// quiet is how long nothing must have waited before background work begins.
 	// Callers that were just woken need a moment to come back.
 	quiet = 10 * time.Millisecond

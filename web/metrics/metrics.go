@@ -2,6 +2,7 @@
 package metrics
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ import (
 // Metrics is the set of a server's metrics. Safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
+	count    atomic.Uint64 // messages, as the counter of that name, to be read
 
 	operations, submissions               prometheus.Counter
 	refusals                              *prometheus.CounterVec
@@ -109,7 +111,11 @@ func (m *Metrics) Sent(n int) { m.sent.Add(float64(n)) }
 func (m *Metrics) Received(n int) {
 	m.received.Add(float64(n))
 	m.messages.Inc()
+	m.count.Add(1)
 }
+
+// Messages returns how many messages were received.
+func (m *Metrics) Messages() uint64 { return m.count.Load() }
 
 // Handler serves the metrics in the formats Prometheus asks for.
 func (m *Metrics) Handler() fasthttp.RequestHandler {

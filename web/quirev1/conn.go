@@ -3,6 +3,8 @@ package quirev1
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -119,7 +121,32 @@ func (c *Conn) Receive(data []byte) *ws.CloseError {
 		c.dispatch(&m)
 		return nil
 	}
-	m = ClientMessage{}
+	// What is rare runs on a stack of its own. Opening goes deep, down to the disk, and
+	// would leave each connection with a large stack for the rest of its life.
+	type result struct {
+		end      *ws.CloseError
+		panicked any
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() {
+			if p := recover(); p != nil {
+				r.panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
+			}
+			done <- r
+		}()
+		r.end = c.receive(data)
+	}()
+	r := <-done
+	if r.panicked != nil {
+		panic(r.panicked)
+	}
+	return r.end
+}
+
+func (c *Conn) receive(data []byte) *ws.CloseError {
+	var m ClientMessage
 	if err := json.Unmarshal(data, &m); err != nil {
 		if _, syntax := err.(*json.SyntaxError); syntax || len(data) == 0 || firstByte(data) != '{' {
 			c.refuse(nil, 0, session.Errorf(session.CodeBadMessage, "not a JSON object"))
