@@ -128,8 +128,12 @@ type Type interface {
 	// No ops compose to the identity.
 	ComposeAll(ops []Op) (Op, error)
 	// Transform returns op as it must read after over was applied, when both
-	// were made on the same document and op stands on the given side of over.
+	// were made on the same document and op stands on the given side of over. It
+	// fails with ErrLimit when the result would pass the type's own bounds.
 	Transform(op, over Op, side Side) (Op, error)
+	// TransformAll returns op as it must read after all of over, which follow one
+	// another, were applied: what Transform returns over each of them in turn.
+	TransformAll(op Op, over []Op, side Side) (Op, error)
 	// Invert returns the operation that takes op back, where d is the document
 	// op was applied to.
 	Invert(d Doc, op Op) (Op, error)

@@ -7,24 +7,25 @@ import (
 	"quire/storage"
 )
 
-// Many writers at once are served best in step: one batch with an edit of each costs
-// each reader one message, where two half batches that overtake each other cost two.
-// So when a batch was made of several, the next one is held back until about as many
-// edits have gathered, but not for longer than lingerFor. Few writers never wait.
+// Several writers at once are served best in step: one batch with an edit of each costs
+// every writer one sync and every reader one message, where two half batches that overtake
+// each other cost two. So after a batch the next one is held back until about as many
+// edits have gathered as there were writers, but no longer than it should take them
+// to answer. A writer alone never waits.
 const (
-	lingerFrom = 8
-	lingerFor  = 500 * time.Microsecond
+	gatherFrom   = 2
+	gatherPerOne = 25 * time.Microsecond
 )
 
-// linger holds the next batch back after one of n submissions was committed. Called
-// with the lock held.
-func (s *Session) linger(n int) {
+// gatherMore holds the next batch back after one of n submissions was committed.
+// Called with the lock held.
+func (s *Session) gatherMore(n int, took time.Duration) {
 	writers := n + len(s.staged)
-	if writers < lingerFrom {
+	if writers < gatherFrom {
 		return
 	}
 	s.gather = writers - writers/8
-	s.m.opt.After(lingerFor, func() {
+	s.m.opt.After(min(took/2, time.Millisecond)+time.Duration(writers)*gatherPerOne, func() {
 		s.mu.Lock()
 		s.gather = 0
 		s.kick()
@@ -99,7 +100,7 @@ func (s *Session) settled(took time.Duration, err error) {
 	case err == nil:
 		if n := len(s.appending); n > 0 {
 			s.committed(took)
-			s.linger(n)
+			s.gatherMore(n, took)
 		}
 	case errors.Is(err, storage.ErrNotFound):
 		s.end(Errorf(CodeDeleted, "the document was deleted"))

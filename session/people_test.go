@@ -41,7 +41,7 @@ func TestBurstOfCursorMovesIsOneMessage(t *testing.T) {
 		for i := range 1000 { // a move every 0.1 ms
 			a.point(1, fmt.Sprintf("[[%d,%d]]", i%10, i%10))
 			time.Sleep(100 * time.Microsecond)
-			if d := b.take(); d.Presence != nil {
+			if d := b.look(); d.Presence != nil {
 				told++
 			}
 		}

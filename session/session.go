@@ -43,6 +43,7 @@ type Session struct {
 	staged    []*submission // after them
 	unsaved   int           // bytes of both
 	committer bool          // a commit step is scheduled or running
+	scratch   []ot.Op       // what unseen returned last
 	gather    int           // the next batch waits for so many submissions
 	failures  int           // failed writes in a row
 	dead      *Error        // why the session ended
@@ -165,32 +166,35 @@ func (s *Session) unseen(u *submission) ([]ot.Op, *Error) {
 		return nil, Errorf(CodeStale, "base %d is too old, the oldest served is %d", u.base, oldest)
 	}
 	entries := s.window.slice(u.base, s.window.tip())
-	over := make([]ot.Op, len(entries))
+	s.scratch = s.scratch[:0]
 	for i := range entries {
-		over[i] = entries[i].op
+		s.scratch = append(s.scratch, entries[i].op)
 	}
-	return over, nil
+	return s.scratch, nil
 }
 
-// transform moves a run over the operations its submitter had not seen: a grid of
-// single steps, the committed side on the Left. When the submission brings a
-// cursor it also returns those operations as they read after the run.
+// transform moves a run over the operations its submitter had not seen, which it may
+// overwrite: a grid of single steps, the committed side on the Left. When the
+// submission brings a cursor it also returns them as they read after the run.
 func (s *Session) transform(u *submission, over []ot.Op) (out, rest []ot.Op, err error) {
 	if len(over) == 0 {
 		return u.ops, nil, nil
 	}
 	out = make([]ot.Op, len(u.ops))
 	for i, p := range u.ops {
-		last := i == len(u.ops)-1 && u.cursor == nil
+		if i == len(u.ops)-1 && u.cursor == nil {
+			if out[i], err = s.typ.TransformAll(p, over, ot.Right); err != nil {
+				return nil, nil, err
+			}
+			break
+		}
 		for j, x := range over {
 			p2, err := s.typ.Transform(p, x, ot.Right)
 			if err != nil {
 				return nil, nil, err
 			}
-			if !last {
-				if over[j], err = s.typ.Transform(x, p, ot.Left); err != nil {
-					return nil, nil, err
-				}
+			if over[j], err = s.typ.Transform(x, p, ot.Left); err != nil {
+				return nil, nil, err
 			}
 			p = p2
 		}

@@ -106,8 +106,15 @@ func (e *editor) try(base session.Revision, seq uint64, ops ...string) error {
 	return e.Submit(base, seq, raw, nil)
 }
 
-// take lets the server come to rest, then takes what is new and applies it.
+// take gives the server time, then takes what is new and applies it.
 func (e *editor) take() session.Delivery {
+	e.w.t.Helper()
+	time.Sleep(5 * time.Millisecond) // the bubble's time
+	return e.look()
+}
+
+// look is take at this very moment.
+func (e *editor) look() session.Delivery {
 	e.w.t.Helper()
 	var all session.Delivery
 	for more := true; more; {

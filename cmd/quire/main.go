@@ -115,6 +115,10 @@ func serve(ctx context.Context, args, environ []string, out, errOut io.Writer) e
 	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < 2 {
 		runtime.GOMAXPROCS(2)
 	}
+	// The live heap is small beside what edits leave behind: collect less often.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(300)
+	}
 	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: c.LogLevel}))
 	return NewMain(c, out, log).Run(ctx)
 }

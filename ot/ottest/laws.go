@@ -73,6 +73,18 @@ var laws = []law{
 			c.fail("equal documents with different checksums")
 		}
 	}},
+	{"TransformAll", func(c *sample) {
+		d := c.doc()
+		op, over := c.op("op", d), c.chain(d, c.r.IntN(12))
+		for _, side := range []ot.Side{ot.Left, ot.Right} {
+			want := op
+			for _, x := range over {
+				want = c.transform(want, x, side)
+			}
+			all, err := c.Type.TransformAll(op, over, side)
+			c.equal("TransformAll", c.form(c.canonical(must(c, all, err))), c.form(want))
+		}
+	}},
 	{"Invert", func(c *sample) {
 		d := c.doc()
 		op := c.op("op", d)

@@ -126,6 +126,77 @@ func Transform(op, over Op, side ot.Side) (Op, error) {
 	return out.finish()
 }
 
+// TransformAll returns op as it must read after all of over, which follow one another,
+// were applied. It equals transforming over each of them in turn, but while op merely
+// moves, as it does over edits elsewhere in a document, nothing is built.
+func TransformAll(op Op, over []Op, side ot.Side) (Op, error) {
+	moved := 0 // how much longer the retain that op begins with has become
+	first, end := op.extent()
+	for _, x := range over {
+		from, to := x.extent()
+		switch {
+		case to < first+moved || to == first+moved && side == ot.Right:
+			moved += x.growth()
+		case from > end+moved:
+			// It is all behind op.
+		default:
+			var err error
+			if op, err = op.shift(moved); err == nil {
+				op, err = Transform(op, x, side)
+			}
+			if err != nil {
+				return nil, err
+			}
+			moved = 0
+			first, end = op.extent()
+		}
+	}
+	return op.shift(moved)
+}
+
+// extent returns where in its document op makes its first change and where its last
+// one ends.
+func (op Op) extent() (first, end int) {
+	if len(op) > 0 && op[0].Kind == Retain {
+		first = op[0].N
+	}
+	end, _ = op.lengths()
+	return first, end
+}
+
+// growth returns by how much op makes a document longer.
+func (op Op) growth() (n int) {
+	for _, c := range op {
+		switch c.Kind {
+		case Insert:
+			n += c.N
+		case Delete:
+			n -= c.N
+		}
+	}
+	return n
+}
+
+// shift returns op n units further on; its first retain is at least -n.
+func (op Op) shift(n int) (Op, error) {
+	if n == 0 || len(op) == 0 {
+		return op, nil
+	}
+	first, end := op.extent()
+	if end+n > maxLength {
+		return nil, fmt.Errorf("%w: the operation would span %d units", ot.ErrLimit, end+n)
+	}
+	rest := op
+	if first > 0 {
+		rest = op[1:]
+	}
+	out := make(Op, 0, len(rest)+1)
+	if first+n > 0 {
+		out = append(out, Component{Kind: Retain, N: first + n})
+	}
+	return append(out, rest...), nil
+}
+
 // Invert returns the operation that takes op back, where d is the document op
 // was applied to. It fails with ot.ErrMismatch when op does not fit d.
 func Invert(d *Doc, op Op) (Op, error) {

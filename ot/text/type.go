@@ -50,6 +50,16 @@ func (Type) Transform(op, over ot.Op, side ot.Side) (ot.Op, error) {
 	return boxed(Transform(op.(Op), over.(Op), side))
 }
 
+// TransformAll is the function TransformAll.
+func (Type) TransformAll(op ot.Op, over []ot.Op, side ot.Side) (ot.Op, error) {
+	var few [64]Op
+	typed := few[:0]
+	for _, x := range over {
+		typed = append(typed, x.(Op))
+	}
+	return boxed(TransformAll(op.(Op), typed, side))
+}
+
 // Invert is the function Invert.
 func (Type) Invert(d ot.Doc, op ot.Op) (ot.Op, error) { return boxed(Invert(d.(*Doc), op.(Op))) }
 
