@@ -127,6 +127,9 @@ type Type interface {
 	// ComposeAll composes ops in order, in time near-linear in their total size.
 	// No ops compose to the identity.
 	ComposeAll(ops []Op) (Op, error)
+	// ComposeStored is ComposeAll of operations in binary form; for catching up on
+	// thousands of them. Errors are those of UnmarshalOp and Compose.
+	ComposeStored(ops [][]byte) (Op, error)
 	// Transform returns op as it must read after over was applied, when both
 	// were made on the same document and op stands on the given side of over. It
 	// fails with ErrLimit when the result would pass the type's own bounds.

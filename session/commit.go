@@ -15,20 +15,27 @@ import (
 const (
 	gatherFrom   = 2
 	gatherPerOne = 25 * time.Microsecond
+	gatherMemory = 8 // batches after which fewer writers are believed
 )
 
 // gatherMore holds the next batch back after one of n submissions was committed.
 // Called with the lock held.
 func (s *Session) gatherMore(n int, took time.Duration) {
-	writers := n + len(s.staged)
-	if writers < gatherFrom {
+	if s.batches++; s.batches%gatherMemory == 0 {
+		s.writers -= 1 + s.writers/8
+	}
+	s.writers = max(s.writers, n+len(s.staged))
+	if s.writers < gatherFrom {
 		return
 	}
-	s.gather = writers - writers/8
-	s.m.opt.After(min(took/2, time.Millisecond)+time.Duration(writers)*gatherPerOne, func() {
+	s.gather = s.writers - s.writers/16
+	batch := s.batches
+	s.m.opt.After(min(took, time.Millisecond)+time.Duration(s.writers)*gatherPerOne, func() {
 		s.mu.Lock()
-		s.gather = 0
-		s.kick()
+		if s.batches == batch {
+			s.gather = 0
+			s.kick()
+		}
 		s.mu.Unlock()
 	})
 }

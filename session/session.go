@@ -44,6 +44,8 @@ type Session struct {
 	unsaved   int           // bytes of both
 	committer bool          // a commit step is scheduled or running
 	scratch   []ot.Op       // what unseen returned last
+	writers   int           // about how many clients submit at the moment
+	batches   int           // committed, for forgetting writers
 	gather    int           // the next batch waits for so many submissions
 	failures  int           // failed writes in a row
 	dead      *Error        // why the session ended

@@ -261,16 +261,20 @@ func (s *Session) readEntries(ctx context.Context, from, to Revision) ([]entry, 
 func (s *Session) catchUp(ctx context.Context, from, to Revision) (*Batch, error) {
 	var parts []ot.Op
 	for rev := from; rev < to; {
-		entries, err := s.readEntries(ctx, rev, to)
+		recs, err := s.m.opt.Store.Read(ctx, s.id, rev, to)
 		if err != nil {
 			return nil, err
 		}
-		it, err := compose(s.typ, entries)
-		if err != nil {
-			return nil, err
+		ops := make([][]byte, len(recs))
+		for i := range recs {
+			ops[i] = recs[i].Op
 		}
-		parts = append(parts, it.Op)
-		rev += Revision(len(entries))
+		op, err := s.typ.ComposeStored(ops)
+		if err != nil {
+			return nil, fmt.Errorf("records [%d, %d): %w", rev, rev+Revision(len(recs)), err)
+		}
+		parts = append(parts, op)
+		rev += Revision(len(recs))
 	}
 	op, err := s.typ.ComposeAll(parts)
 	if err != nil {

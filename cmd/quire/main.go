@@ -110,10 +110,10 @@ func serve(ctx context.Context, args, environ []string, out, errOut io.Writer) e
 	if err != nil {
 		return err
 	}
-	// With one processor a thread that waits for the disk would keep all others
-	// waiting until the runtime notices; with two, somebody goes on at once.
-	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < 2 {
-		runtime.GOMAXPROCS(2)
+	// On one processor a thread that waits for the disk would keep all others waiting
+	// until the runtime notices; with a few to spare, somebody goes on at once.
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < 4 {
+		runtime.GOMAXPROCS(4)
 	}
 	// The live heap is small beside what edits leave behind: collect less often.
 	if os.Getenv("GOGC") == "" {

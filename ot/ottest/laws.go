@@ -60,6 +60,12 @@ var laws = []law{
 		c.canonical(must(c, all, err))
 		c.equal("document after ComposeAll", c.text(c.apply(d, all)), c.text(c.apply(d, ops...)))
 		c.equal("ComposeAll", c.form(all), c.form(want))
+		stored := make([][]byte, len(ops))
+		for i, op := range ops {
+			stored[i] = c.MarshalOp(nil, op)
+		}
+		read, err := c.ComposeStored(stored)
+		c.equal("ComposeStored", c.form(must(c, read, err)), c.form(want))
 		balanced, err := ot.ComposeBalanced(c.Type, ops)
 		c.equal("ComposeBalanced", c.form(must(c, balanced, err)), c.form(want))
 	}},

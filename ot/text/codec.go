@@ -115,31 +115,39 @@ func (op Op) AppendBinary(dst []byte) []byte {
 // Unmarshal reads an operation in its compact binary form. Damaged data fails
 // with ot.ErrSyntax or ot.ErrLimit or gives some canonical operation.
 func Unmarshal(data []byte) (Op, error) {
-	lim := ot.Limits{MaxComponents: len(data) + 1}.WithDefaults()
 	var out Builder
+	if err := out.unmarshal(data); err != nil {
+		return nil, err
+	}
+	return out.ended()
+}
+
+// unmarshal adds the components of an operation in binary form.
+func (b *Builder) unmarshal(data []byte) error {
+	lim := ot.Limits{MaxComponents: len(data) + 1}.WithDefaults()
 	for len(data) > 0 {
 		head, n := binary.Uvarint(data)
 		if n <= 0 || n > 1 && data[n-1] == 0 {
-			return nil, fmt.Errorf("%w: bad varint", ot.ErrSyntax)
+			return fmt.Errorf("%w: bad varint", ot.ErrSyntax)
 		}
 		data = data[n:]
 		if head>>2 > maxLength {
-			return nil, fmt.Errorf("%w: length %d is past %d", ot.ErrLimit, head>>2, maxLength)
+			return fmt.Errorf("%w: length %d is past %d", ot.ErrLimit, head>>2, maxLength)
 		}
 		c := Component{Kind: Kind(head & 3), N: int(head >> 2)}
 		switch {
 		case c.Kind > Delete:
-			return nil, fmt.Errorf("%w: unknown kind of component", ot.ErrSyntax)
+			return fmt.Errorf("%w: unknown kind of component", ot.ErrSyntax)
 		case c.Kind == Insert:
 			if c.N > len(data) || !utf8.Valid(data[:c.N]) {
-				return nil, fmt.Errorf("%w: insert cut short or of invalid UTF-8", ot.ErrSyntax)
+				return fmt.Errorf("%w: insert cut short or of invalid UTF-8", ot.ErrSyntax)
 			}
 			c.S, data = string(data[:c.N]), data[c.N:]
 			c.N = count(c.S)[units]
 		}
-		if err := out.strict(c, lim); err != nil {
-			return nil, err
+		if err := b.strict(c, lim); err != nil {
+			return err
 		}
 	}
-	return out.ended()
+	return nil
 }

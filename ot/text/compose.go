@@ -30,6 +30,26 @@ func ComposeAll(ops []Op) (Op, error) {
 	return c.finish()
 }
 
+// ComposeStored composes operations in binary form, in order: ComposeAll of what
+// Unmarshal makes of them, without keeping any of them.
+func ComposeStored(ops [][]byte) (Op, error) {
+	c := composer{chunks: make([]chunk, 1)}
+	for _, data := range ops {
+		var b Builder
+		if err := b.unmarshal(data); err != nil {
+			return nil, err
+		}
+		op := Op(b.components())
+		if len(op) > 0 && op[len(op)-1].Kind == Retain {
+			return nil, fmt.Errorf("%w: retain at the end", ot.ErrSyntax)
+		}
+		if !c.apply(op) {
+			return nil, fmt.Errorf("%w: compose would split a surrogate pair", ot.ErrMismatch)
+		}
+	}
+	return c.finish()
+}
+
 // A composer holds the composite of the operations it was given and applies the
 // next one to it in place: every component is worked in where it takes effect.
 // That is found by its position in the composite's output (what it retains and

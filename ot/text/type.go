@@ -45,6 +45,9 @@ func (Type) ComposeAll(ops []ot.Op) (ot.Op, error) {
 	return boxed(ComposeAll(typed))
 }
 
+// ComposeStored is the function ComposeStored.
+func (Type) ComposeStored(ops [][]byte) (ot.Op, error) { return boxed(ComposeStored(ops)) }
+
 // Transform is the function Transform.
 func (Type) Transform(op, over ot.Op, side ot.Side) (ot.Op, error) {
 	return boxed(Transform(op.(Op), over.(Op), side))

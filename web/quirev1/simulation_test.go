@@ -81,6 +81,17 @@ func (g gapAfter) Compose(a, b ot.Op) (ot.Op, error) {
 	return out.Op()
 }
 
+func (g gapAfter) ComposeStored(stored [][]byte) (ot.Op, error) {
+	ops := make([]ot.Op, len(stored))
+	for i, data := range stored {
+		var err error
+		if ops[i], err = g.UnmarshalOp(data); err != nil {
+			return nil, err
+		}
+	}
+	return g.ComposeAll(ops)
+}
+
 func (g gapAfter) ComposeAll(ops []ot.Op) (ot.Op, error) { return ot.ComposeBalanced(g, ops) }
 
 // sim is one simulated world.

@@ -34,6 +34,7 @@ type netConn struct {
 	buf       *[]byte
 	err       error
 	until     time.Time // when flush gives up; zero: never
+	armed     time.Time // the write deadline that is set
 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
@@ -146,7 +147,10 @@ func (c *netConn) armWrite(look time.Duration) error {
 			return os.ErrDeadlineExceeded
 		}
 		next = c.until
+	} else if c.armed.Sub(now) > look/2 {
+		return nil // it is far enough away; setting it takes longer than asking
 	}
+	c.armed = next
 	return c.Conn.SetWriteDeadline(next)
 }
 
