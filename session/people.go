@@ -158,6 +158,9 @@ func (p *people) news(s *Session, r *Subscription) *Presence {
 			n.Gone = append(n.Gone, g.client)
 		}
 	}
+	if len(s.subs) < 2 {
+		return n
+	}
 	if len(p.cache) == 8 {
 		p.cache, p.cached = p.cache[:0], p.cached[:0]
 	}

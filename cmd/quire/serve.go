@@ -121,7 +121,7 @@ func (m *Main) Run(ctx context.Context) error {
 // tidy gives memory back to the system when things have become quiet: the collector
 // runs by itself only as new memory is asked for.
 func tidy(met *metrics.Metrics, done <-chan struct{}) {
-	const every = 10 * time.Second
+	const every = 3 * time.Second
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	last, busy := uint64(0), true

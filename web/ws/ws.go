@@ -146,7 +146,11 @@ func (s *Server) Serve(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
 		return
 	}
 	deflates := strings.Contains(string(ctx.Request.Header.Peek("Sec-WebSocket-Extensions")), "permessage-deflate")
-	err := s.upgrader.Upgrade(ctx, func(w *websocket.Conn) { s.run(&Conn{s: s, w: w, nc: nc, deflates: deflates}, start) })
+	err := s.upgrader.Upgrade(ctx, func(w *websocket.Conn) {
+		// The request is kept for as long as the connection lives: let its buffers go.
+		ctx.Request, ctx.Response = fasthttp.Request{}, fasthttp.Response{}
+		s.run(&Conn{s: s, w: w, nc: nc, deflates: deflates}, start)
+	})
 	if err != nil && ctx.Response.StatusCode() < 400 {
 		ctx.Error(err.Error(), fasthttp.StatusBadRequest)
 	}
