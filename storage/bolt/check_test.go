@@ -80,11 +80,13 @@ func TestCheck(t *testing.T) {
 			return tx.Bucket(bucket).Put(key, v)
 		}
 	}
+	// logKey finds the n-th, from 0, of the three entries that are not folded. Before
+	// them may be some that are, and were not removed yet.
 	logKey := func(tx *bbolt.Tx, n int) []byte {
 		c := tx.Bucket(bucketLog).Cursor()
-		k, _ := c.First()
-		for ; n > 0; n-- {
-			k, _ = c.Next()
+		k, _ := c.Last()
+		for ; n < 2; n++ {
+			k, _ = c.Prev()
 		}
 		return k
 	}
