@@ -149,7 +149,20 @@ func (s *Store) load(tx *bbolt.Tx) (err error) {
 		return err
 	}
 	s.index.trash = len(s.trash)
+	if err := verifyLastSeqs(tx); err != nil {
+		return err
+	}
 	return s.loadLog(tx, byNum)
+}
+
+// verifyLastSeqs verifies the key of every client's last sequence number. One that was
+// damaged would not be found, and its client taken for a new one; nothing but looking
+// at all of them shows it.
+func verifyLastSeqs(tx *bbolt.Tx) error {
+	return tx.Bucket(bucketLastSeq).ForEach(func(k, v []byte) error {
+		_, err := unseal(bucketLastSeq, k, v)
+		return err
+	})
 }
 
 func (s *Store) loadDocs(tx *bbolt.Tx) (map[uint64]*document, error) {

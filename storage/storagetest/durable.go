@@ -58,10 +58,10 @@ func (f *fixture) populate(docs int) *population {
 	return p
 }
 
-// check compares a store with the population. It returns the first error of
+// check compares a store, whose file may have been damaged, with the population. It returns the first error of
 // the store; wrong content, and "not found" for what is there, is no such error but fails
 // the test.
-func (p *population) check(t testing.TB, s Store) error {
+func (p *population) check(t testing.TB, s Store, damaged bool) error {
 	ctx := context.Background()
 	infos, err := s.List(ctx, "", "", 10_000)
 	if err == nil && !slices.Equal(infos, p.infos) {
@@ -85,8 +85,16 @@ func (p *population) check(t testing.TB, s Store) error {
 		err = first(err, func() error { return p.checkSeqs(t, s, info.ID) })
 		for _, want := range p.snaps[info.ID] {
 			err = first(err, func() error {
+				// When damage hides a snapshot, an older one is as right: the records
+				// after it lead to the same content.
 				got, err := s.Snapshot(ctx, info.ID, want.Rev)
-				if err == nil && (got.Rev != want.Rev || string(got.Data) != string(want.Data)) {
+				if damaged && errors.Is(err, storage.ErrNotFound) {
+					return nil
+				}
+				right := func(w storage.Snapshot) bool {
+					return got.Rev == w.Rev && string(got.Data) == string(w.Data)
+				}
+				if err == nil && !right(want) && !(damaged && slices.ContainsFunc(p.snaps[info.ID], right)) {
 					t.Errorf("%q: snapshot at %d, %d bytes, want %d, %d bytes", info.ID, got.Rev, len(got.Data), want.Rev, len(want.Data))
 				}
 				return err
@@ -128,7 +136,7 @@ func testReopen(t *testing.T, f *fixture) {
 	p := f.populate(40)
 	for range 3 {
 		f.reopen()
-		if err := p.check(t, f.Store); err != nil {
+		if err := p.check(t, f.Store, false); err != nil {
 			t.Fatal(err)
 		}
 		info := &p.infos[0]
@@ -136,7 +144,7 @@ func testReopen(t *testing.T, f *fixture) {
 		f.append(info, more...)
 		p.recs[info.ID] = append(p.recs[info.ID], more...)
 	}
-	if err := p.check(t, f.Store); err != nil {
+	if err := p.check(t, f.Store, false); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -245,7 +253,7 @@ const pageSize = 4096
 func damage(t *testing.T, f *fixture, n int, change func(rng *rand.Rand, data []byte, page int) []byte) (opened, whole int) {
 	p := f.populate(30)
 	f.reopen() // to see the data in more than one shape
-	if err := p.check(t, f.Store); err != nil {
+	if err := p.check(t, f.Store, false); err != nil {
 		t.Fatal(err)
 	}
 	f.close()
@@ -279,7 +287,7 @@ func damage(t *testing.T, f *fixture, n int, change func(rng *rand.Rand, data []
 			}
 		} else {
 			opened++
-			if err = p.check(t, s); err == nil {
+			if err = p.check(t, s, true); err == nil {
 				whole++
 			}
 			if err := s.Close(); err != nil {
