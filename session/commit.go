@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"quire/storage"
@@ -11,18 +12,18 @@ import (
 // every writer one sync and every reader one message, where two half batches that overtake
 // each other cost two. So after a batch the next one is held back until about as many
 // edits have gathered as there were writers, but no longer than it should take them
-// to answer. A writer alone never waits.
+// to answer. A writer alone does not wait, once it has been alone for a while.
 const (
 	gatherFrom   = 2
 	gatherPerOne = 25 * time.Microsecond
-	gatherMemory = 8 // batches after which fewer writers are believed
+	gatherMemory = 8 // batches after which fewer writers are believed in
 )
 
 // gatherMore holds the next batch back after one of n submissions was committed.
 // Called with the lock held.
 func (s *Session) gatherMore(n int, took time.Duration) {
 	if s.batches++; s.batches%gatherMemory == 0 {
-		s.writers -= 1 + s.writers/8
+		s.writers -= 1 + s.writers/4
 	}
 	s.writers = max(s.writers, n+len(s.staged))
 	if s.writers < gatherFrom {
@@ -118,10 +119,10 @@ func (s *Session) settled(took time.Duration, err error) {
 	if recovered {
 		s.log().Info("writing works again", "rev", s.head)
 	}
-	if delay > 0 {
+	if delay > 0 && s.background().Err() == nil {
 		s.committer = true
 		s.m.opt.After(delay, s.commit)
-	} else {
+	} else if delay == 0 {
 		s.kick()
 	}
 	s.snapshotIfDue()
@@ -164,8 +165,7 @@ func (s *Session) settle(err error, base Revision, recs []storage.Record) error 
 	case info.Incarnation != s.inc:
 		return storage.ErrNotFound
 	case info.Head < base:
-		s.log().Error("the store lost revisions", "rev", base, "head", info.Head)
-		return err
+		return fmt.Errorf("the store lost revisions: head %d, was %d", info.Head, base)
 	case info.Head == base:
 		return errNotApplied
 	}
@@ -191,7 +191,7 @@ var errNotApplied = errors.New("session: the append did not take effect")
 // every unsaved submission a new place after them.
 func (s *Session) overtaken(recs []storage.Record) {
 	again := append(s.appending, s.staged...)
-	s.appending, s.staged, s.unsaved = nil, nil, 0
+	s.appending, s.staged, s.unsaved, s.failures = nil, nil, 0, 0
 	s.window.truncate(s.head)
 	for _, c := range s.clients {
 		c.tipSeq, c.tipRev = c.last, c.rev

@@ -34,7 +34,7 @@ func (m *Manager) Stats() Stats {
 		s.mu.Lock()
 		st.Sessions++
 		st.Subscriptions += len(s.subs)
-		if s.busy() {
+		if s.busy() && s.dead == nil {
 			st.Unsaved++
 		}
 		if s.failures > 0 {
@@ -134,11 +134,18 @@ func (m *Manager) Close(ctx context.Context) error {
 			return &UnsavedError{Documents: unsaved}
 		}
 	}
-	for _, s := range m.all() {
-		if ctx.Err() != nil {
-			break
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, s := range m.all() {
+			if ctx.Err() == nil {
+				s.lastSnapshot()
+			}
 		}
-		s.lastSnapshot()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done(): // the log has everything; the snapshots would have saved time
 	}
 	return nil
 }

@@ -126,10 +126,55 @@ func TestCloseGivesUpInTime(t *testing.T) {
 		if d := a.take(); len(d.Batches) > 0 {
 			t.Error("an edit was acknowledged that the store refused")
 		}
+		time.Sleep(time.Second) // for a step that is under way
+		before := w.store.Calls(storagetest.Append)
 		time.Sleep(time.Hour)
-		if before := w.store.Calls(storagetest.Append); before != w.store.Calls(storagetest.Append) {
-			t.Error("it goes on writing after Close")
+		if after := w.store.Calls(storagetest.Append); after != before {
+			t.Errorf("it went on writing after Close, %d times", after-before)
 		}
+	})
+}
+
+func TestCloseDoesNotWaitForSnapshots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, session.Options{}, nil)
+		a := w.editor("author-1")
+		for i := range uint64(200) {
+			a.submit(a.rev, i+1, `["x"]`)
+			a.take()
+		}
+		gate := w.store.Block(storagetest.PutSnapshot)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := w.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(start); d > 6*time.Second {
+			t.Errorf("it took %v", d)
+		}
+		gate.Open()
+		time.Sleep(time.Hour)
+	})
+}
+
+func TestFreshOpenWaitsForOwnOperations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, session.Options{}, nil)
+		defer w.stop()
+		a := w.editor("author-1")
+		gate := w.store.Block(storagetest.Append)
+		a.submit(0, 1, `["old"]`)
+		<-gate.Arrived()
+		a.Close()
+		if _, err := w.open(session.OpenRequest{Client: "author-1"}); code(err) != session.CodeBusy {
+			t.Fatalf("a fresh open while the client's own operation is being written: %v", err)
+		}
+		gate.Open()
+		time.Sleep(time.Second)
+		b := w.editor("author-1")
+		b.submit(b.rev, b.opened.Seq+1, `["new "]`)
+		b.holds("new old")
 	})
 }
 

@@ -50,19 +50,22 @@ func (m *Manager) load(id string, l *loading) {
 	ctx, cancel := context.WithTimeout(m.ctx, m.opt.LoadTimeout)
 	defer cancel()
 	start := m.opt.Now()
-	l.s, l.err = m.read(ctx, id)
-	if l.err != nil {
-		if AsError(l.err).Code != CodeNotFound {
-			m.opt.Logger.Error("cannot read a document; it is refused", "doc", id, "err", l.err)
-			l.err = Errorf(CodeUnavailable, "the document cannot be read now")
-		}
+	var s *Session
+	err := errors.New("reading the document panicked")
+	defer func() { // also when read panics: nobody may wait for ever
 		m.mu.Lock()
-		delete(m.sessions, id)
+		if l.s, l.err = s, err; err != nil {
+			delete(m.sessions, id)
+		}
 		m.mu.Unlock()
-	} else {
+		close(l.done)
+	}()
+	if s, err = m.read(ctx, id); err == nil {
 		m.opt.Observer.Loaded(m.opt.Now().Sub(start))
+	} else if s = nil; AsError(err).Code != CodeNotFound {
+		m.opt.Logger.Error("cannot read a document; it is refused", "doc", id, "err", err)
+		err = Errorf(CodeUnavailable, "the document cannot be read now")
 	}
-	close(l.done)
 }
 
 // read makes a session from the newest snapshot and the records after it.

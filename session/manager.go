@@ -23,6 +23,8 @@ type Manager struct {
 	types  map[string]ot.Type
 	ctx    context.Context // ends when the manager is closed
 	cancel context.CancelFunc
+	// catchUps has a place for each reader that is caught up from the store.
+	catchUps chan struct{}
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -41,7 +43,7 @@ type loading struct {
 
 // New makes a Manager. Close it before the store.
 func New(opt Options) *Manager {
-	m := &Manager{opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{})}
+	m := &Manager{opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}), catchUps: make(chan struct{}, 2)}
 	for _, t := range opt.Types {
 		m.types[t.Name()] = t
 	}
@@ -204,6 +206,10 @@ func (s *Session) admit(req OpenRequest, c *clientState) (*Subscription, *Opened
 		}
 		o.Rev = req.Rev
 	} else {
+		if c.tipSeq > c.last || c.rev > s.head {
+			// What it submitted is on its way to the disk: it could not go on from Seq.
+			return nil, nil, Errorf(CodeBusy, "this client's last operations are being written")
+		}
 		o.doc = s.doc
 	}
 	if req.Client != "" {
@@ -257,6 +263,9 @@ func (m *Manager) List(ctx context.Context, prefix, after string, limit int) ([]
 
 // Delete removes a document for good; its readers are told.
 func (m *Manager) Delete(ctx context.Context, doc string) error {
+	m.mu.Lock()
+	l := m.sessions[doc] // before: a session that is there afterwards may be of a new document
+	m.mu.Unlock()
 	if err := m.opt.Store.Delete(ctx, doc); err != nil {
 		if !errors.Is(err, storage.ErrNotFound) {
 			m.opt.Logger.Error("cannot delete a document", "doc", doc, "err", err)
@@ -264,9 +273,6 @@ func (m *Manager) Delete(ctx context.Context, doc string) error {
 		}
 		return AsError(err)
 	}
-	m.mu.Lock()
-	l := m.sessions[doc]
-	m.mu.Unlock()
 	if l == nil {
 		return nil
 	}
@@ -277,6 +283,7 @@ func (m *Manager) Delete(ctx context.Context, doc string) error {
 		l.s.mu.Unlock()
 		m.forget(l.s)
 		wake(subs)
+		m.progressed()
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 	"time"
+	"unicode"
 
 	"quire/ot"
 )
@@ -251,7 +252,7 @@ func (u *User) check(lim Limits) *Error {
 		return Errorf(CodeTooLarge, "a name of %d bytes, limit %d", len(u.Name), lim.UserName)
 	}
 	for _, r := range u.Name {
-		if r < 0x20 || r == 0x7f || r == 0xFFFD {
+		if unicode.IsControl(r) || r == 0xFFFD {
 			return Errorf(CodeBadMessage, "a name holds a control character or is not UTF-8")
 		}
 	}

@@ -149,7 +149,11 @@ func (s *Session) place(u *submission) {
 	s.tipDoc = u.docs
 	s.staged = append(s.staged, u)
 	u.client.tipSeq, u.client.tipRev = u.seq+uint64(len(u.ops))-1, s.window.tip()
-	u.sub.single = u.client.tipRev
+	for _, r := range s.subs {
+		if r.state == u.client { // also one that has replaced u.sub
+			r.single = u.client.tipRev
+		}
+	}
 }
 
 // unseen returns the operations from a submission's base to the tip. Its reader was,

@@ -108,8 +108,8 @@ func (r *Subscription) submit(base Revision, seq uint64, ops [][]byte, cursor []
 // not sent to this reader, it will meet in the stream.
 func (r *Subscription) duplicate(seq, last uint64) {
 	if last <= r.state.last && r.state.rev <= r.pos {
-		r.news.Acks = append(r.news.Acks, Ack{Seq: seq, Rev: r.state.rev})
-		r.s.m.opt.Go(r.notify)
+		r.news.Acks = append(r.news.Acks[:0], Ack{Seq: seq, Rev: r.state.rev}) // the newest says it all
+		r.notify()
 	}
 }
 
@@ -122,7 +122,7 @@ func (r *Subscription) reject(seq uint64, err *Error) {
 func (r *Subscription) refuse(err *Error) {
 	r.news.Errs = append(r.news.Errs, err)
 	r.s.m.opt.Observer.Refused(err.Code)
-	r.s.m.opt.Go(r.notify)
+	r.notify()
 }
 
 // RequestCheck asks for the checksum at the revision the reader reaches next; it
@@ -258,7 +258,16 @@ func (s *Session) readEntries(ctx context.Context, from, to Revision) ([]entry, 
 
 // catchUp reads [from, to) from the store and composes it into one operation. Memory
 // holds one piece of the log at a time and what has been composed of it.
+//
+// Only a few readers are caught up at a time, so that many who come back at once do
+// not have the log in memory as many times.
 func (s *Session) catchUp(ctx context.Context, from, to Revision) (*Batch, error) {
+	select {
+	case s.m.catchUps <- struct{}{}:
+		defer func() { <-s.m.catchUps }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	var parts []ot.Op
 	for rev := from; rev < to; {
 		recs, err := s.m.opt.Store.Read(ctx, s.id, rev, to)

@@ -10,6 +10,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"unicode"
 )
 
 // Revision counts the operations applied to a document so far: a new document
@@ -101,13 +102,14 @@ func (e *ConflictError) Error() string {
 }
 
 // CheckDocID returns ErrInvalid when id cannot name a document: it is empty,
-// longer than MaxDocID, or not valid UTF-8, or has a control character in it.
+// longer than MaxDocID, or not valid UTF-8, or has a control character or a line or
+// paragraph separator in it.
 func CheckDocID(id string) error {
 	if id == "" || len(id) > MaxDocID {
 		return fmt.Errorf("%w: document id of %d bytes (1 to %d)", ErrInvalid, len(id), MaxDocID)
 	}
 	for _, r := range id {
-		if r < 0x20 || r == 0x7f || r == 0xFFFD {
+		if unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || r == 0xFFFD {
 			return fmt.Errorf("%w: document id holds a control character or is not UTF-8", ErrInvalid)
 		}
 	}

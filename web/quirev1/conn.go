@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"quire/session"
+	"quire/storage"
 	"quire/web/ws"
 )
 
@@ -38,7 +39,7 @@ type Options struct {
 type Protocol struct {
 	opt   Options
 	hello []byte
-	// shared are the keys under which batches and presences keep their messages.
+	// Under these keys batches and presences keep their messages, encoded once.
 	opsKey, presenceKey any
 }
 
@@ -94,7 +95,9 @@ type place struct {
 	doc    string
 	client string
 	sub    *session.Subscription
-	queued bool // in Conn.news; guarded by Conn.mu
+	// Guarded by Conn.mu.
+	queued  bool // in Conn.news
+	leaving bool // it is being opened again: its end is no news
 }
 
 // maxOutbox bounds the answers that wait for a peer that does not read: Receive
@@ -119,6 +122,7 @@ func (c *Conn) Receive(data []byte) *ws.CloseError {
 	var m ClientMessage
 	if scanSubmit(data, &m) {
 		c.dispatch(&m)
+		c.waitForRoom()
 		return nil
 	}
 	// What is rare runs on a stack of its own. Opening goes deep, down to the disk, and
@@ -142,54 +146,54 @@ func (c *Conn) Receive(data []byte) *ws.CloseError {
 	if r.panicked != nil {
 		panic(r.panicked)
 	}
+	c.waitForRoom()
 	return r.end
 }
 
-func (c *Conn) receive(data []byte) *ws.CloseError {
-	var m ClientMessage
-	if err := json.Unmarshal(data, &m); err != nil {
-		if _, syntax := err.(*json.SyntaxError); syntax || len(data) == 0 || firstByte(data) != '{' {
-			c.refuse(nil, 0, session.Errorf(session.CodeBadMessage, "not a JSON object"))
-			return &ws.CloseError{Code: ws.CloseUnsupported, Reason: "not a JSON object"}
-		}
-		doc, seq := aboutWhat(data)
-		c.refuse(doc, seq, session.Errorf(session.CodeBadMessage, "%s", describe(err)))
-		return nil
-	}
-	c.dispatch(&m)
+// waitForRoom slows down a peer that asks and does not read the answers.
+func (c *Conn) waitForRoom() {
 	c.mu.Lock()
 	for c.bytes > maxOutbox && !c.ended {
 		c.room.Wait()
 	}
 	c.mu.Unlock()
+}
+
+func (c *Conn) receive(data []byte) *ws.CloseError {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil || members == nil {
+		c.refuse(nil, 0, session.Errorf(session.CodeBadMessage, "not a JSON object"))
+		return &ws.CloseError{Code: ws.CloseUnsupported, Reason: "not a JSON object"}
+	}
+	m, bad := decode(members)
+	if bad != "" {
+		var seq uint64
+		if m.Seq != nil {
+			seq = *m.Seq
+		}
+		c.refuse(m.Doc, seq, session.Errorf(session.CodeBadMessage, "member %q is of the wrong type or out of range", bad))
+		return nil
+	}
+	c.dispatch(m)
 	return nil
 }
 
-func firstByte(data []byte) byte {
-	for _, b := range data {
-		if b != ' ' && b != '\t' && b != '\n' && b != '\r' {
-			return b
+// decode reads the members it knows, by their exact names (encoding/json would take
+// them in any case), and names the first one that is wrong.
+func decode(members map[string]json.RawMessage) (m *ClientMessage, bad string) {
+	m = &ClientMessage{}
+	for _, f := range []struct {
+		name string
+		to   any
+	}{
+		{"doc", &m.Doc}, {"seq", &m.Seq}, {"t", &m.T}, {"client", &m.Client}, {"create", &m.Create}, {"user", &m.User},
+		{"inc", &m.Inc}, {"rev", &m.Rev}, {"base", &m.Base}, {"ops", &m.Ops}, {"cursor", &m.Cursor},
+	} {
+		if raw, there := members[f.name]; there && json.Unmarshal(raw, f.to) != nil && bad == "" {
+			bad = f.name
 		}
 	}
-	return 0
-}
-
-// aboutWhat returns the document and the sequence number, if readable, that a message
-// with another fault speaks of.
-func aboutWhat(data []byte) (doc *string, seq uint64) {
-	var raw struct{ Doc, Seq json.RawMessage }
-	_ = json.Unmarshal(data, &raw)
-	_ = json.Unmarshal(raw.Doc, &doc)
-	_ = json.Unmarshal(raw.Seq, &seq)
-	return doc, seq
-}
-
-// describe says what is wrong with a member, without Go's names.
-func describe(err error) string {
-	if e, ok := err.(*json.UnmarshalTypeError); ok {
-		return "member " + strconv.Quote(e.Field) + " is of the wrong type or out of range"
-	}
-	return "a member is of the wrong type"
+	return m, bad
 }
 
 func (c *Conn) dispatch(m *ClientMessage) {
@@ -260,15 +264,21 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 	if m.User != nil {
 		req.User = session.User(*m.User)
 	}
-	if m.Rev != nil {
-		inc, err := strconv.ParseUint(m.Inc, 16, 64)
-		if err != nil || m.Seq == nil || m.Client == "" {
+	if m.Rev != nil || m.Inc != "" || m.Seq != nil {
+		if m.Rev == nil || m.Inc == "" || m.Seq == nil || m.Client == "" || *m.Rev < 0 {
 			return session.Errorf(session.CodeBadMessage, "to resume, give client, inc, rev and seq")
+		}
+		inc, err := strconv.ParseUint(m.Inc, 16, 64)
+		if err != nil {
+			return session.Errorf(session.CodeIncarnation, "there is no incarnation %s", strconv.Quote(clip(m.Inc)))
 		}
 		req.Resume, req.Incarnation, req.Rev, req.Seq = true, inc, *m.Rev, *m.Seq
 	}
 	c.mu.Lock()
 	old, n := c.docs[doc], len(c.docs)
+	if old != nil && old.client == m.Client && m.Client != "" {
+		old.leaving = true
+	}
 	c.mu.Unlock()
 	switch {
 	case old != nil && (old.client != m.Client || m.Client == ""):
@@ -276,27 +286,35 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 	case old == nil && n >= c.p.opt.MaxDocs:
 		return session.Errorf(session.CodeTooMany, "%d documents are open, limit %d", n, c.p.opt.MaxDocs)
 	}
-	if old != nil {
-		c.remove(old)
-	}
 	pl := &place{doc: doc, client: m.Client}
 	req.Notify = func() { c.notify(pl) }
 	sub, opened, err := c.p.opt.Manager.Open(c.ctx, req)
 	if err != nil {
+		if old != nil { // it stays open
+			c.mu.Lock()
+			old.leaving = false
+			c.mu.Unlock()
+			c.notify(old)
+		}
 		return session.AsError(err)
 	}
 	pl.sub = sub
 	msg := appendOpened(make([]byte, 0, 256+opened.Size()), doc, m.Client, opened, req.Resume)
 	c.mu.Lock()
-	if c.ended {
-		c.mu.Unlock()
+	ended := c.ended
+	if !ended {
+		c.docs[doc] = pl
+		c.push(msg)
+		c.queue(pl)
+	}
+	c.mu.Unlock()
+	if old != nil {
+		old.sub.Close()
+	}
+	if ended {
 		sub.Close()
 		return nil
 	}
-	c.docs[doc] = pl
-	c.push(msg)
-	c.queue(pl)
-	c.mu.Unlock()
 	c.wake()
 	return nil
 }
@@ -315,7 +333,7 @@ func validClient(id string) bool {
 }
 
 func (c *Conn) submit(pl *place, m *ClientMessage) *session.Error {
-	if m.Base == nil || m.Seq == nil || len(m.Ops) == 0 {
+	if m.Base == nil || *m.Base < 0 || m.Seq == nil || len(m.Ops) == 0 {
 		return session.Errorf(session.CodeBadMessage, "to submit, give base, seq and ops")
 	}
 	ops := make([][]byte, len(m.Ops))
@@ -332,8 +350,9 @@ func (c *Conn) presence(pl *place, m *ClientMessage) *session.Error {
 	var base session.Revision
 	if m.Base != nil {
 		base = *m.Base
-	} else if m.Cursor != nil {
-		return session.Errorf(session.CodeBadMessage, `member "base" is missing`)
+	}
+	if m.Base == nil && m.Cursor != nil || base < 0 {
+		return session.Errorf(session.CodeBadMessage, `member "base" is missing or negative`)
 	}
 	if err := pl.sub.SetPresence(base, m.Cursor, (*session.User)(m.User)); err != nil {
 		return session.AsError(err)
@@ -345,12 +364,14 @@ func (c *Conn) presence(pl *place, m *ClientMessage) *session.Error {
 // reports whether the document was there.
 func (c *Conn) remove(pl *place) bool {
 	c.mu.Lock()
-	there := c.docs[pl.doc] == pl
+	there := c.docs[pl.doc] == pl && !pl.leaving
 	if there {
 		delete(c.docs, pl.doc)
 	}
 	c.mu.Unlock()
-	pl.sub.Close()
+	if there {
+		pl.sub.Close()
+	}
 	return there
 }
 
@@ -389,6 +410,9 @@ func (c *Conn) say(msg []byte) {
 }
 
 func (c *Conn) refuse(doc *string, seq uint64, err *session.Error) {
+	if doc != nil && len(*doc) > storage.MaxDocID {
+		doc = nil // not an id, and not worth an echo
+	}
 	c.say(appendError(nil, doc, seq, err))
 }
 
@@ -407,8 +431,9 @@ func (c *Conn) Send(w Sender) bool {
 	}
 	for w.Waiting() < maxPiece {
 		c.mu.Lock()
-		if len(c.news) == 0 {
-			c.news = nil
+		if len(c.news) == 0 || len(c.out) > 0 {
+			// An answer that has come meanwhile goes first: it may be the "opened" of
+			// a document whose news are queued here.
 			c.mu.Unlock()
 			break
 		}
@@ -461,7 +486,7 @@ func (c *Conn) deliver(w Sender, pl *place) {
 		d.Closed = session.Errorf(session.CodeInternal, "the missed operations cannot be read now")
 	}
 	if d.Closed != nil {
-		if c.remove(pl) { // else the client closed it itself meanwhile
+		if c.remove(pl) { // else the client closed it itself, or opens it again
 			w.SendText(appendError(nil, &pl.doc, 0, d.Closed))
 		}
 	} else if d.More {

@@ -260,7 +260,7 @@ func appendError(dst []byte, doc *string, seq uint64, e *session.Error) []byte {
 	dst = str(dst, "code", string(e.Code))
 	dst = str(dst, "class", string(e.Code.Class()))
 	if seq > 0 {
-		dst = num(dst, "seq", int64(seq))
+		dst = strconv.AppendUint(append(dst, `,"seq":`...), seq, 10)
 	}
 	return append(str(dst, "message", e.Message), '}')
 }

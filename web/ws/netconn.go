@@ -77,6 +77,18 @@ func (c *netConn) setQuiet(quiet bool) {
 	c.mu.Unlock()
 }
 
+// leaveIdle ends the quiet unless something waits, and reports whether it did: the
+// sender may go then, the next write wakes it.
+func (c *netConn) leaveIdle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.buf != nil && len(*c.buf) > 0 {
+		return false
+	}
+	c.quiet = false
+	return true
+}
+
 // SetWriteDeadline has no effect once writes are gathered: flush sets its own.
 func (c *netConn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()

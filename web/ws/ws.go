@@ -22,11 +22,9 @@ import (
 
 // Close codes, RFC 6455 section 7.4.1 and its registry.
 const (
-	CloseNormal      = websocket.CloseNormalClosure
 	CloseGoingAway   = websocket.CloseGoingAway
 	CloseUnsupported = websocket.CloseUnsupportedData
 	CloseInvalid     = websocket.CloseInvalidFramePayloadData
-	ClosePolicy      = websocket.ClosePolicyViolation
 	CloseTooBig      = websocket.CloseMessageTooBig
 	CloseInternal    = websocket.CloseInternalServerErr
 	CloseTryAgain    = websocket.CloseTryAgainLater
@@ -157,11 +155,9 @@ func (s *Server) Serve(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
 }
 
 func offers(ctx *fasthttp.RequestCtx, protocol string) bool {
-	for _, v := range ctx.Request.Header.PeekAll("Sec-WebSocket-Protocol") {
-		for f := range strings.SplitSeq(string(v), ",") {
-			if strings.TrimSpace(f) == protocol {
-				return true
-			}
+	for f := range strings.SplitSeq(string(ctx.Request.Header.Peek("Sec-WebSocket-Protocol")), ",") {
+		if strings.TrimSpace(f) == protocol {
+			return true
 		}
 	}
 	return false
@@ -306,7 +302,8 @@ type Conn struct {
 	sending  bool // a goroutine sends
 	alive    time.Time
 	pinged   time.Time
-	queued   int // bytes the kernel held when it was last asked
+	queued   int  // bytes the kernel held when it was last asked
+	ping     bool // the sender is to send a ping
 	departed bool
 	ended    bool
 }
@@ -338,6 +335,11 @@ func (c *Conn) send() {
 	defer c.sender.Unlock()
 	c.nc.setQuiet(true)
 	for more := false; c.again(more); {
+		if c.takePing() {
+			// Only the sender and the reader may write: what they write to is gone,
+			// or another's, once the connection has ended.
+			_ = c.w.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second))
+		}
 		why := c.guard(func() *CloseError { more = c.handler.Send(c); return nil })
 		if !c.flush() || why != nil {
 			more = false
@@ -350,13 +352,20 @@ func (c *Conn) send() {
 func (c *Conn) again(more bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.ended && (c.wanted || more || c.nc.waiting() > 0) {
+	if !c.ended && (c.wanted || more || !c.nc.leaveIdle()) {
 		c.wanted = false
 		return true
 	}
 	c.sending = false
-	c.nc.setQuiet(false)
 	return false
+}
+
+func (c *Conn) takePing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ping := c.ping
+	c.ping = false
+	return ping
 }
 
 // flush sends what was gathered and reports whether the connection still works.
@@ -431,8 +440,7 @@ func (c *Conn) read(h Handler) *CloseError {
 			return c.readError(err)
 		}
 		buf := buffers.Get().(*[]byte)
-		data, err := readLimited((*buf)[:0], r, c.s.opt.MaxMessage)
-		c.touch()
+		data, err := readLimited((*buf)[:0], r, c.s.opt.MaxMessage, c.touch)
 		c.s.opt.Received(len(data))
 		var end *CloseError
 		switch {
@@ -468,13 +476,17 @@ var errTooBig = errors.New("ws: message too large")
 
 // readLimited reads all of r onto dst, at most limit bytes as they come out of the
 // decompressor: the library's own limit counts them before.
-func readLimited(dst []byte, r io.Reader, limit int) ([]byte, error) {
+// It calls progress for each piece that came.
+func readLimited(dst []byte, r io.Reader, limit int, progress func()) ([]byte, error) {
 	for {
 		if len(dst) == cap(dst) {
 			dst = append(dst, 0)[:len(dst)]
 		}
 		n, err := r.Read(dst[len(dst):min(cap(dst), limit+1)])
 		dst = dst[:len(dst)+n]
+		if n > 0 {
+			progress()
+		}
 		if len(dst) > limit {
 			return dst, errTooBig
 		}
@@ -506,7 +518,7 @@ func (c *Conn) tick(now time.Time) {
 	}
 	due := now.Sub(c.pinged) >= span
 	if due {
-		c.pinged = now
+		c.pinged, c.ping = now, true
 	}
 	if now.Sub(c.alive) > span {
 		n := queued(c.nc.Conn)
@@ -519,10 +531,8 @@ func (c *Conn) tick(now time.Time) {
 	c.mu.Unlock()
 	if dead {
 		c.nc.Conn.Close()
-		return
-	}
-	if due {
-		_ = c.w.WriteControl(websocket.PingMessage, nil, now.Add(time.Second))
+	} else if due {
+		c.Wake()
 	}
 }
 

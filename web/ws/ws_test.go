@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -319,6 +320,54 @@ func TestHalfOpenPeerIsCutOff(t *testing.T) {
 	}
 	if n := h.s.Conns(); n != 1 {
 		t.Errorf("%d connections are left", n)
+	}
+}
+
+// TestPingAfterTheEnd has a ping fall due for a connection that has just ended: what it
+// would be written to is gone by then, or another connection's.
+func TestPingAfterTheEnd(t *testing.T) {
+	h := serve(t, Options{})
+	conn, _, e := h.raw()
+	conn.Close()
+	<-e.ended
+	for range 2000 {
+		e.c.mu.Lock()
+		e.c.pinged, e.c.alive = time.Time{}, time.Now()
+		e.c.mu.Unlock()
+		e.c.tick(time.Now())
+		runtime.Gosched()
+	}
+	if n := e.c.Waiting(); n > 0 {
+		t.Errorf("%d bytes were written to a connection that has ended", n)
+	}
+}
+
+func TestSlowUploadLives(t *testing.T) {
+	h := serve(t, Options{PingEvery: 100 * time.Millisecond})
+	conn, r, e := h.raw()
+	msg := frame(0x81, bytes.Repeat([]byte("x"), 60))
+	for i := range msg { // far longer in all than pings allow
+		if _, err := conn.Write(msg[i : i+1]); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-e.ended:
+			t.Fatalf("cut off after %d bytes", i)
+		case <-time.After(10 * time.Millisecond): // the speed of this peer
+		}
+	}
+	for {
+		var head [2]byte
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			t.Fatal(err)
+		}
+		body := make([]byte, head[1])
+		if _, err := io.ReadFull(r, body); err != nil {
+			t.Fatal(err)
+		}
+		if head[0] == 0x81 {
+			return // the echo
+		}
 	}
 }
 
