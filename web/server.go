@@ -131,7 +131,9 @@ func New(opt Options) (*Server, error) {
 		ReduceMemoryUsage:     true,
 		NoDefaultServerHeader: true,
 		CloseOnShutdown:       true,
-		Logger:                quiet{opt.Logger},
+
+		DisablePreParseMultipartForm: true,
+		Logger:                       quiet{opt.Logger},
 	}
 	return s, nil
 }
@@ -195,6 +197,10 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	case p == "/ws":
 		s.sockets.Serve(ctx, func(c *ws.Conn) ws.Handler { return handler{s.protocol.Connect(c.Wake)} })
 	case p == "/api/docs":
+		if !ctx.IsGet() && !ctx.IsHead() && !s.originAllowed(ctx) {
+			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not change documents here.")
+			return
+		}
 		s.api.Docs(ctx)
 	case p == "/healthz":
 		ctx.SetBodyString("ok\n")
@@ -262,7 +268,7 @@ func (s *Server) file(ctx *fasthttp.RequestCtx, name string) {
 	ctx.SetBody(a.body)
 }
 
-// originAllowed decides whether a browser's page may open a WebSocket. Programs send
+// originAllowed decides whether a browser's page may open a WebSocket or change things. Programs send
 // no Origin and are not concerned.
 func (s *Server) originAllowed(ctx *fasthttp.RequestCtx) bool {
 	origin := string(ctx.Request.Header.Peek("Origin"))

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"quire/session"
 	"quire/storage/bolt"
@@ -43,9 +44,9 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 			return fmt.Errorf("%s cannot be checked to the end: %w", path, err)
 		}
 	}
-	fmt.Fprintf(out, "%s: %d documents, %d revisions, %d snapshots, %d bytes\n", path, sum.Documents, sum.Records, sum.Snapshots, sum.Bytes)
+	fmt.Fprintf(out, "%s: %s, %s, %s, %d bytes\n", path, count(sum.Documents, "document"), count(sum.Records, "revision"), count(sum.Snapshots, "snapshot"), sum.Bytes)
 	if problems > 0 {
-		return fmt.Errorf("%d problems found", problems)
+		return errors.New(count(problems, "problem") + " found")
 	}
 	fmt.Fprintln(out, "No problems found.")
 	return nil
@@ -81,4 +82,12 @@ func replay(ctx context.Context, path string, out io.Writer) (problems int, err 
 			return problems, nil
 		}
 	}
+}
+
+// count puts a number before a noun.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.Itoa(n) + " " + noun
 }

@@ -8,9 +8,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
+
+	"quire/storage"
 )
 
 // Config is everything the server can be told. Each field has one name, used as a
@@ -66,7 +69,7 @@ func configure(args, environ []string, out io.Writer) (*Config, error) {
 		if errors.Is(err, flag.ErrHelp) {
 			usage(out, fs)
 		}
-		return nil, err
+		return nil, form(err)
 	}
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q; quire help lists the commands", fs.Arg(0))
@@ -84,7 +87,7 @@ func configure(args, environ []string, out io.Writer) (*Config, error) {
 				return nil, fmt.Errorf("environment: there is no setting QUIRE_%s; quire help lists the names", rest)
 			}
 			if err := fs.Set(name, value); err != nil {
-				return nil, fmt.Errorf("environment: QUIRE_%s: %w", rest, err)
+				return nil, fmt.Errorf("environment: QUIRE_%s: %w", rest, form(err))
 			}
 			given[name] = true
 		}
@@ -95,6 +98,14 @@ func configure(args, environ []string, out io.Writer) (*Config, error) {
 		}
 	}
 	return c, c.check()
+}
+
+// form says how values are written when one could not be read.
+func form(err error) error {
+	if strings.HasSuffix(err.Error(), "parse error") {
+		return fmt.Errorf("%w; numbers are written as 16777216, times as 500ms, 30s or 5m", err)
+	}
+	return err
 }
 
 // readFile takes settings from a file for the names that were not given elsewhere.
@@ -119,7 +130,7 @@ func readFile(name string, fs *flag.FlagSet, given map[string]bool) error {
 			continue
 		}
 		if err := fs.Set(key, value); err != nil {
-			return fmt.Errorf("configuration: %s:%d: %s: %w", name, n, key, err)
+			return fmt.Errorf("configuration: %s:%d: %s: %w", name, n, key, form(err))
 		}
 	}
 	return lines.Err()
@@ -128,9 +139,9 @@ func readFile(name string, fs *flag.FlagSet, given map[string]bool) error {
 // check refuses settings that cannot work, each with its name and range.
 func (c *Config) check() error {
 	var errs []error
-	atLeast := func(name string, v, least int) {
-		if v < least {
-			errs = append(errs, fmt.Errorf("%s is %d; it has to be at least %d", name, v, least))
+	within := func(name string, v, least, most int) {
+		if v < least || v > most {
+			errs = append(errs, fmt.Errorf("%s is %d; it has to be %d to %d", name, v, least, most))
 		}
 	}
 	positive := func(name string, d, least time.Duration) {
@@ -144,10 +155,15 @@ func (c *Config) check() error {
 	if c.Data == "" {
 		errs = append(errs, errors.New("data is empty; it has to name a folder"))
 	}
-	atLeast("max-document", c.MaxDocument, 1)
-	atLeast("max-message", c.MaxMessage, 1024)
-	atLeast("max-run", c.MaxRun, 1)
-	atLeast("max-connections", c.MaxConns, 1)
+	for _, o := range splitList(c.Origins) {
+		if u, err := url.Parse(o); o != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Path != "") {
+			errs = append(errs, fmt.Errorf("origins has %q; an origin reads https://example.org or http://localhost:3000", o))
+		}
+	}
+	within("max-document", c.MaxDocument, 1, storage.MaxSnapshot)
+	within("max-message", c.MaxMessage, 1024, storage.MaxRecord)
+	within("max-run", c.MaxRun, 1, 1<<16)
+	within("max-connections", c.MaxConns, 1, 1<<24)
 	positive("ping-every", c.PingEvery, 100*time.Millisecond)
 	positive("idle-after", c.IdleAfter, time.Millisecond)
 	positive("stop-within", c.StopWithin, 100*time.Millisecond)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -45,7 +44,9 @@ func TestCommandLine(t *testing.T) {
 		{args: []string{"serve", "extra"}, code: exitUsage, err: `unexpected argument "extra"`},
 		{args: []string{"--listen", "nowhere"}, code: exitUsage, err: "listen is \"nowhere\"; it has to be host:port"},
 		{args: []string{"--ping-every", "1ms"}, code: exitUsage, err: "ping-every is 1ms; it has to be at least 100ms"},
-		{args: []string{"--max-run", "many"}, code: exitUsage, err: "invalid value"},
+		{args: []string{"--max-run", "many"}, code: exitUsage, err: "parse error; numbers are written as"},
+		{args: []string{"--max-message", "99999999999"}, code: exitUsage, err: "max-message is 99999999999; it has to be 1024 to 67108864"},
+		{args: []string{"--origins", "example.org"}, code: exitUsage, err: "an origin reads https://example.org"},
 		{args: []string{"checkconfig"}, out: "listen = 127.0.0.1:8080\n"},
 		{args: []string{"checkconfig"}, env: []string{"QUIRE_MAX_RUN=7"}, out: "max-run = 7\n"},
 		{args: []string{"checkconfig", "--max-run", "8"}, env: []string{"QUIRE_MAX_RUN=7"}, out: "max-run = 8\n"},
@@ -157,9 +158,13 @@ func TestDamagedDataIsRefused(t *testing.T) {
 func TestHTTP(t *testing.T) {
 	_, url, _ := start(t, "--data", t.TempDir())
 	request := func(method, path, body string) (int, string, http.Header) {
+		path, evil := strings.CutSuffix(path, "#evil")
 		req, err := http.NewRequest(method, url+strings.TrimPrefix(path, "/"), strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if evil { // a page of another site
+			req.Header.Set("Origin", "https://evil.example")
 		}
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
@@ -193,6 +198,7 @@ func TestHTTP(t *testing.T) {
 		{"POST", "/api/docs", `{"id":"x","type":"poem"}`, 400, `"code":"bad_type"`},
 		{"POST", "/api/docs", `{"id":7}`, 400, `"code":"bad_json"`},
 		{"POST", "/api/docs", `nonsense`, 400, `"code":"bad_json"`},
+		{"POST", "/api/docs#evil", `{"id":"evil"}`, 403, `"code":"origin"`},
 		{"DELETE", "/api/docs", "", 405, `"code":"method"`},
 		{"GET", "/api/docs?limit=0", "", 400, `"code":"bad_limit"`},
 		{"GET", "/api/docs?prefix=b", "", 200, `{"docs":[{"id":"b"`},
@@ -343,7 +349,7 @@ func TestFullDisk(t *testing.T) {
 	if err := check(context.Background(), []string{dir}, &out); err != nil {
 		t.Errorf("%v\n%s", err, &out)
 	}
-	if !strings.Contains(out.String(), fmt.Sprintf("1 documents, %d revisions", acked)) {
+	if !strings.Contains(out.String(), "1 document, "+count(int(acked), "revision")) {
 		t.Errorf("%d operations were acknowledged; on disk: %s", acked, &out)
 	}
 }

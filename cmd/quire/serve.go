@@ -58,14 +58,14 @@ func (m *Main) Close() { m.once.Do(func() { close(m.stop) }) }
 // failed: what it did not take was never acknowledged.
 func (m *Main) Run(ctx context.Context) error {
 	c := m.Config
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return fmt.Errorf("the data folder cannot be made: %w", err)
-	}
 	ln, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot serve on %s: %w", c.Listen, err)
 	}
 	defer ln.Close()
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("the data folder cannot be made: %w", err)
+	}
 
 	var met *metrics.Metrics
 	var manager *session.Manager
@@ -198,7 +198,7 @@ func openStore(c *Config, met *metrics.Metrics, log *slog.Logger) (*bolt.Store, 
 // ready says why the server cannot take edits at the moment.
 func ready(m *session.Manager) error {
 	if n := m.Stats().Failing; n > 0 {
-		return fmt.Errorf("edits of %d documents cannot be written; they are kept in memory and tried again", n)
+		return fmt.Errorf("edits of %s cannot be written; they are kept in memory and tried again", count(n, "document"))
 	}
 	return nil
 }
