@@ -57,7 +57,7 @@ func (s *Session) kick() {
 // under way at a time; what arrives meanwhile is the next one's batch.
 func (s *Session) commit() {
 	s.mu.Lock()
-	if s.dead != nil {
+	if s.dead != nil || s.background().Err() != nil {
 		s.committer = false
 		s.mu.Unlock()
 		return
