@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+	"weak"
 
 	"quire/ot"
 	"quire/storage"
@@ -52,6 +53,7 @@ type Session struct {
 	subs      []*Subscription
 	clients   map[string]*clientState
 	people    people
+	caughtUp  weak.Pointer[Batch] // the last composite read from the store
 	snap      snapshots
 	idleSince time.Time
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"weak"
 
 	"quire/ot"
 )
@@ -259,14 +260,21 @@ func (s *Session) readEntries(ctx context.Context, from, to Revision) ([]entry, 
 // catchUp reads [from, to) from the store and composes it into one operation. Memory
 // holds one piece of the log at a time and what has been composed of it.
 //
-// Only a few readers are caught up at a time, so that many who come back at once do
-// not have the log in memory as many times.
+// Only a few readers are caught up at a time, and those who missed the same share the
+// result for as long as one of them has it, so that many who come back at once do not
+// have it in memory as many times.
 func (s *Session) catchUp(ctx context.Context, from, to Revision) (*Batch, error) {
 	select {
 	case s.m.catchUps <- struct{}{}:
 		defer func() { <-s.m.catchUps }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+	s.mu.Lock()
+	b := s.caughtUp.Value()
+	s.mu.Unlock()
+	if b != nil && b.From == from && b.To == to {
+		return b, nil
 	}
 	var parts []ot.Op
 	for rev := from; rev < to; {
@@ -291,7 +299,11 @@ func (s *Session) catchUp(ctx context.Context, from, to Revision) (*Batch, error
 	}
 	n := int(to - from)
 	s.m.opt.Observer.Composed(n)
-	return &Batch{Doc: s.id, From: from, To: to, Items: []Item{{N: n, Op: op}}, typ: s.typ}, nil
+	b = &Batch{Doc: s.id, From: from, To: to, Items: []Item{{N: n, Op: op}}, typ: s.typ}
+	s.mu.Lock()
+	s.caughtUp = weak.Make(b)
+	s.mu.Unlock()
+	return b, nil
 }
 
 // Close ends the subscription: its presence goes, nothing is delivered any more.
