@@ -33,6 +33,8 @@ lint:
 	@! git grep -lI '"resolved": "http' -- '*package-lock.json' || { echo "the lock file holds download addresses"; exit 1; }
 
 test-go:
+	@if [ -z "$$QUIRE_TRACES" ]; then echo "SKIPPED: replaying recorded editing sessions, because QUIRE_TRACES names no folder with them (see CONTRIBUTING.md)"; \
+	else echo "replaying the recorded editing sessions in $$QUIRE_TRACES"; fi
 	go test -race -timeout 8m ./...
 
 test-web:

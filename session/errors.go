@@ -8,7 +8,7 @@ import (
 )
 
 // Code is a stable name of what went wrong. The codes go over the wire as they
-// are; docs/protocol.md section 7 lists them for clients.
+// are; docs/protocol.md section 7 lists those of quire.v1 for clients.
 type Code string
 
 // The codes, by moment.

@@ -31,9 +31,6 @@ type Subscription struct {
 	closed   *Error
 }
 
-// Type returns the name of the document's type.
-func (r *Subscription) Type() string { return r.s.typ.Name() }
-
 // Submit hands in a run of operations, each in JSON wire form, made one after the
 // other on revision base, with sequence numbers from seq on, and optionally where
 // the cursor is after them. It returns at once. The run is acknowledged by coming

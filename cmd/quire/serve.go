@@ -184,7 +184,11 @@ func openStore(c *Config, met *metrics.Metrics, log *slog.Logger) (*bolt.Store, 
 		Path:        filepath.Join(c.Data, dataFile),
 		LockTimeout: c.LockTimeout,
 		Logger:      log,
-		OnCommit:    func(s bolt.CommitStats) { met.Commit(s.Appends, s.Records, s.Sync) },
+		OnCommit: func(s bolt.CommitStats) {
+			if s.Appends > 0 && s.Err == nil { // else it is work in the background, or did not happen
+				met.Commit(s.Appends, s.Records, s.Sync)
+			}
+		},
 	})
 	if errors.Is(err, bolt.ErrLocked) {
 		return nil, fmt.Errorf("another Quire uses the data folder %s: stop it first, or choose another with --data", c.Data)

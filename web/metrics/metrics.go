@@ -69,9 +69,9 @@ func New(stats func() session.Stats, conns func() int) *Metrics {
 	m.batch = histogram("document_batch_operations", "Operations committed together in one document.", counts)
 	m.sync = histogram("append_seconds", "Time from handing a batch to the store until it was durable.", seconds)
 	m.ack = histogram("edit_to_acknowledge_seconds", "Time from receiving a submission until it was durable and published.", seconds)
-	m.deliver = histogram("edit_to_deliver_seconds", "Time from receiving a submission until it was written to a reader.", seconds)
+	m.deliver = histogram("edit_to_deliver_seconds", "Time from receiving a submission until it was handed to a reader's connection.", seconds)
 	m.load = histogram("load_seconds", "Time to read a document into memory.", seconds)
-	m.commits = histogram("commit_seconds", "Time of one commit of the store, its syncs included.", seconds)
+	m.commits = histogram("commit_seconds", "Time that one commit of the store spent writing and syncing.", seconds)
 	m.commitAppends = histogram("commit_appends", "Appends in one commit of the store.", counts)
 	m.commitRecords = histogram("commit_records", "Operations in one commit of the store.", counts)
 	return m
@@ -101,7 +101,7 @@ func (m *Metrics) Commit(appends, records int, took time.Duration) {
 	m.commitRecords.Observe(float64(records))
 }
 
-// Delivered records how long an edit took to reach a reader.
+// Delivered records how long an edit took until it was handed to a reader's connection.
 func (m *Metrics) Delivered(d time.Duration) { m.deliver.Observe(d.Seconds()) }
 
 // Sent counts bytes written.

@@ -29,7 +29,7 @@ type Options struct {
 	MaxMessage int
 	PingEvery  time.Duration
 	// Delivered is told how long after it was received the oldest edit of a batch
-	// was written to a reader, once for each reader. May be nil.
+	// was handed to a reader's connection, once for each reader. May be nil.
 	Delivered func(d time.Duration)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time

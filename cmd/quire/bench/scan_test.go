@@ -109,7 +109,7 @@ func FuzzScan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, doc string, rev int64, client string, seq uint64, n int, inserted string) {
 		op, err := json.Marshal([]any{inserted})
 		if err != nil || rev < 1 || rev > 1<<53 || seq < 1 || seq > 1<<53 || n < 2 || n > 1<<40 {
-			t.Skip()
+			return
 		}
 		against(t, &quirev1.ServerMessage{T: "ops", Doc: doc, Rev: session.Revision(rev), Ops: []quirev1.Item{
 			{C: client, S: seq, Op: op}, {N: n, Op: op}, {C: "ownown12", S: seq, Op: op}, {Op: op}}})
