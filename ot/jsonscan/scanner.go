@@ -1,12 +1,13 @@
 // Package jsonscan reads JSON (RFC 8259) strictly, straight from the bytes, for
-// the decoders of the document types. It accepts one spelling where JSON allows
-// several: integers only, no fraction, no exponent, no minus zero; strings must
-// be valid UTF-8 and hold no unpaired surrogate, escaped or not. Nothing is
-// allocated but the strings it returns, which are never longer than their input.
+// the decoders of the document types. Int accepts one spelling where JSON allows
+// several: no fraction, no exponent, no minus zero; strings must be valid UTF-8 and
+// hold no unpaired surrogate, escaped or not. Nothing is allocated but the strings
+// it returns, which are never longer than their input.
 package jsonscan
 
 import (
 	"fmt"
+	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -49,12 +50,89 @@ func (s *Scanner) Take(c byte) bool {
 }
 
 // Null steps over the word null if it is next, and reports whether it was.
-func (s *Scanner) Null() bool {
-	if s.Peek() != 'n' || len(s.data)-s.pos < 4 || string(s.data[s.pos:s.pos+4]) != "null" {
+func (s *Scanner) Null() bool { return s.Word("null") }
+
+// Word steps over a word such as true if it is next, and reports whether it was.
+func (s *Scanner) Word(word string) bool {
+	if s.Peek(); len(s.data)-s.pos < len(word) || string(s.data[s.pos:s.pos+len(word)]) != word {
 		return false
 	}
-	s.pos += 4
+	s.pos += len(word)
 	return true
+}
+
+// Number reads a number of any spelling as the double nearest to it; minus zero
+// becomes zero. It fails with ot.ErrSyntax when there is none and with ot.ErrLimit
+// past the largest double.
+func (s *Scanner) Number() (float64, error) {
+	s.Peek()
+	i := s.pos
+	digits := func() bool {
+		first := i
+		for i < len(s.data) && s.data[i]-'0' <= 9 {
+			i++
+		}
+		return i > first
+	}
+	is := func(c byte) bool { return i < len(s.data) && s.data[i]|0x20 == c|0x20 }
+	if is('-') {
+		i++
+	}
+	first := i
+	ok := digits() && (s.data[first] != '0' || i == first+1)
+	if ok && i < len(s.data) && s.data[i] == '.' {
+		i++
+		ok = digits()
+	}
+	if ok && is('e') {
+		i++
+		if i < len(s.data) && (s.data[i] == '+' || s.data[i] == '-') {
+			i++
+		}
+		ok = digits()
+	}
+	if !ok {
+		return 0, s.Fail("number expected")
+	}
+	f, err := strconv.ParseFloat(string(s.data[s.pos:i]), 64)
+	if err != nil {
+		return 0, fmt.Errorf("%w: number at byte %d is too large", ot.ErrLimit, s.pos)
+	}
+	s.pos = i
+	return f + 0, nil
+}
+
+// Array reads an array; item has to read one item and is called for each.
+func (s *Scanner) Array(item func() error) error { return s.list('[', ']', "array", item) }
+
+// Object reads an object; member has to read the value of a name and is called for
+// each, in order, also for a name that comes again.
+func (s *Scanner) Object(member func(name string) error) error {
+	return s.list('{', '}', "object", func() error {
+		name, err := s.String()
+		if err != nil {
+			return err
+		}
+		if !s.Take(':') {
+			return s.Fail("colon expected")
+		}
+		return member(name)
+	})
+}
+
+func (s *Scanner) list(open, end byte, what string, item func() error) error {
+	if !s.Take(open) {
+		return s.Fail(what + " expected")
+	}
+	for more := !s.Take(end); more; {
+		if err := item(); err != nil {
+			return err
+		}
+		if more = s.Take(','); !more && !s.Take(end) {
+			return s.Fail("comma or end of " + what + " expected")
+		}
+	}
+	return nil
 }
 
 // End fails with ot.ErrSyntax unless only whitespace is left.
