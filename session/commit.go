@@ -63,9 +63,13 @@ func (s *Session) commit() {
 		return
 	}
 	if s.appending == nil {
-		s.appending, s.staged = s.staged, nil
+		n := len(s.staged)
+		if s.inc == 0 {
+			n = min(n, 1) // the creation makes the document be there
+		}
+		s.appending, s.staged = s.staged[:n:n], append([]*submission(nil), s.staged[n:]...)
 	}
-	base := s.head
+	base, inc := s.head, s.inc
 	n := 0
 	for _, u := range s.appending {
 		n += len(u.recs)
@@ -81,11 +85,42 @@ func (s *Session) commit() {
 		return
 	}
 	start := s.m.opt.Now()
-	err := s.m.opt.Store.Append(s.background(), s.id, s.inc, base, recs)
-	if err != nil {
+	var err error
+	if inc == 0 {
+		err = s.birth(recs[0])
+	} else if err = s.m.opt.Store.Append(s.background(), s.id, inc, base, recs); err != nil {
 		err = s.settle(err, base, recs)
 	}
 	s.settled(s.m.opt.Now().Sub(start), err)
+}
+
+// birth creates the document in the store.
+func (s *Session) birth(first storage.Record) error {
+	info, err := s.m.opt.Store.Create(s.background(), s.id, first)
+	if errors.Is(err, storage.ErrExists) {
+		// Ours, when an earlier try was of unknown outcome; else another process's.
+		var recs []storage.Record
+		if info, err = s.m.opt.Store.Stat(s.background(), s.id); err != nil {
+			return err
+		}
+		if recs, err = s.m.opt.Store.Read(s.background(), s.id, Unborn, 0); err != nil {
+			return err
+		}
+		if !same(&recs[0], &first) || recs[0].Time != first.Time {
+			return storage.ErrNotFound
+		}
+	}
+	if err == nil {
+		s.mu.Lock()
+		s.inc = info.Incarnation
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// same reports whether two records are one operation of one client.
+func same(a, b *storage.Record) bool {
+	return a.Kind == b.Kind && a.Type == b.Type && a.Client == b.Client && a.Seq == b.Seq && string(a.Op) == string(b.Op)
 }
 
 // settled ends a commit step with the append's result.
@@ -98,6 +133,7 @@ func (s *Session) settled(took time.Duration, err error) {
 
 	s.mu.Lock()
 	s.committer = false
+	before := s.head
 	var delay time.Duration
 	recovered := s.failures > 0
 	switch {
@@ -112,6 +148,12 @@ func (s *Session) settled(took time.Duration, err error) {
 		}
 	case errors.Is(err, storage.ErrNotFound):
 		s.end(Errorf(CodeDeleted, "the document was deleted"))
+	case len(s.appending) > 0 && s.appending[0].giveUp(err):
+		s.log().Error("cannot create a document", "err", err)
+		s.m.opt.Observer.WriteFailed()
+		s.created(Errorf(CodeUnavailable, "the document cannot be created now"))
+		s.release("", s.appending[0].client)
+		s.restage(s.retract(s.appending[1:]))
 	default:
 		recovered = false
 		delay = s.failed(err)
@@ -126,13 +168,23 @@ func (s *Session) settled(took time.Duration, err error) {
 		s.kick()
 	}
 	s.snapshotIfDue()
-	subs, dead := s.subs, s.dead != nil
+	subs, dead, advanced := s.subs, s.dead != nil, s.head > before
 	s.mu.Unlock()
 	if dead {
 		s.m.forget(s)
 	}
 	wake(subs)
+	if advanced {
+		s.m.changed(s.id)
+	}
 	s.m.progressed()
+}
+
+// giveUp reports whether a submission is handed back when it could not be written: a
+// creation that its caller waits for. What is unknown is tried until it is known.
+func (u *submission) giveUp(err error) bool {
+	_, creates := u.ops[0].(Creation)
+	return creates && u.seq == 0 && !errors.Is(err, storage.ErrUnknown)
 }
 
 // failed counts a failed write and returns how long to wait before the next try.
@@ -178,7 +230,7 @@ func (s *Session) settle(err error, base Revision, recs []storage.Record) error 
 		return &storage.ConflictError{Base: base, Head: info.Head}
 	}
 	for i := range recs {
-		if there[i].Client != recs[i].Client || there[i].Seq != recs[i].Seq || string(there[i].Op) != string(recs[i].Op) {
+		if !same(&there[i], &recs[i]) {
 			return &storage.ConflictError{Base: base, Head: info.Head}
 		}
 	}
@@ -190,44 +242,49 @@ var errNotApplied = errors.New("session: the append did not take effect")
 // overtaken takes in records that someone else appended at our head, and gives
 // every unsaved submission a new place after them.
 func (s *Session) overtaken(recs []storage.Record) {
-	again := append(s.appending, s.staged...)
-	s.appending, s.staged, s.unsaved, s.failures = nil, nil, 0, 0
-	s.window.truncate(s.head)
-	for _, c := range s.clients {
-		c.tipSeq, c.tipRev = c.last, c.rev
-	}
-	b := &Batch{Doc: s.id, From: s.head, typ: s.typ}
-	doc := s.doc
+	again := s.retract(s.appending)
+	from, then := s.head, s.at
 	for i := range recs {
 		rec := &recs[i]
-		op, err := s.typ.UnmarshalOp(rec.Op)
+		op, err := s.m.decode(then.typ, rec)
 		if err == nil {
-			doc, err = s.typ.Apply(doc, op)
+			then, err = then.apply(op, from+Revision(i)+1)
 		}
 		if err != nil {
-			s.log().Error("a record written by another process cannot be applied", "rev", s.head+Revision(i), "err", err)
+			s.log().Error("a record written by another process cannot be applied", "rev", from+Revision(i), "err", err)
 			s.end(Errorf(CodeInternal, "the server failed; its log says why"))
 			return
 		}
 		s.window.push(entry{op: op, client: rec.Client, seq: rec.Seq, size: len(rec.Op)})
-		b.Items = append(b.Items, Item{N: 1, Client: rec.Client, Seq: rec.Seq, Op: op})
 		if c := s.clients[rec.Client]; c != nil && rec.Seq > 0 {
-			c.last, c.rev = rec.Seq, s.head+Revision(i)+1
-			c.tipSeq, c.tipRev = c.last, c.rev
-			for _, r := range s.subs {
-				if r.state == c {
-					r.single = c.tipRev
-				}
-			}
+			c.last, c.rev = rec.Seq, from+Revision(i)+1
+			s.placed(c, rec.Seq)
 		}
+		s.tip, s.time = then, max(s.time, rec.Time)
+		s.turn(op, then)
 	}
-	s.head += Revision(len(recs))
-	s.doc, s.tipDoc = doc, doc
-	b.To = s.head
-	s.window.batches = append(s.window.batches, b)
+	s.publish(from, len(recs), time.Time{})
+	s.restage(again)
+}
+
+// retract takes everything that is not durable out of the row and returns it: first,
+// and what is staged after it.
+func (s *Session) retract(first []*submission) []*submission {
+	all := append(first, s.staged...)
+	s.appending, s.staged, s.unsaved, s.failures = nil, nil, 0, 0
+	s.window.truncate(s.head)
+	s.tip = s.at
+	for _, c := range s.clients {
+		c.tipSeq, c.tipRev = c.last, c.rev
+	}
+	return all
+}
+
+// restage gives submissions a new place after the head, or hands them back.
+func (s *Session) restage(again []*submission) {
 	for _, u := range again {
 		var refusal *Error
-		if u.seq > u.client.tipSeq {
+		if u.seq > u.client.tipSeq || u.seq == 0 {
 			refusal = s.stage(u)
 		} else if u.client.tipSeq < u.seq+uint64(len(u.ops))-1 {
 			refusal = Errorf(CodeInFlight, "part of the run was committed by another connection")
@@ -247,6 +304,9 @@ func (s *Session) overtaken(recs []storage.Record) {
 // document again meanwhile, and sent it again: whoever has it open is told.
 func (s *Session) handBack(u *submission, refusal *Error) {
 	u.sub.inFlight = false
+	if _, creates := u.ops[0].(Creation); creates {
+		s.created(refusal)
+	}
 	for _, r := range s.subs {
 		if r.state == u.client {
 			r.reject(u.seq, refusal)

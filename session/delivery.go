@@ -16,7 +16,8 @@ type Item struct {
 	// sequence number; empty and 0 otherwise.
 	Client string
 	Seq    uint64
-	// Op is the operation in the document's type.
+	// Op is the operation in the document's type, or a Creation or a Deletion, which is
+	// the only item of its batch.
 	Op ot.Op
 }
 
@@ -32,6 +33,9 @@ type Batch struct {
 	typ ot.Type
 	shared
 }
+
+// Type returns the type of the content that the batch is about; nil for a Creation.
+func (b *Batch) Type() ot.Type { return b.typ }
 
 // AppendOp appends the JSON wire form of item i's operation.
 func (b *Batch) AppendOp(dst []byte, i int) []byte { return b.typ.AppendOp(dst, b.Items[i].Op) }

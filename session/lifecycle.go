@@ -88,14 +88,14 @@ func (s *Session) lastSnapshot() bool {
 		s.mu.Unlock()
 		return s.dead != nil
 	}
-	if s.head-s.snap.rev < minTail {
+	if s.head-s.snap.rev < minTail || s.at.typ == nil {
 		s.mu.Unlock()
 		return true
 	}
 	s.snap.busy = true
-	doc, rev, bytes := s.doc, s.head, s.snap.bytes
+	at, rev, bytes := s.at, s.head, s.snap.bytes
 	s.mu.Unlock()
-	s.snapshot(doc, rev, bytes)
+	s.snapshot(at, rev, bytes)
 	return true
 }
 

@@ -62,55 +62,36 @@ func (m *Manager) load(id string, l *loading) {
 	}()
 	if s, err = m.read(ctx, id); err == nil {
 		m.opt.Observer.Loaded(m.opt.Now().Sub(start))
-	} else if s = nil; AsError(err).Code != CodeNotFound {
+	} else {
+		s = nil
 		m.opt.Logger.Error("cannot read a document; it is refused", "doc", id, "err", err)
 		err = Errorf(CodeUnavailable, "the document cannot be read now")
 	}
 }
 
-// read makes a session from the newest snapshot and the records after it.
+// read makes a session from the newest snapshot and the records after it. For a
+// document that is not there it makes one that waits for its creation.
 func (m *Manager) read(ctx context.Context, id string) (*Session, error) {
-	info, err := m.opt.Store.Stat(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	typ := m.types[info.Type]
-	if typ == nil {
-		return nil, errors.New("unknown document type " + info.Type)
-	}
-	s := &Session{m: m, id: id, typ: typ, inc: info.Incarnation, head: info.Head, clients: map[string]*clientState{}, idleSince: m.opt.Now()}
-	snap, err := m.opt.Store.Snapshot(ctx, id, info.Head)
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		s.doc, err = typ.Create(nil)
-	case err == nil:
-		s.doc, err = typ.UnmarshalDoc(snap.Data)
-		s.snap.rev = snap.Rev
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.snap.at = s.m.opt.Now()
-	for rev := s.snap.rev; rev < s.head; {
-		recs, err := m.opt.Store.Read(ctx, id, rev, s.head)
-		if err != nil {
-			return nil, err
-		}
-		for i := range recs {
-			op, err := typ.UnmarshalOp(recs[i].Op)
-			if err == nil {
-				s.doc, err = typ.Apply(s.doc, op)
-			}
-			if err != nil {
-				return nil, &ReplayError{Rev: rev + Revision(i), Err: err}
-			}
-			s.snap.bytes += len(recs[i].Op)
-		}
-		rev += Revision(len(recs))
-	}
-	s.tipDoc = s.doc
+	s := &Session{m: m, id: id, head: Unborn, clients: map[string]*clientState{}, idleSince: m.opt.Now()}
+	s.snap.at = m.opt.Now()
 	s.people.version, s.people.public = 1, 1
-	s.window.start = s.head
+	s.window.start = Unborn
+	info, err := m.opt.Store.Stat(ctx, id)
+	if errors.Is(err, storage.ErrNotFound) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := m.replay(ctx, id, info.Head)
+	if err != nil {
+		return nil, err
+	}
+	s.inc, s.head, s.window.start, s.time = info.Incarnation, info.Head, info.Head, info.Modified
+	s.at = r.content
+	s.at.born = info.Born
+	s.tip = s.at
+	s.snap.rev, s.snap.bytes = max(r.snap, 0), r.bytes
 	return s, nil
 }
 
@@ -128,11 +109,20 @@ func (s *Session) readAll(ctx context.Context, from, to Revision) ([]storage.Rec
 	return all, nil
 }
 
-// unref gives a reference back.
+// unref gives a reference back. A session without a document is of no use to nobody.
 func (m *Manager) unref(s *Session) {
 	m.mu.Lock()
 	s.refs--
+	last := s.refs == 0
 	m.mu.Unlock()
+	if last {
+		s.mu.Lock()
+		unborn := s.head == Unborn
+		s.mu.Unlock()
+		if unborn {
+			m.drop(s)
+		}
+	}
 }
 
 // forget takes a session out of the table, so that the next open reads afresh.

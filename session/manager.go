@@ -7,6 +7,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -32,6 +33,9 @@ type Manager struct {
 	progress chan struct{} // closed and replaced whenever something was saved
 
 	closing atomic.Bool
+
+	watchMu  sync.Mutex
+	watchers []*func(doc string) // copied when changed; guarded by watchMu
 }
 
 // loading is a session that is there or being read.
@@ -52,6 +56,31 @@ func New(opt Options) *Manager {
 	return m
 }
 
+// Watch has fn called with a document's id whenever operations of it became durable, or
+// it was removed, until stop is called. fn runs on the path of every commit: it must be
+// quick and must not call back.
+func (m *Manager) Watch(fn func(doc string)) (stop func()) {
+	w := &fn
+	m.watchMu.Lock()
+	m.watchers = append(m.watchers[:len(m.watchers):len(m.watchers)], w)
+	m.watchMu.Unlock()
+	return func() {
+		m.watchMu.Lock()
+		m.watchers = slices.DeleteFunc(slices.Clone(m.watchers), func(o *func(string)) bool { return o == w })
+		m.watchMu.Unlock()
+	}
+}
+
+// changed tells watchers of a document.
+func (m *Manager) changed(doc string) {
+	m.watchMu.Lock()
+	watchers := m.watchers
+	m.watchMu.Unlock()
+	for _, fn := range watchers {
+		(*fn)(doc)
+	}
+}
+
 // Limits returns the limits in force.
 func (m *Manager) Limits() Limits { return m.opt.Limits }
 
@@ -59,6 +88,8 @@ func (m *Manager) Limits() Limits { return m.opt.Limits }
 type OpenRequest struct {
 	// Doc is the document's id.
 	Doc string
+	// Convention says how the reader submits and reads.
+	Convention Convention
 	// Client is the editing instance; empty for one that only reads.
 	Client string
 	// Create names the type to create the document with when it is not there;
@@ -67,7 +98,8 @@ type OpenRequest struct {
 	// User is how the person is shown, and recorded as the author.
 	User User
 	// Resume continues at revision Rev of incarnation Incarnation, with Seq the
-	// highest own sequence number known to be committed.
+	// highest own sequence number known to be committed. Versioned readers give Rev
+	// alone.
 	Resume      bool
 	Incarnation uint64
 	Rev         Revision
@@ -77,9 +109,26 @@ type OpenRequest struct {
 	Notify func()
 }
 
+// Convention is how a client of a protocol uses revisions, sequence numbers and sides.
+type Convention uint8
+
+const (
+	// Sequenced is quire.v1's: sequence numbers without gaps, one submission at a time,
+	// bases that were sent to this reader, its own operations on the Right. A reader
+	// far behind is given composites. Its place ends when the document is deleted.
+	Sequenced Convention = iota
+	// Versioned is ShareDB's: sequence numbers that grow, bases at any revision, each
+	// operation on the side that it says. The reader is given every operation by itself.
+	// It may open a document that is not there, stays when it is deleted, and a client
+	// may have it open more than once.
+	Versioned
+)
+
 // Opened is the state a reader starts from.
 type Opened struct {
-	Type        string
+	// Type is the name of the type of the content at Head; empty when there is none.
+	Type string
+	// Incarnation tells this content from earlier ones of the same name.
 	Incarnation uint64
 	// Rev is where the reader's deliveries start; Head is the newest revision now.
 	Rev, Head Revision
@@ -102,6 +151,15 @@ func (o *Opened) Size() int {
 	return o.typ.Size(o.doc)
 }
 
+// Doc returns the content at Rev and its type; nil when there is none, or the reader
+// resumed before Head.
+func (o *Opened) Doc() (ot.Type, ot.Doc) {
+	if o.doc == nil {
+		return nil, nil
+	}
+	return o.typ, o.doc
+}
+
 // Checksum returns the checksum of the document at Rev.
 func (o *Opened) Checksum() uint32 { return o.typ.Checksum(o.doc) }
 
@@ -119,8 +177,8 @@ func (m *Manager) Open(ctx context.Context, req OpenRequest) (*Subscription, *Op
 }
 
 func (m *Manager) open(ctx context.Context, req OpenRequest) (*Subscription, *Opened, error) {
-	if err := storage.CheckDocID(req.Doc); err != nil {
-		return nil, nil, Errorf(CodeBadID, "a document id is 1 to %d bytes of UTF-8 without control characters", storage.MaxDocID)
+	if err := checkDocID(req.Doc); err != nil {
+		return nil, nil, err
 	}
 	if err := req.User.check(m.opt.Limits); err != nil {
 		return nil, nil, err
@@ -128,25 +186,25 @@ func (m *Manager) open(ctx context.Context, req OpenRequest) (*Subscription, *Op
 	if req.Create != "" && m.types[req.Create] == nil {
 		return nil, nil, Errorf(CodeBadType, "no such document type")
 	}
-	s, err := m.session(ctx, req.Doc)
-	// A load that was under way before the document was created may still say that it
-	// is not there; one that starts after it does not.
-	for range 3 {
-		if req.Create == "" || err == nil || AsError(err).Code != CodeNotFound {
-			break
+	for {
+		s, err := m.session(ctx, req.Doc)
+		if err != nil {
+			return nil, nil, err
 		}
-		if _, err = m.Create(ctx, req.Doc, req.Create); err == nil || AsError(err).Code == CodeExists {
-			s, err = m.session(ctx, req.Doc)
+		r, o, err := s.subscribe(ctx, req)
+		if err == nil {
+			return r, o, nil
 		}
-	}
-	if err != nil {
+		if req.Create != "" && AsError(err).Code == CodeNotFound {
+			// Somebody else may create it first, which is as good.
+			if err = s.create(ctx, m.types[req.Create], nil, req.User); err == nil || AsError(err).Code == CodeExists {
+				m.unref(s)
+				continue
+			}
+		}
+		m.unref(s)
 		return nil, nil, err
 	}
-	r, o, err := s.subscribe(ctx, req)
-	if err != nil {
-		m.unref(s)
-	}
-	return r, o, err
 }
 
 // subscribe adds a reader. The client's sequence number comes from the session when
@@ -155,19 +213,24 @@ func (m *Manager) open(ctx context.Context, req OpenRequest) (*Subscription, *Op
 func (s *Session) subscribe(ctx context.Context, req OpenRequest) (*Subscription, *Opened, error) {
 	s.mu.Lock()
 	c := s.acquire(req.Client)
+	kept := s.inc != 0
 	s.mu.Unlock()
 
 	var last uint64
 	var rev Revision
 	var err error
-	if req.Client != "" {
+	var before ot.Type
+	if req.Convention == Versioned && req.Resume {
+		before, err = s.typeBefore(ctx, req.Rev)
+	}
+	if req.Client != "" && kept && err == nil {
 		last, rev, err = s.m.opt.Store.LastSeq(ctx, s.id, req.Client)
 	}
 	s.mu.Lock()
 	if err != nil {
 		s.release(req.Client, c)
 		s.mu.Unlock()
-		s.log().Error("cannot read a client's sequence number", "client", req.Client, "err", err)
+		s.log().Error("cannot read what a client needs to go on", "client", req.Client, "err", err)
 		return nil, nil, Errorf(CodeUnavailable, "the document cannot be read now")
 	}
 	if last > c.last {
@@ -176,7 +239,7 @@ func (s *Session) subscribe(ctx context.Context, req OpenRequest) (*Subscription
 	if c.last > c.tipSeq {
 		c.tipSeq, c.tipRev = c.last, c.rev
 	}
-	r, o, refusal := s.admit(req, c)
+	r, o, refusal := s.admit(req, c, before)
 	if refusal != nil {
 		s.release(req.Client, c)
 		s.mu.Unlock()
@@ -188,16 +251,50 @@ func (s *Session) subscribe(ctx context.Context, req OpenRequest) (*Subscription
 	return r, o, nil
 }
 
-// admit checks an open against the document as it is and adds the reader. Called
+// typeBefore returns the type of the content at a revision that is not in memory.
+func (s *Session) typeBefore(ctx context.Context, rev Revision) (ot.Type, error) {
+	s.mu.Lock()
+	known := rev >= s.window.start
+	typ, born := s.typeAt(s.window.start), s.at.born
+	s.mu.Unlock()
+	if known || rev < 0 {
+		return nil, nil
+	}
+	if rev >= born {
+		return typ, nil
+	}
+	r, err := s.m.replay(ctx, s.id, rev)
+	return r.typ, err
+}
+
+// admit checks an open against the document as it is and adds the reader. before is the
+// type of the content at the revision asked for, in case that is not in memory. Called
 // with the lock held.
-func (s *Session) admit(req OpenRequest, c *clientState) (*Subscription, *Opened, *Error) {
+func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subscription, *Opened, *Error) {
 	if s.dead != nil {
 		return nil, nil, s.dead
 	}
-	o := &Opened{Type: s.typ.Name(), Incarnation: s.inc, Rev: s.head, Head: s.head, Seq: c.last, typ: s.typ}
-	if req.Resume {
+	inc := s.inc + uint64(s.at.born)
+	o := &Opened{Incarnation: inc, Rev: s.head, Head: s.head, Seq: c.last, typ: s.at.typ}
+	if o.typ != nil {
+		o.Type = o.typ.Name()
+	}
+	typ := o.typ
+	switch {
+	case req.Convention == Versioned:
+		if req.Resume && req.Rev < s.head {
+			o.Rev = max(req.Rev, Unborn)
+			if typ = before; o.Rev >= s.window.start {
+				typ = s.typeAt(o.Rev)
+			}
+		} else {
+			o.doc = s.at.doc
+		}
+	case s.at.typ == nil:
+		return nil, nil, Errorf(CodeNotFound, "no such document")
+	case req.Resume:
 		switch {
-		case req.Incarnation != s.inc:
+		case req.Incarnation != inc || 0 <= req.Rev && req.Rev < s.at.born:
 			return nil, nil, Errorf(CodeIncarnation, "the document was deleted and created again")
 		case req.Rev > s.head || req.Rev < 0:
 			return nil, nil, Errorf(CodeFuture, "revision %d, head %d", req.Rev, s.head)
@@ -205,21 +302,24 @@ func (s *Session) admit(req OpenRequest, c *clientState) (*Subscription, *Opened
 			return nil, nil, Errorf(CodeMismatch, "seq %d at revision %d, the document holds %d", req.Seq, req.Rev, c.last)
 		}
 		o.Rev = req.Rev
-	} else {
+	default:
 		if c.tipSeq > c.last || c.rev > s.head {
 			// What it submitted is on its way to the disk: it could not go on from Seq.
 			return nil, nil, Errorf(CodeBusy, "this client's last operations are being written")
 		}
-		o.doc = s.doc
+		o.doc = s.at.doc
 	}
-	if req.Client != "" {
+	if req.Client != "" && req.Convention == Sequenced {
 		for _, old := range s.subs {
-			if old.client == req.Client && old.closed == nil {
+			if old.client == req.Client && old.convention == Sequenced && old.closed == nil {
 				old.closed = Errorf(CodeReplaced, "this client opened the document again")
 			}
 		}
 	}
-	r := &Subscription{s: s, client: req.Client, state: c, notify: req.Notify, user: req.User, pos: o.Rev, single: c.tipRev, saved: true}
+	r := &Subscription{s: s, client: req.Client, convention: req.Convention, state: c, notify: req.Notify, user: req.User, typ: typ, pos: o.Rev, single: c.tipRev, saved: true}
+	if req.Convention == Versioned {
+		r.single = Head
+	}
 	s.subs = append(s.subs[:len(s.subs):len(s.subs)], r)
 	if req.Client != "" && req.User.Name != "" {
 		e := s.people.touch(s, req.Client)
@@ -231,38 +331,116 @@ func (s *Session) admit(req OpenRequest, c *clientState) (*Subscription, *Opened
 	return r, o, nil
 }
 
-// Create makes an empty document. Durable on return. CodeExists when it is there.
-func (m *Manager) Create(ctx context.Context, doc, typ string) (Info, error) {
+// Create makes a document, empty (content nil) or with content in its type's JSON wire
+// form. Durable on return. CodeExists when it is there; one that was deleted counts its
+// revisions on.
+func (m *Manager) Create(ctx context.Context, doc, typ string, content []byte, user User) (Info, error) {
 	if m.types[typ] == nil {
 		return Info{}, Errorf(CodeBadType, "no such document type")
 	}
-	if storage.CheckDocID(doc) != nil {
-		return Info{}, Errorf(CodeBadID, "a document id is 1 to %d bytes of UTF-8 without control characters", storage.MaxDocID)
+	if err := checkDocID(doc); err != nil {
+		return Info{}, err
 	}
-	if m.stopping() {
-		return Info{}, Errorf(CodeBusy, "the server is stopping")
+	s, err := m.session(ctx, doc)
+	if err != nil {
+		return Info{}, err
 	}
-	info, err := m.opt.Store.Create(ctx, doc, typ, m.opt.Now().UnixMilli())
-	if err != nil && !errors.Is(err, storage.ErrExists) {
-		m.opt.Logger.Error("cannot create a document", "doc", doc, "err", err)
-		return info, Errorf(CodeUnavailable, "the document cannot be created now")
+	defer m.unref(s)
+	if err := s.create(ctx, m.types[typ], content, user); err != nil {
+		return Info{}, err
 	}
-	return info, err
+	info, err := m.opt.Store.Stat(ctx, doc)
+	if err != nil {
+		m.opt.Logger.Error("cannot read a document that was just created", "doc", doc, "err", err)
+		return info, Errorf(CodeUnavailable, "the document cannot be read now")
+	}
+	return info, nil
+}
+
+// create gives the document content and waits until that is durable; when another
+// creation is under way it waits for that and returns CodeExists.
+func (s *Session) create(ctx context.Context, typ ot.Type, content []byte, user User) error {
+	doc, err := typ.Create(content)
+	if err != nil {
+		return Errorf(CodeBadOp, "the content: %v", err)
+	}
+	if err := user.check(s.m.opt.Limits); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	switch {
+	case s.dead != nil:
+		defer s.mu.Unlock()
+		return s.dead
+	case s.m.stopping():
+		defer s.mu.Unlock()
+		return Errorf(CodeBusy, "the server is stopping")
+	}
+	exists := s.tip.typ != nil
+	if exists && s.at.typ != nil {
+		s.mu.Unlock()
+		return Errorf(CodeExists, "a document of that name exists")
+	}
+	if !exists {
+		r := &Subscription{s: s, state: s.acquire(""), notify: func() {}, user: user, convention: Versioned}
+		u := &submission{sub: r, client: r.state, received: s.m.opt.Now(), base: Head, typ: typ, ops: []ot.Op{Creation{typ, doc}}}
+		if err := s.stage(u); err != nil {
+			s.release("", r.state)
+			s.mu.Unlock()
+			return err
+		}
+	}
+	done := make(chan *Error, 1)
+	s.creating = append(s.creating, done)
+	mine := !s.committer // then the step is taken here, where it is waited for
+	s.committer = true
+	s.mu.Unlock()
+	if mine {
+		s.commit()
+	}
+	select {
+	case err := <-done:
+		if err == nil && exists {
+			err = Errorf(CodeExists, "a document of that name exists")
+		}
+		if err != nil {
+			return err
+		}
+		return nil
+	case <-ctx.Done():
+		return Errorf(CodeUnavailable, "creating the document took too long; it may be there later")
+	}
 }
 
 // List returns documents in byte order of their ids, those that begin with prefix
-// and come after the id after, at most limit.
+// and come after the id after, at most limit; not those that were deleted but can be
+// created again.
 func (m *Manager) List(ctx context.Context, prefix, after string, limit int) ([]Info, error) {
-	infos, err := m.opt.Store.List(ctx, prefix, after, limit)
-	if err != nil {
-		m.opt.Logger.Error("cannot list documents", "err", err)
-		return nil, Errorf(CodeUnavailable, "the documents cannot be listed now")
+	var out []Info
+	for len(out) < limit {
+		want := limit - len(out)
+		infos, err := m.opt.Store.List(ctx, prefix, after, want)
+		if err != nil {
+			m.opt.Logger.Error("cannot list documents", "err", err)
+			return nil, Errorf(CodeUnavailable, "the documents cannot be listed now")
+		}
+		for _, info := range infos {
+			if after = info.ID; info.Type != "" {
+				out = append(out, info)
+			}
+		}
+		if len(infos) < want {
+			break
+		}
 	}
-	return infos, nil
+	return out, nil
 }
 
-// Delete removes a document for good; its readers are told.
+// Delete removes a document for good, with its past; its readers are told.
 func (m *Manager) Delete(ctx context.Context, doc string) error {
+	if err := checkDocID(doc); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	l := m.sessions[doc] // before: a session that is there afterwards may be of a new document
 	m.mu.Unlock()
@@ -273,11 +451,10 @@ func (m *Manager) Delete(ctx context.Context, doc string) error {
 		}
 		return AsError(err)
 	}
-	if l == nil {
-		return nil
+	if l != nil {
+		<-l.done
 	}
-	<-l.done
-	if l.s != nil {
+	if l != nil && l.s != nil {
 		l.s.mu.Lock()
 		subs := l.s.end(Errorf(CodeDeleted, "the document was deleted"))
 		l.s.mu.Unlock()
@@ -285,5 +462,6 @@ func (m *Manager) Delete(ctx context.Context, doc string) error {
 		wake(subs)
 		m.progressed()
 	}
+	m.changed(doc)
 	return nil
 }

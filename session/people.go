@@ -114,10 +114,19 @@ func (p *people) settle(s *Session) {
 				if o.client == e.client {
 					side = ot.Right
 				}
-				e.cursor = s.typ.TransformCursor(e.cursor, o.op, side)
+				e.cursor = s.at.typ.TransformCursor(e.cursor, o.op, side)
 			}
 		}
 		e.rev = s.head
+	}
+}
+
+// forgetCursors takes all cursors away: what they were in is deleted.
+func (p *people) forgetCursors(s *Session) {
+	for _, e := range slices.Clone(p.entries) {
+		if e.cursor != nil {
+			p.touch(s, e.client).cursor = nil
+		}
 	}
 }
 
@@ -151,7 +160,7 @@ func (p *people) news(s *Session, r *Subscription) *Presence {
 	n := &Presence{Doc: s.id, Rev: s.head, Full: full}
 	for _, e := range p.entries {
 		if full || e.changed > since {
-			n.Set = append(n.Set, e.entry(s.typ))
+			n.Set = append(n.Set, e.entry(s.at.typ))
 		}
 	}
 	for _, g := range p.gone {
@@ -194,7 +203,7 @@ func (r *Subscription) setPresence(base Revision, cursor []byte, user *User) *Er
 	var c ot.Cursor
 	if cursor != nil {
 		var err *Error
-		if c, err = s.decodeCursor(cursor); err != nil {
+		if c, err = r.decodeCursor(cursor); err != nil {
 			return err
 		}
 	}
@@ -212,14 +221,16 @@ func (r *Subscription) setPresence(base Revision, cursor []byte, user *User) *Er
 		return Errorf(CodeBadID, "a reader without a client id has no presence")
 	case base > r.pos:
 		return Errorf(CodeFuture, "base %d, sent so far %d", base, r.pos)
-	case c != nil && base < s.window.start:
-		return Errorf(CodeStale, "base %d is too old, the oldest served is %d", base, s.window.start)
+	case c != nil && s.at.typ != r.typ:
+		return Errorf(CodeDeleted, "the document was deleted")
+	case c != nil && base < max(s.window.start, s.at.born):
+		return Errorf(CodeStale, "base %d is too old, the oldest served is %d", base, max(s.window.start, s.at.born))
 	}
 	if c != nil {
 		for _, o := range s.window.slice(base, s.head) {
-			c = s.typ.TransformCursor(c, o.op, ot.Left)
+			c = r.typ.TransformCursor(c, o.op, ot.Left)
 		}
-		if err := s.typ.CheckCursor(s.doc, c); err != nil {
+		if err := r.typ.CheckCursor(s.at.doc, c); err != nil {
 			return Errorf(CodeBadCursor, "%v", err)
 		}
 	}
@@ -236,11 +247,18 @@ func (r *Subscription) setPresence(base Revision, cursor []byte, user *User) *Er
 	return nil
 }
 
-func (s *Session) decodeCursor(data []byte) (ot.Cursor, *Error) {
+func (r *Subscription) decodeCursor(data []byte) (ot.Cursor, *Error) {
+	s := r.s
+	s.mu.Lock()
+	typ := r.typ
+	s.mu.Unlock()
 	if lim := s.m.opt.Limits.Presence; len(data) > lim {
 		return nil, Errorf(CodeTooLarge, "a cursor of %d bytes, limit %d", len(data), lim)
 	}
-	c, err := s.typ.DecodeCursor(data, s.m.opt.Limits.Op)
+	if typ == nil {
+		return nil, Errorf(CodeNotFound, "no such document")
+	}
+	c, err := typ.DecodeCursor(data, s.m.opt.Limits.Op)
 	if err != nil {
 		return nil, Errorf(CodeBadCursor, "%v", err)
 	}

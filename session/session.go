@@ -19,26 +19,30 @@ import (
 //
 // The operations of a document lie in a row:
 //
-//	0 … window.start … head … appending … staged … tip
-//	    (in the store)  (durable)  (being synced)  (next batch)
+//	-1 … window.start … head … appending … staged … tip
+//	     (in the store)  (durable)  (being synced)  (next batch)
+//
+// A document's creation leads from revision -1, Unborn, to 0. Deleting it and
+// creating it again are operations in the row like any other. A session is there
+// also for a document that is not, so that its creation can be waited for.
 //
 // Readers see what is below head. A submission is transformed over everything up
 // to the tip, so its place is fixed before it is written.
 type Session struct {
 	// Static after loading.
-	m   *Manager
-	id  string
-	typ ot.Type
-	inc uint64
+	m  *Manager
+	id string
 
 	// Guarded by Manager.mu.
 	refs int // subscriptions, and opens under way
 
 	mu sync.Mutex
 	// Guarded by mu.
-	doc       ot.Doc // at head
-	tipDoc    ot.Doc // at the tip
+	inc       uint64  // 0 until the store has the document
+	at        content // at head
+	tip       content // at the tip
 	head      Revision
+	time      int64 // of the newest record, in Unix milliseconds
 	window    window
 	appending []*submission // in the store's hands
 	staged    []*submission // after them
@@ -53,6 +57,7 @@ type Session struct {
 	subs      []*Subscription
 	clients   map[string]*clientState
 	people    people
+	creating  []chan *Error       // who waits for a creation that is under way
 	caughtUp  weak.Pointer[Batch] // the last composite read from the store
 	snap      snapshots
 	idleSince time.Time
@@ -77,14 +82,16 @@ type submission struct {
 	sub      *Subscription
 	client   *clientState
 	received time.Time
-	base     Revision
+	base     Revision // Head: whatever is newest
 	seq      uint64
-	ops      []ot.Op
+	typ      ot.Type   // of ops
+	side     ot.Side   // of ops to what was committed before them
+	ops      []ot.Op   // of typ, or one Creation or Deletion
 	cursor   ot.Cursor // after the run; nil when not sent
 
 	// Set by stage.
 	out   []ot.Op // transformed
-	docs  ot.Doc  // the document after the run
+	after content // the document after the run
 	first Revision
 	moved ot.Cursor // cursor at first+len(out)
 	bytes int
@@ -95,15 +102,18 @@ type submission struct {
 // reader had not seen, applies it, and leaves everything as it was when that fails.
 func (s *Session) stage(u *submission) *Error {
 	over, refusal := s.unseen(u)
+	if refusal == nil {
+		over, refusal = s.admissible(u, over)
+	}
 	if refusal != nil {
 		return refusal
 	}
 	work := 0
-	for _, p := range u.ops {
-		work += s.typ.Cost(p) * len(over)
+	for i := 0; len(over) > 0 && i < len(u.ops); i++ {
+		work += u.typ.Cost(u.ops[i]) * len(over)
 	}
 	for _, x := range over {
-		work += s.typ.Cost(x) * len(u.ops)
+		work += u.typ.Cost(x) * len(u.ops)
 	}
 	if work > s.m.opt.Limits.Work {
 		return Errorf(CodeStale, "transforming over %d operations would take %d steps, limit %d", len(over), work, s.m.opt.Limits.Work)
@@ -112,23 +122,23 @@ func (s *Session) stage(u *submission) *Error {
 	if err != nil {
 		return Errorf(CodeBadOp, "it cannot be transformed: %v", err)
 	}
-	doc := s.tipDoc
+	then := s.tip
 	for i, op := range out {
-		if doc, err = s.typ.Apply(doc, op); err != nil {
+		if then, err = then.apply(op, s.window.tip()+Revision(i)+1); err != nil {
 			return Errorf(CodeBadOp, "operation %d of the run: %v", i+1, err)
 		}
 	}
-	if size := s.typ.Size(doc); size > s.m.opt.Limits.Document && size > s.typ.Size(s.tipDoc) {
+	if size := then.size(); size > s.m.opt.Limits.Document && size > s.tip.size() {
 		return Errorf(CodeTooLarge, "the document would be %d bytes, limit %d", size, s.m.opt.Limits.Document)
 	}
-	u.out, u.docs, u.first = out, doc, s.window.tip()
+	u.out, u.after, u.first = out, then, s.window.tip()
 	u.moved = nil
 	if u.cursor != nil {
 		u.moved = u.cursor
 		for _, x := range rest {
-			u.moved = s.typ.TransformCursor(u.moved, x, ot.Left)
+			u.moved = u.typ.TransformCursor(u.moved, x, ot.Left)
 		}
-		if err := s.typ.CheckCursor(doc, u.moved); err != nil {
+		if err := u.typ.CheckCursor(then.doc, u.moved); err != nil {
 			u.moved = nil
 			u.sub.refuse(Errorf(CodeBadCursor, "%v", err))
 		}
@@ -139,21 +149,31 @@ func (s *Session) stage(u *submission) *Error {
 
 // place puts a transformed submission after the tip.
 func (s *Session) place(u *submission) {
-	now := s.m.opt.Now().UnixMilli()
+	s.time = max(s.time, s.m.opt.Now().UnixMilli())
 	u.recs, u.bytes = make([]storage.Record, len(u.out)), 0
 	for i, op := range u.out {
-		data := s.typ.MarshalOp(nil, op)
-		u.recs[i] = storage.Record{Op: data, Author: u.sub.user.Name, Client: u.sub.client, Seq: u.seq + uint64(i), Time: now}
-		u.bytes += len(data)
-		s.window.push(entry{op: op, client: u.sub.client, seq: u.seq + uint64(i), size: len(data)})
+		rec := encode(u.typ, op)
+		rec.Author, rec.Client, rec.Seq, rec.Time = u.sub.user.Name, u.sub.client, u.seq+uint64(i), s.time
+		u.recs[i] = rec
+		u.bytes += len(rec.Op)
+		s.window.push(entry{op: op, client: rec.Client, seq: rec.Seq, size: len(rec.Op)})
 	}
 	s.unsaved += u.bytes
-	s.tipDoc = u.docs
+	s.tip = u.after
 	s.staged = append(s.staged, u)
-	u.client.tipSeq, u.client.tipRev = u.seq+uint64(len(u.ops))-1, s.window.tip()
+	s.placed(u.client, u.seq+uint64(len(u.ops))-1)
+}
+
+// placed notes that a client's newest operation is the one before the tip. What is
+// below goes to it one by one.
+func (s *Session) placed(c *clientState, seq uint64) {
+	if seq == 0 {
+		return
+	}
+	c.tipSeq, c.tipRev = seq, s.window.tip()
 	for _, r := range s.subs {
-		if r.state == u.client { // also one that has replaced u.sub
-			r.single = u.client.tipRev
+		if r.state == c { // also one that has replaced the submission's
+			r.single = max(r.single, c.tipRev)
 		}
 	}
 }
@@ -165,6 +185,11 @@ func (s *Session) unseen(u *submission) ([]ot.Op, *Error) {
 	r := u.sub
 	oldest := max(s.window.start, r.composed)
 	switch {
+	case u.base == Head:
+		return nil, nil
+	case r.convention == Versioned && u.base > s.head:
+		return nil, Errorf(CodeFuture, "revision %d, head %d", u.base, s.head)
+	case r.convention == Versioned && u.base >= s.window.start:
 	case u.base > r.pos:
 		return nil, Errorf(CodeFuture, "base %d, sent so far %d", u.base, r.pos)
 	case u.base < u.client.tipRev:
@@ -181,27 +206,60 @@ func (s *Session) unseen(u *submission) ([]ot.Op, *Error) {
 	return s.scratch, nil
 }
 
+// admissible refuses what cannot be where the submission would go: content is created
+// where there is none and deleted or edited where there is some, and an edit does not
+// outlive the content it was made on. It returns the operations to transform over.
+func (s *Session) admissible(u *submission, over []ot.Op) ([]ot.Op, *Error) {
+	_, creates := u.ops[0].(Creation)
+	_, deletes := u.ops[0].(Deletion)
+	for _, x := range over {
+		switch x.(type) {
+		case Creation:
+			return nil, Errorf(CodeExists, "the document was created meanwhile")
+		case Deletion:
+			if !deletes {
+				return nil, Errorf(CodeDeleted, "the document was deleted meanwhile")
+			}
+		}
+	}
+	switch {
+	case creates && s.tip.typ != nil:
+		return nil, Errorf(CodeExists, "a document of that name exists")
+	case creates, deletes && s.window.tip() >= 0:
+		return nil, nil // no edit changes what these do
+	case s.tip.typ == nil:
+		return nil, Errorf(CodeNotFound, "no such document")
+	case s.tip.typ != u.typ:
+		return nil, Errorf(CodeBadOp, "an operation of type %s on a document of type %s", u.typ.Name(), s.tip.typ.Name())
+	}
+	return over, nil
+}
+
 // transform moves a run over the operations its submitter had not seen, which it may
-// overwrite: a grid of single steps, the committed side on the Left. When the
-// submission brings a cursor it also returns them as they read after the run.
+// overwrite: a grid of single steps, on the side that it says. When
+// the submission brings a cursor it also returns them as they read after the run.
 func (s *Session) transform(u *submission, over []ot.Op) (out, rest []ot.Op, err error) {
+	if _, deletes := u.ops[0].(Deletion); deletes {
+		return []ot.Op{Deletion{s.tip.typ}}, nil, nil
+	}
 	if len(over) == 0 {
 		return u.ops, nil, nil
 	}
+	side := u.side
 	out = make([]ot.Op, len(u.ops))
 	for i, p := range u.ops {
 		if i == len(u.ops)-1 && u.cursor == nil {
-			if out[i], err = s.typ.TransformAll(p, over, ot.Right); err != nil {
+			if out[i], err = u.typ.TransformAll(p, over, side); err != nil {
 				return nil, nil, err
 			}
 			break
 		}
 		for j, x := range over {
-			p2, err := s.typ.Transform(p, x, ot.Right)
+			p2, err := u.typ.Transform(p, x, side)
 			if err != nil {
 				return nil, nil, err
 			}
-			if over[j], err = s.typ.Transform(x, p, ot.Left); err != nil {
+			if over[j], err = u.typ.Transform(x, p, side.Other()); err != nil {
 				return nil, nil, err
 			}
 			p = p2
@@ -215,28 +273,25 @@ func (s *Session) transform(u *submission, over []ot.Op) (out, rest []ot.Op, err
 // published, authors and presence follow.
 func (s *Session) committed(took time.Duration) {
 	now := s.m.opt.Now()
-	b := &Batch{Doc: s.id, From: s.head, typ: s.typ}
-	ops := 0
+	from, ops := s.head, 0
+	received := now
 	for _, u := range s.appending {
-		for i, op := range u.out {
-			b.Items = append(b.Items, Item{N: 1, Client: u.sub.client, Seq: u.seq + uint64(i), Op: op})
-		}
-		if b.Received.IsZero() || u.received.Before(b.Received) {
-			b.Received = u.received
+		if u.received.Before(received) {
+			received = u.received
 		}
 		ops += len(u.out)
 		s.unsaved -= u.bytes
 		s.snap.bytes += u.bytes
-		s.doc = u.docs
-		u.client.last, u.client.rev = u.seq+uint64(len(u.ops))-1, u.first+Revision(len(u.out))
+		if u.seq > 0 {
+			u.client.last, u.client.rev = u.seq+uint64(len(u.ops))-1, u.first+Revision(len(u.out))
+		}
 		u.sub.inFlight = false
+		s.turn(u.out[0], u.after)
 		s.people.moved(s, u)
 		s.release(u.sub.client, u.client)
 		s.m.opt.Observer.Acknowledged(now.Sub(u.received))
 	}
-	s.head += Revision(ops)
-	b.To = s.head
-	s.window.batches = append(s.window.batches, b)
+	s.publish(from, ops, received)
 	s.m.opt.Observer.Committed(len(s.appending), ops, took)
 	s.appending = nil
 	s.failures = 0
@@ -245,6 +300,52 @@ func (s *Session) committed(took time.Duration) {
 		s.window.trim(s.head, lim.Window, lim.WindowBytes)
 	}
 	s.idleSince = now
+}
+
+// publish advances the head over the next n entries and cuts them into batches for the
+// readers: one, unless the document was created or deleted on the way.
+func (s *Session) publish(from Revision, n int, received time.Time) {
+	s.head = from + Revision(n)
+	batches := cut(nil, s.window.slice(from, s.head), s.id, s.typeAt(from), from)
+	for _, b := range batches {
+		b.Received = received
+	}
+	s.window.batches = append(s.window.batches, batches...)
+}
+
+// typeAt returns the type of the content at a revision in [window.start, head].
+func (s *Session) typeAt(rev Revision) ot.Type {
+	for _, e := range s.window.slice(rev, s.window.tip()) {
+		if e.turns() {
+			before, _ := around(nil, e.op)
+			return before
+		}
+	}
+	return s.tip.typ
+}
+
+// created tells whoever waits for a creation how it ended.
+func (s *Session) created(err *Error) {
+	for _, wait := range s.creating {
+		wait <- err
+	}
+	s.creating = nil
+}
+
+// turn takes the step to the content after a committed submission.
+func (s *Session) turn(op ot.Op, then content) {
+	s.at = then
+	switch op.(type) {
+	case Creation:
+		s.created(nil)
+	case Deletion:
+		s.people.forgetCursors(s)
+		for _, r := range s.subs {
+			if r.convention == Sequenced && r.closed == nil {
+				r.closed = Errorf(CodeDeleted, "the document was deleted")
+			}
+		}
+	}
 }
 
 // acquire returns the state of a client, making it when it is not known, and
@@ -281,6 +382,7 @@ func (s *Session) end(why *Error) []*Subscription {
 	if s.dead == nil {
 		s.dead = why
 	}
+	s.created(s.dead)
 	for _, r := range s.subs {
 		if r.closed == nil {
 			r.closed = s.dead

@@ -35,7 +35,7 @@ func newWorld(t *testing.T, opt session.Options, store *storagetest.Faulty) *wor
 	if store == nil {
 		store = storagetest.NewFaulty(mem.New())
 	}
-	opt.Store, opt.Types = store, []ot.Type{text.Type{}}
+	opt.Store, opt.Types = store, []ot.Type{text.Type{}, other{}}
 	opt.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	w := &world{t: t, store: store, Manager: session.New(opt)}
 	return w

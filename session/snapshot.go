@@ -3,7 +3,6 @@ package session
 import (
 	"time"
 
-	"quire/ot"
 	"quire/storage"
 )
 
@@ -24,22 +23,22 @@ const minTail = 128
 // acknowledgement: the document is persistent, so encoding it needs no lock.
 // Called with the lock held.
 func (s *Session) snapshotIfDue() {
-	if s.snap.busy || s.dead != nil || s.failures > 0 {
+	if s.snap.busy || s.dead != nil || s.failures > 0 || s.at.typ == nil {
 		return
 	}
-	long := int(s.head-s.snap.rev) >= s.m.opt.SnapshotOps || s.snap.bytes > 64<<10+s.typ.Size(s.doc)
+	long := int(s.head-s.snap.rev) >= s.m.opt.SnapshotOps || s.snap.bytes > 64<<10+s.at.size()
 	if !long || s.m.opt.Now().Sub(s.snap.at) < s.m.opt.SnapshotEvery || s.head == s.snap.rev {
 		return
 	}
 	s.snap.busy = true
-	doc, rev, bytes := s.doc, s.head, s.snap.bytes
-	s.m.opt.Go(func() { s.snapshot(doc, rev, bytes) })
+	at, rev, bytes := s.at, s.head, s.snap.bytes
+	s.m.opt.Go(func() { s.snapshot(at, rev, bytes) })
 }
 
 // snapshot writes one snapshot. A failure is logged and made good by the next one.
-func (s *Session) snapshot(doc ot.Doc, rev Revision, bytes int) {
-	data := s.typ.MarshalDoc(make([]byte, 0, s.typ.Size(doc)), doc)
-	err := s.m.opt.Store.PutSnapshot(s.background(), s.id, s.inc, storage.Snapshot{Rev: rev, Data: data})
+func (s *Session) snapshot(at content, rev Revision, bytes int) {
+	data := at.typ.MarshalDoc(make([]byte, 0, at.size()), at.doc)
+	err := s.m.opt.Store.PutSnapshot(s.background(), s.id, s.inc, storage.Snapshot{Rev: rev, Type: at.typ.Name(), Data: data})
 	if err != nil {
 		s.m.opt.Observer.WriteFailed()
 		s.log().Warn("cannot write a snapshot; the log has everything", "rev", rev, "err", err)

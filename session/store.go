@@ -12,7 +12,7 @@ import (
 // Append is a durable compare-and-swap on the head, Read returns [from, to) in
 // bounded pieces, and "not found" is never used for "could not read".
 type Store interface {
-	Create(ctx context.Context, id, typ string, now int64) (storage.Info, error)
+	Create(ctx context.Context, id string, first storage.Record) (storage.Info, error)
 	Stat(ctx context.Context, id string) (storage.Info, error)
 	Append(ctx context.Context, id string, incarnation uint64, base storage.Revision, recs []storage.Record) error
 	Read(ctx context.Context, id string, from, to storage.Revision) ([]storage.Record, error)

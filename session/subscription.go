@@ -13,13 +13,15 @@ import (
 // goroutine at a time may call Take.
 type Subscription struct {
 	// Static after opening.
-	s      *Session
-	client string
-	state  *clientState
-	notify func()
+	s          *Session
+	client     string
+	convention Convention
+	state      *clientState
+	notify     func()
 
 	// Guarded by Session.mu.
 	user     User
+	typ      ot.Type  // of the content at pos; of a Sequenced reader's, always
 	pos      Revision // everything below was taken
 	single   Revision // what is below goes out one by one: a submission was transformed over it
 	composed Revision // the end of the last composite sent: no base before it is accepted
@@ -58,15 +60,15 @@ func (r *Subscription) submit(base Revision, seq uint64, ops [][]byte, cursor []
 	case seq == 0 || seq > 1<<53-1-uint64(len(ops)):
 		return Errorf(CodeSeq, "seq %d is not in 1 to 2^53-1", seq)
 	}
-	u := &submission{sub: r, client: r.state, received: s.m.opt.Now(), base: base, seq: seq, ops: make([]ot.Op, len(ops))}
+	u := &submission{sub: r, client: r.state, received: s.m.opt.Now(), base: base, seq: seq, typ: r.typ, side: ot.Right, ops: make([]ot.Op, len(ops))}
 	for i, data := range ops {
 		var err error
-		if u.ops[i], err = s.typ.DecodeOp(data, lim.Op); err != nil {
+		if u.ops[i], err = r.typ.DecodeOp(data, lim.Op); err != nil {
 			return Errorf(CodeBadOp, "operation %d of the run: %v", i+1, err)
 		}
 	}
 	if cursor != nil {
-		c, err := s.decodeCursor(cursor)
+		c, err := r.decodeCursor(cursor)
 		if err != nil {
 			return err
 		}
@@ -158,8 +160,8 @@ func (r *Subscription) Take(ctx context.Context) (Delivery, error) {
 		if int(s.head-r.pos) > s.compositeAfter(r) {
 			end = min(end, r.single)
 		}
-		d.Batches = s.window.singles(make([]*Batch, 0, 1), s.id, s.typ, r.pos, end)
-		r.pos = end
+		d.Batches = s.window.singles(make([]*Batch, 0, 1), s.id, r.typ, r.pos, end)
+		r.reached(d.Batches)
 	}
 	var behind []entry
 	from, to := r.pos, s.head
@@ -172,23 +174,32 @@ func (r *Subscription) Take(ctx context.Context) (Delivery, error) {
 	d.Presence = s.people.news(s, r)
 	if r.check {
 		r.check = false
-		sumDoc = s.doc
+		sumDoc = s.at.doc
 		d.Check = &Check{Rev: s.head}
 	}
 	s.mu.Unlock()
 
 	if sumDoc != nil {
-		d.Check.Sum = s.typ.Checksum(sumDoc)
+		d.Check.Sum = r.typ.Checksum(sumDoc)
 	}
 	if behind != nil {
-		it, err := compose(s.typ, behind)
+		it, err := compose(r.typ, behind)
 		if err != nil {
 			return d, fmt.Errorf("composing for a reader: %w", err)
 		}
 		s.m.opt.Observer.Composed(it.N)
-		d.Batches = append(d.Batches, &Batch{Doc: s.id, From: from, To: to, Items: []Item{it}, typ: s.typ})
+		d.Batches = append(d.Batches, &Batch{Doc: s.id, From: from, To: to, Items: []Item{it}, typ: r.typ})
 	}
 	return d, nil
+}
+
+// reached moves the reader's position to the end of batches that it is given.
+func (r *Subscription) reached(batches []*Batch) {
+	if n := len(batches); n > 0 {
+		b := batches[n-1]
+		r.pos = b.To
+		_, r.typ = around(b.typ, b.Items[len(b.Items)-1].Op)
+	}
 }
 
 // compositeAfter is how many operations a reader may be behind before it receives a
@@ -207,49 +218,53 @@ func (s *Session) compositeAfter(r *Subscription) int {
 // old is accepted meanwhile.
 func (r *Subscription) takeStored(ctx context.Context, d Delivery) (Delivery, error) {
 	s := r.s
-	from, to, single := r.pos, s.head, r.pos < r.single
+	from, to, single, typ := r.pos, s.head, r.pos < r.single, r.typ
 	if single {
 		to = min(r.single, s.head)
 	}
 	s.mu.Unlock()
 
-	var b *Batch
+	var batches []*Batch
 	var err error
 	if single {
 		var entries []entry
-		if entries, err = s.readEntries(ctx, from, to); err == nil {
-			b = singly(entries, s.id, s.typ, from)
+		if entries, err = s.readEntries(ctx, typ, from, to); err == nil {
+			batches = cut(nil, entries, s.id, typ, from)
 		}
 	} else {
-		b, err = s.catchUp(ctx, from, to)
+		var b *Batch
+		b, err = s.catchUp(ctx, typ, from, to)
+		batches = append(batches, b)
 	}
 	if err != nil {
 		return d, fmt.Errorf("reading for a reader: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.pos = b.To
+	r.reached(batches)
 	if !single {
-		r.composed = b.To
+		r.composed = r.pos
 		r.presence = 0
 	}
-	d.Batches, d.More = append(d.Batches, b), true
+	d.Batches, d.More = append(d.Batches, batches...), true
 	return d, nil
 }
 
-// readEntries reads a bounded piece of [from, to) from the store.
-func (s *Session) readEntries(ctx context.Context, from, to Revision) ([]entry, error) {
+// readEntries reads a bounded piece of [from, to) from the store, where typ is the type
+// of the content at from.
+func (s *Session) readEntries(ctx context.Context, typ ot.Type, from, to Revision) ([]entry, error) {
 	recs, err := s.m.opt.Store.Read(ctx, s.id, from, to)
 	if err != nil {
 		return nil, err
 	}
 	entries := make([]entry, len(recs))
 	for i := range recs {
-		op, err := s.typ.UnmarshalOp(recs[i].Op)
+		op, err := s.m.decode(typ, &recs[i])
 		if err != nil {
 			return nil, &ReplayError{Rev: from + Revision(i), Err: err}
 		}
-		entries[i] = entry{op: op, client: recs[i].Client, seq: recs[i].Seq}
+		entries[i] = entry{op: op, client: recs[i].Client, seq: recs[i].Seq, size: len(recs[i].Op)}
+		_, typ = around(typ, op)
 	}
 	return entries, nil
 }
@@ -260,7 +275,7 @@ func (s *Session) readEntries(ctx context.Context, from, to Revision) ([]entry, 
 // Only a few readers are caught up at a time, and those who missed the same share the
 // result for as long as one of them has it, so that many who come back at once do not
 // have it in memory as many times.
-func (s *Session) catchUp(ctx context.Context, from, to Revision) (*Batch, error) {
+func (s *Session) catchUp(ctx context.Context, typ ot.Type, from, to Revision) (*Batch, error) {
 	select {
 	case s.m.catchUps <- struct{}{}:
 		defer func() { <-s.m.catchUps }()
@@ -283,20 +298,20 @@ func (s *Session) catchUp(ctx context.Context, from, to Revision) (*Batch, error
 		for i := range recs {
 			ops[i] = recs[i].Op
 		}
-		op, err := s.typ.ComposeStored(ops)
+		op, err := typ.ComposeStored(ops)
 		if err != nil {
 			return nil, fmt.Errorf("records [%d, %d): %w", rev, rev+Revision(len(recs)), err)
 		}
 		parts = append(parts, op)
 		rev += Revision(len(recs))
 	}
-	op, err := s.typ.ComposeAll(parts)
+	op, err := typ.ComposeAll(parts)
 	if err != nil {
 		return nil, err
 	}
 	n := int(to - from)
 	s.m.opt.Observer.Composed(n)
-	b = &Batch{Doc: s.id, From: from, To: to, Items: []Item{{N: n, Op: op}}, typ: s.typ}
+	b = &Batch{Doc: s.id, From: from, To: to, Items: []Item{{N: n, Op: op}}, typ: typ}
 	s.mu.Lock()
 	s.caughtUp = weak.Make(b)
 	s.mu.Unlock()

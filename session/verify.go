@@ -20,37 +20,32 @@ type VerifyStore interface {
 // Verify replays a document's whole log and calls report for everything that does not
 // fit: a record that is no operation or cannot be applied, a client's sequence number
 // that does not grow, a snapshot that differs from the replayed content. It returns how
-// many records it replayed. An error means that the document could not be read.
+// many records it replayed, the creation included. An error means that the document could not be read.
 func Verify(ctx context.Context, store VerifyStore, types []ot.Type, id string, report func(rev Revision, what string)) (int, error) {
 	info, err := store.Stat(ctx, id)
 	if err != nil {
 		return 0, err
 	}
-	var typ ot.Type
+	m := &Manager{types: map[string]ot.Type{}}
 	for _, t := range types {
-		if t.Name() == info.Type {
-			typ = t
-		}
-	}
-	if typ == nil {
-		report(0, fmt.Sprintf("the document is of an unknown type %q", info.Type))
-		return 0, nil
+		m.types[t.Name()] = t
 	}
 	snaps, err := store.Snapshots(ctx, id)
 	if err != nil {
 		return 0, err
 	}
-	doc, err := typ.Create(nil)
-	if err != nil {
-		return 0, err
-	}
+	var at content
 	compare := func(rev Revision) error {
 		for len(snaps) > 0 && snaps[0] <= rev {
 			snap, err := store.Snapshot(ctx, id, snaps[0])
 			if err != nil {
 				return err
 			}
-			if snap.Rev != rev || !bytes.Equal(snap.Data, typ.MarshalDoc(nil, doc)) {
+			var want storage.Snapshot
+			if at.typ != nil {
+				want.Type, want.Data = at.typ.Name(), at.typ.MarshalDoc(nil, at.doc)
+			}
+			if snap.Rev != rev || snap.Type != want.Type || !bytes.Equal(snap.Data, want.Data) {
 				report(snaps[0], "the snapshot differs from what the records make")
 			}
 			snaps = snaps[1:]
@@ -58,31 +53,38 @@ func Verify(ctx context.Context, store VerifyStore, types []ot.Type, id string, 
 		return nil
 	}
 	last := map[string]uint64{}
-	rev := Revision(0)
+	rev := Unborn
 	for rev < info.Head {
 		recs, err := store.Read(ctx, id, rev, info.Head)
 		if err != nil {
-			return int(rev), err
+			return int(rev) + 1, err
 		}
 		for i := range recs {
 			if err := compare(rev); err != nil {
-				return int(rev), err
+				return int(rev) + 1, err
 			}
 			r := &recs[i]
 			if r.Seq > 0 && r.Seq <= last[r.Client] {
 				report(rev, fmt.Sprintf("client %q has seq %d after %d: an operation is there twice", r.Client, r.Seq, last[r.Client]))
 			}
 			last[r.Client] = max(last[r.Client], r.Seq)
-			op, err := typ.UnmarshalOp(r.Op)
+			op, err := m.decode(at.typ, r)
 			if err == nil {
-				doc, err = typ.Apply(doc, op)
+				at, err = at.apply(op, rev+1)
 			}
 			if err != nil {
 				report(rev, fmt.Sprintf("the record cannot be applied: %v", err))
-				return int(rev), nil
+				return int(rev) + 1, nil
 			}
 			rev++
 		}
 	}
-	return int(rev), compare(rev)
+	name := ""
+	if at.typ != nil {
+		name = at.typ.Name()
+	}
+	if name != info.Type || at.born != info.Born {
+		report(rev, fmt.Sprintf("the document is kept as of type %q since revision %d, its records say %q since %d", info.Type, info.Born, name, at.born))
+	}
+	return int(rev) + 1, compare(rev)
 }

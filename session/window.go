@@ -64,15 +64,34 @@ func (w *window) trim(head Revision, maxOps, maxBytes int) {
 	w.batches = append([]*Batch(nil), w.batches[i:]...)
 }
 
+// turns reports whether the entry creates or deletes the content.
+func (e entry) turns() bool {
+	switch e.op.(type) {
+	case Creation, Deletion:
+		return true
+	}
+	return false
+}
+
 func (e entry) item() Item { return Item{N: 1, Client: e.client, Seq: e.seq, Op: e.op} }
 
-// singly makes a batch from the entries at from, an item for each.
-func singly(entries []entry, doc string, typ ot.Type, from Revision) *Batch {
-	b := &Batch{Doc: doc, From: from, To: from + Revision(len(entries)), typ: typ, Items: make([]Item, len(entries))}
-	for i, e := range entries {
-		b.Items[i] = e.item()
+// cut appends batches of the entries from revision from on, an item for each. What
+// creates or deletes the content is in a batch by itself, so that a batch has one type;
+// typ is the content's at from.
+func cut(dst []*Batch, entries []entry, doc string, typ ot.Type, from Revision) []*Batch {
+	for len(entries) > 0 {
+		n := 1
+		for n < len(entries) && !entries[0].turns() && !entries[n].turns() {
+			n++
+		}
+		b := &Batch{Doc: doc, From: from, To: from + Revision(n), typ: typ, Items: make([]Item, n)}
+		for i := range b.Items {
+			b.Items[i] = entries[i].item()
+		}
+		_, typ = around(typ, entries[0].op)
+		dst, entries, from = append(dst, b), entries[n:], b.To
 	}
-	return b
+	return dst
 }
 
 // batchAt returns the index of the batch that starts at rev, or -1.
@@ -85,19 +104,23 @@ func (w *window) batchAt(rev Revision) int {
 }
 
 // singles appends batches for [from, to), one item per operation: the shared ones
-// where they fit, one made for the occasion where the ends cut through them.
+// where they fit, ones made for the occasion where the ends cut through them. typ is
+// the content's at from.
 func (w *window) singles(dst []*Batch, doc string, typ ot.Type, from, to Revision) []*Batch {
 	for from < to {
 		if i := w.batchAt(from); i >= 0 && w.batches[i].To <= to {
-			dst = append(dst, w.batches[i])
-			from = w.batches[i].To
+			b := w.batches[i]
+			_, typ = around(typ, b.Items[len(b.Items)-1].Op)
+			dst = append(dst, b)
+			from = b.To
 			continue
 		}
 		end := to
 		if i := sort.Search(len(w.batches), func(i int) bool { return w.batches[i].From > from }); i < len(w.batches) {
 			end = min(end, w.batches[i].From)
 		}
-		dst = append(dst, singly(w.slice(from, end), doc, typ, from))
+		dst = cut(dst, w.slice(from, end), doc, typ, from)
+		_, typ = around(typ, w.entries[end-1-w.start].op)
 		from = end
 	}
 	return dst

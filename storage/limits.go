@@ -15,6 +15,15 @@ func CheckType(typ string) error {
 	return nil
 }
 
+// CheckCreate returns ErrInvalid when first cannot be a document's record -1: it is
+// not a Create or breaks a limit (see CheckRecord).
+func CheckCreate(first *Record) error {
+	if first.Kind != Create {
+		return fmt.Errorf("%w: a document begins with a record of kind %d", ErrInvalid, first.Kind)
+	}
+	return CheckRecord(first)
+}
+
 // CheckAppend returns ErrInvalid when recs cannot be one append: there are none,
 // one of them breaks a limit (see CheckRecord), or together they pass MaxAppend.
 func CheckAppend(recs []Record) error {
@@ -35,20 +44,25 @@ func CheckAppend(recs []Record) error {
 }
 
 // CheckRange returns ErrInvalid when [from, to) is not a range of records to
-// read from a document with the given head.
+// read from a document with the given head. The lowest is [-1, 0).
 func CheckRange(from, to, head Revision) error {
-	if from < 0 || from >= to || to > head {
+	if from < -1 || from >= to || to > head {
 		return fmt.Errorf("%w: records [%d, %d) of a document at revision %d", ErrInvalid, from, to, head)
 	}
 	return nil
 }
 
 // CheckSnapshot returns ErrInvalid when s cannot be a snapshot of a document
-// with the given head: its revision is not in [1, head] or it passes MaxSnapshot.
+// with the given head: its revision is not in [1, head], its type's name or its
+// content is too long, or it has content but no type.
 func CheckSnapshot(s Snapshot, head Revision) error {
 	switch {
 	case s.Rev < 1 || s.Rev > head:
 		return fmt.Errorf("%w: snapshot at revision %d of a document at revision %d", ErrInvalid, s.Rev, head)
+	case len(s.Type) > MaxType:
+		return fmt.Errorf("%w: type name of %d bytes (at most %d)", ErrInvalid, len(s.Type), MaxType)
+	case s.Type == "" && len(s.Data) > 0:
+		return fmt.Errorf("%w: snapshot of %d bytes without a type", ErrInvalid, len(s.Data))
 	case len(s.Data) > MaxSnapshot:
 		return fmt.Errorf("%w: snapshot of %d bytes (at most %d)", ErrInvalid, len(s.Data), MaxSnapshot)
 	}

@@ -13,14 +13,37 @@ import (
 	"unicode"
 )
 
-// Revision counts the operations applied to a document so far: a new document
-// is at revision 0, and the record that leads from revision r to r+1 is record r.
-// Ranges are half open: [from, to).
+// Revision counts the records of a document after its first: a new document is
+// at revision 0, and the record that leads from revision r to r+1 is record r.
+// Record -1 is the one that the document was created with: it leads to revision
+// 0. Ranges are half open: [from, to).
 type Revision int64
 
-// Record is one committed operation as it is kept.
+// Kind says what a record does.
+type Kind uint8
+
+// The kinds of records. Whether one makes sense after the one before is the
+// session's business; here they may follow each other in any order.
+const (
+	// Edit changes the content by an operation.
+	Edit Kind = iota
+	// Create gives the document a type and content. Record -1 is one; a later one
+	// follows a Delete.
+	Create
+	// Delete leaves the document there, with its history, but without a type and
+	// content.
+	Delete
+)
+
+// Record is one committed step of a document as it is kept.
 type Record struct {
-	// Op is the operation in its type's binary form; opaque here; may be empty.
+	// Kind says what the record does.
+	Kind Kind
+	// Type is, of a Create, the name of the ot.Type that the document has from here
+	// on, of 1 to MaxType bytes; of any other record it is empty.
+	Type string
+	// Op is the operation of an Edit or the initial content of a Create, in its
+	// type's binary form; opaque here; may be empty. Of a Delete it is empty.
 	Op []byte
 	// Author is the person, at most MaxName bytes; may be empty.
 	Author string
@@ -41,7 +64,7 @@ const (
 	MaxName = 255
 	// MaxType is the longest type name in bytes.
 	MaxType = 255
-	// MaxRecord is the largest operation in bytes.
+	// MaxRecord is the largest operation or initial content in bytes.
 	MaxRecord = 64 << 20
 	// MaxSnapshot is the largest snapshot in bytes.
 	MaxSnapshot = 512 << 20
@@ -49,9 +72,13 @@ const (
 
 // Snapshot is a document at a revision.
 type Snapshot struct {
-	// Rev is the revision the content is of.
+	// Rev is the revision the content is of, 1 or more: revision 0 is what record -1
+	// says.
 	Rev Revision
-	// Data is the content in its type's binary form.
+	// Type is the name of the content's ot.Type, at most MaxType bytes; "" of a
+	// document that has no content at that revision.
+	Type string
+	// Data is the content in its type's binary form; empty when Type is.
 	Data []byte
 }
 
@@ -59,16 +86,19 @@ type Snapshot struct {
 type Info struct {
 	// ID is the document's name.
 	ID string
-	// Type is the name of its ot.Type.
+	// Type is the name of its ot.Type at the head; "" when the newest record of
+	// another kind than Edit is a Delete.
 	Type string
 	// Incarnation tells this document from an earlier one of the same name: it
 	// is chosen at random when the document is created, never 0.
 	Incarnation uint64
-	// Created and Modified are wall times in Unix milliseconds; Modified is the
-	// time of the newest record, or Created when there is none.
+	// Created and Modified are the times of record -1 and of the newest record, in
+	// Unix milliseconds.
 	Created, Modified int64
 	// Head is the newest revision.
 	Head Revision
+	// Born is the revision that the newest Create led to; 0 when it is record -1.
+	Born Revision
 }
 
 // Errors of any driver. Everything else a driver returns means "could not": the
@@ -116,9 +146,18 @@ func CheckDocID(id string) error {
 	return nil
 }
 
-// CheckRecord returns ErrInvalid when r breaks a limit of this package.
+// CheckRecord returns ErrInvalid when r breaks a limit of this package, is of no
+// known kind, or has what its kind has not.
 func CheckRecord(r *Record) error {
 	switch {
+	case r.Kind > Delete:
+		return fmt.Errorf("%w: record of kind %d", ErrInvalid, r.Kind)
+	case r.Kind == Create && CheckType(r.Type) != nil:
+		return CheckType(r.Type)
+	case r.Kind != Create && r.Type != "":
+		return fmt.Errorf("%w: type in a record that does not create", ErrInvalid)
+	case r.Kind == Delete && len(r.Op) > 0:
+		return fmt.Errorf("%w: record that deletes, with %d bytes of content", ErrInvalid, len(r.Op))
 	case len(r.Author) > MaxName:
 		return fmt.Errorf("%w: author of %d bytes (at most %d)", ErrInvalid, len(r.Author), MaxName)
 	case len(r.Client) > MaxName:

@@ -50,7 +50,7 @@ func fill(b testing.TB, s *Store, n, each int) []storage.Info {
 	for w := range 100 {
 		wg.Go(func() {
 			for i := w; i < n; i += 100 {
-				info, err := s.Create(ctx, fmt.Sprintf("doc-%06d", i), "text", 1)
+				info, err := s.Create(ctx, fmt.Sprintf("doc-%06d", i), newText)
 				if err != nil {
 					b.Error(err)
 					return

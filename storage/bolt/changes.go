@@ -99,31 +99,34 @@ func (a *appendChange) size() int {
 	return n
 }
 
-// createChange is a Create.
+// createChange is a Create: a document's value, and its record -1 as an append.
 type createChange struct {
-	doc *document
+	appendChange
+	value docValue
 }
 
 // Create makes a document; see storagetest.Store.
-func (s *Store) Create(ctx context.Context, id, typ string, now int64) (storage.Info, error) {
+func (s *Store) Create(ctx context.Context, id string, first storage.Record) (storage.Info, error) {
+	if err := storage.CheckCreate(&first); err != nil {
+		return storage.Info{}, err
+	}
 	switch d, err := s.find(ctx, id); {
 	case d != nil:
 		return storage.Info{}, storage.ErrExists
 	case err != storage.ErrNotFound:
 		return storage.Info{}, err
 	}
-	if err := storage.CheckType(typ); err != nil {
-		return storage.Info{}, err
-	}
 	inc := rand.Uint64()
 	for inc == 0 {
 		inc = rand.Uint64()
 	}
-	c := &createChange{&document{id: id, typ: typ, incarnation: inc, created: now, modified: now}}
+	c := &createChange{value: docValue{num: s.nextNum.Add(1), incarnation: inc, created: first.Time, modified: first.Time, folded: -1}}
+	c.appendChange = appendChange{doc: newDocument(id, c.value), base: -1, recs: []storage.Record{first}}
+	c.encode()
 	if err := s.submit(ctx, c); err != nil {
 		return storage.Info{}, err
 	}
-	return storage.Info{ID: id, Type: typ, Incarnation: inc, Created: now, Modified: now}, nil
+	return storage.Info{ID: id, Type: first.Type, Incarnation: inc, Created: first.Time, Modified: first.Time}, nil
 }
 
 func (c *createChange) admit(s *Store) error {
@@ -135,20 +138,24 @@ func (c *createChange) admit(s *Store) error {
 }
 
 func (c *createChange) write(t *batchTx) error {
-	c.doc.num = t.state.nextNum
-	t.state.nextNum++
+	t.state.nextNum = max(t.state.nextNum, c.value.num+1)
 	t.state.docs++
-	return put(t.Tx, bucketDocs, []byte(c.doc.id), c.doc.value(0, c.doc.modified))
+	if err := put(t.Tx, bucketDocs, []byte(c.doc.id), c.value.append(nil)); err != nil {
+		return err
+	}
+	return c.appendChange.write(t)
 }
 
 func (c *createChange) applied(s *Store) {
+	c.appendChange.applied(s)
+	c.doc.next = c.doc.head
 	s.index.docs[c.doc.id] = c.doc
 	delete(s.creating, c.doc.id)
 }
 
 func (c *createChange) undo(s *Store) { delete(s.creating, c.doc.id) }
 
-func (c *createChange) size() int { return len(c.doc.id) + len(c.doc.typ) + 64 }
+func (c *createChange) size() int { return c.appendChange.size() + len(c.doc.id) + 64 }
 
 // deleteChange is a Delete. It takes the document's name away at once; the rest
 // goes to the trash.

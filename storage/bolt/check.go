@@ -42,7 +42,8 @@ func (p Problem) String() string {
 
 // Summary is what Check has seen.
 type Summary struct {
-	// Documents, Records and Snapshots are how many were read.
+	// Documents, Records and Snapshots are how many were read. Each document has one
+	// record more than revisions: the one that creates it.
 	Documents, Records, Snapshots int
 	// LogEntries is how many appends are not folded yet.
 	LogEntries int
@@ -54,10 +55,11 @@ type Summary struct {
 
 // Check verifies a data file that no server has open (ErrLocked otherwise), without
 // changing it, and calls report for everything that is wrong: pages that make no
-// sense; checksums; revisions with gaps; heads, counters and clients' last
-// sequence numbers that differ from the records; snapshots past the head or
-// with pieces missing; data that belongs to nothing. When pages are damaged, the
-// rest is not looked at. An error means that the file could not be checked.
+// sense; checksums; revisions with gaps; records that no caller could have written;
+// heads, types, counters and clients' last sequence numbers that differ from the
+// records; snapshots past the head, of another type or with pieces missing; data
+// that belongs to nothing. When pages are damaged, the rest is not looked at. An
+// error means that the file could not be checked.
 //
 // Whether the records make the snapshots is for those to verify who know
 // what is in them; see Store.Snapshots.
@@ -98,6 +100,17 @@ type checker struct {
 	blobs  map[uint64]bool    // that belong to a snapshot or are trash
 	marks  map[uint64]uint64  // of deleted documents
 	tails  map[uint64][]entry // log entries by document number
+
+	// of the document that is being verified
+	seqs  map[string]lastSeq // of the clients in segments
+	turns []turn
+	whole bool // all records so far could be read
+}
+
+// turn is a revision from which on a document has another type, or none.
+type turn struct {
+	rev storage.Revision
+	typ string
 }
 
 func (c *checker) found(p Problem) {
@@ -239,12 +252,14 @@ func (c *checker) log() {
 
 // document verifies everything of one document.
 func (c *checker) document(d *document) {
-	seqs := make(map[string]lastSeq)
-	at := c.segments(d, seqs)
-	c.lastSeqs(d, seqs)
+	c.seqs, c.turns, c.whole = make(map[string]lastSeq), nil, true
+	at := c.segments(d)
 	if at != d.folded {
-		c.of(d, at, "bucket segments", "they end at revision %d, should end at %d", at, d.folded)
+		c.whole = false
+		c.of(d, max(at, 0), "bucket segments", "they end at revision %d, should end at %d", at, d.folded)
 	}
+	c.lastSeqs(d)
+	c.life(d)
 	d.head = d.folded
 	for _, e := range c.tails[d.num] {
 		where := fmt.Sprintf("bucket log, key %x", key1(e.seq))
@@ -253,52 +268,93 @@ func (c *checker) document(d *document) {
 		}
 		c.sum.LogEntries++
 		if e.base != d.head {
-			c.of(d, d.head, where, "the entry begins at revision %d", e.base)
+			c.whole = false
+			c.of(d, max(d.head, 0), where, "the entry begins at revision %d", e.base)
 		}
 		d.head = e.end()
 		recs, err := readEntry(c.tx.Bucket(bucketLog), d.num, e, nil)
 		if err != nil {
-			c.of(d, e.base, where, "%v", err)
+			c.whole = false
+			c.of(d, max(e.base, 0), where, "%v", err)
 		}
-		c.sum.Records += len(recs)
+		c.records(d, where, e.base, recs)
+	}
+	if d.head < 0 {
+		c.of(d, 0, "bucket log", "the record that creates it is missing")
 	}
 	c.snapshots(d)
 }
 
-// segments reads a document's segments, returns where they end and notes the
-// clients' last sequence numbers.
-func (c *checker) segments(d *document, seqs map[string]lastSeq) (at storage.Revision) {
+// records verifies records, of which the first is record base, and notes what later
+// ones, the document and its snapshots are compared with.
+func (c *checker) records(d *document, where string, base storage.Revision, recs []storage.Record) {
+	for i := range recs {
+		r, rev := &recs[i], base+storage.Revision(i)+1
+		err := storage.CheckRecord(r)
+		if rev == 0 {
+			err = storage.CheckCreate(r)
+		}
+		if err != nil {
+			c.of(d, rev, where, "the record that leads to it: %v", err)
+		}
+		if r.Seq > c.seqs[r.Client].seq {
+			c.seqs[r.Client] = lastSeq{r.Seq, rev}
+		}
+		if r.Kind != storage.Edit {
+			c.turns = append(c.turns, turn{rev, r.Type})
+		}
+	}
+	c.sum.Records += len(recs)
+}
+
+// life compares what is stored of a document's type with what the segments say.
+func (c *checker) life(d *document) {
+	if !c.whole {
+		return
+	}
+	typ, born := "", storage.Revision(0)
+	for _, t := range c.turns {
+		if typ = t.typ; typ != "" {
+			born = t.rev
+		}
+	}
+	if typ != d.typ.Value() || born != d.born {
+		c.of(d, born, fmt.Sprintf("bucket %s, key %x", bucketDocs, d.id), "it is said to be of type %q since revision %d, it is %q since %d", d.typ.Value(), d.born, typ, born)
+	}
+}
+
+// segments reads a document's segments and returns where they end.
+func (c *checker) segments(d *document) (at storage.Revision) {
+	at = -1
 	var recs []storage.Record
 	c.each(bucketSegments, key1(d.num), func(where string, k, v []byte) {
-		first, ok := revisionOf(k, d.num)
+		first, ok := firstOf(k, d.num)
 		if !ok {
 			c.of(d, -1, where, "malformed key")
 			return
 		}
 		if first != at {
-			c.of(d, at, where, "expected a segment from revision %d", at)
+			c.whole = false
+			c.of(d, max(at, 0), where, "expected a segment from revision %d", at)
 		}
 		n, run, err := parseSegment(k, v)
 		if err == nil {
 			recs, err = parseRun(recs[:0], run, n)
 		}
 		if err != nil {
-			c.of(d, first, where, "%v", err)
+			c.whole = false
+			c.of(d, max(first, 0), where, "%v", err)
 			recs = recs[:0]
 		}
-		for i, r := range recs {
-			if r.Seq > seqs[r.Client].seq {
-				seqs[r.Client] = lastSeq{r.Seq, first + storage.Revision(i) + 1}
-			}
-		}
-		c.sum.Records += len(recs)
+		c.records(d, where, first, recs)
 		at = first + n
 	})
 	return at
 }
 
 // lastSeqs compares what is stored of the clients with what the segments say.
-func (c *checker) lastSeqs(d *document, want map[string]lastSeq) {
+func (c *checker) lastSeqs(d *document) {
+	want := c.seqs // what is added from the log is compared with nothing
 	c.each(bucketLastSeq, key1(d.num), func(where string, k, v []byte) {
 		client := string(k[8:])
 		var got lastSeq
@@ -328,6 +384,9 @@ func (c *checker) snapshots(d *document) {
 		}
 		h, err := parseSnapHead(k, v)
 		if err == nil {
+			if typ := c.typeAt(rev); c.whole && h.typ != typ {
+				c.of(d, rev, where, "a snapshot of type %q, the document is of type %q", h.typ, typ)
+			}
 			if c.blobs[h.blob] {
 				c.of(d, rev, where, "its content is trash, or another snapshot's as well")
 			}
@@ -338,6 +397,16 @@ func (c *checker) snapshots(d *document) {
 			c.of(d, rev, where, "%v", err)
 		}
 	})
+}
+
+// typeAt returns the type that a document had at a revision.
+func (c *checker) typeAt(rev storage.Revision) (typ string) {
+	for _, t := range c.turns {
+		if t.rev <= rev {
+			typ = t.typ
+		}
+	}
+	return typ
 }
 
 // blob verifies the pieces of a snapshot's content, and that there are no more.

@@ -15,22 +15,48 @@ import (
 	"quire/storage"
 )
 
-// checkedStore returns the path of a closed store with two documents, of which "doc",
-// number 1, has 2,000 folded records, some in the log, and three snapshots.
+// lives is the history of a document that was created twice and deleted twice.
+func lives() []storage.Record {
+	recs := typed("client", 0, 5)
+	for i, kind := range []storage.Kind{storage.Create, storage.Edit, storage.Delete, storage.Create, storage.Delete} {
+		recs[i].Kind = kind
+	}
+	recs[0].Type, recs[2].Op, recs[3].Type, recs[4].Op = "text", nil, "json0", nil
+	return recs
+}
+
+// checkedStore returns the path of a closed store with three documents: "doc",
+// number 1, has 2,000 folded records, some in the log, and three snapshots; "other" is
+// like it, but small; "lives", number 3, has the records of lives, the last of them in the
+// log, and a snapshot.
 func checkedStore(t *testing.T) string {
 	t.Helper()
 	s, until := settled(t, Options{FoldAfter: 1, MapSize: 1})
 	info := addDoc(t, s, "doc", 2000)
 	addDoc(t, s, "other", 10)
 	for i, size := range []int{0, 1000, 600_000} {
-		snap := storage.Snapshot{Rev: storage.Revision(500 * (i + 1)), Data: make([]byte, size)}
+		snap := storage.Snapshot{Rev: storage.Revision(500 * (i + 1)), Type: "text", Data: make([]byte, size)}
 		if err := s.PutSnapshot(t.Context(), "doc", info.Incarnation, snap); err != nil {
 			t.Fatal(err)
 		}
 	}
+	recs := lives()
+	twice, err := s.Create(t.Context(), "lives", recs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(t.Context(), "lives", twice.Incarnation, 0, recs[1:4]); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutSnapshot(t.Context(), "lives", twice.Incarnation, storage.Snapshot{Rev: 2}); err != nil {
+		t.Fatal(err)
+	}
 	until(noTail)
 	s.Close()
 	s = testStore(t, Options{Path: s.opts.Path})
+	if err := s.Append(t.Context(), "lives", twice.Incarnation, 3, recs[4:]); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 3 {
 		at := 2000 + 10*i
 		if err := s.Append(t.Context(), "doc", info.Incarnation, storage.Revision(at), typed("client", at, 10)); err != nil {
@@ -55,7 +81,7 @@ func checkAll(t *testing.T, path string) (sum Summary, problems []Problem) {
 func TestCheck(t *testing.T) {
 	path := checkedStore(t)
 	sum, problems := checkAll(t, path)
-	if len(problems) > 0 || sum.Documents != 2 || sum.Records != 2040 || sum.Snapshots != 3 || sum.LogEntries != 3 || sum.Bytes == 0 {
+	if len(problems) > 0 || sum.Documents != 3 || sum.Records != 2047 || sum.Snapshots != 4 || sum.LogEntries != 4 || sum.Bytes == 0 {
 		t.Fatalf("a store without damage: %+v, %v", sum, problems)
 	}
 	whole, err := os.ReadFile(path)
@@ -80,8 +106,27 @@ func TestCheck(t *testing.T) {
 			return tx.Bucket(bucket).Put(key, v)
 		}
 	}
-	// logKey finds the n-th, from 0, of the three entries that are not folded. Before
-	// them may be some that are, and were not removed yet.
+	// value changes what is stored of a document.
+	value := func(id string, change func(*docValue)) func(*bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error {
+			d, err := loadDoc([]byte(id), tx.Bucket(bucketDocs).Get([]byte(id)))
+			if err != nil {
+				return err
+			}
+			val, err := getDoc(tx, d)
+			change(&val)
+			return errors.Join(err, put(tx, bucketDocs, []byte(id), val.append(nil)))
+		}
+	}
+	// segment replaces the one of the document of lives, which has four records.
+	segment := func(change func([]storage.Record)) func(*bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error {
+			recs := lives()[:4]
+			change(recs)
+			return putSegment(tx, 3, -1, recs)
+		}
+	}
+	// logKey finds the n-th, from 0, of the last three entries, which are of "doc".
 	logKey := func(tx *bbolt.Tx, n int) []byte {
 		c := tx.Bucket(bucketLog).Cursor()
 		k, _ := c.Last()
@@ -100,34 +145,39 @@ func TestCheck(t *testing.T) {
 		many bool // further problems follow from it
 		open bool // it is found when it is read, not when the store is opened
 	}{
-		{name: "segment missing", edit: del(bucketSegments, key2[uint64](1, 512)), doc: "doc", rev: 512, says: "expected a segment", open: true},
-		{name: "last segment missing", edit: del(bucketSegments, key2[uint64](1, 1536)), doc: "doc", rev: 1536, says: "end at", many: true, open: true},
-		{name: "segment flipped", edit: flip(bucketSegments, key2[uint64](1, 512)), doc: "doc", rev: 512, says: "checksum", many: true, open: true},
+		{name: "segment missing", edit: del(bucketSegments, keySegment(1, 511)), doc: "doc", rev: 511, says: "expected a segment", open: true},
+		{name: "last segment missing", edit: del(bucketSegments, keySegment(1, 1535)), doc: "doc", rev: 1535, says: "end at", many: true, open: true},
+		{name: "segment flipped", edit: flip(bucketSegments, keySegment(1, 511)), doc: "doc", rev: 511, says: "checksum", many: true, open: true},
 		{name: "sequence number missing", edit: del(bucketLastSeq, client), doc: "doc", rev: 2000, says: "missing", open: true},
 		{name: "sequence number wrong", edit: set(bucketLastSeq, client, lastSeq{7, 7}.append(nil)), doc: "doc", rev: 2000, says: "is said to be 7", open: true},
 		{name: "sequence number flipped", edit: flip(bucketLastSeq, client), doc: "doc", rev: -1, says: "checksum", many: true},
 		{name: "unknown client", edit: set(bucketLastSeq, keyClient(1, "nobody"), lastSeq{7, 7}.append(nil)), doc: "doc", says: "7", open: true},
-		{name: "snapshot past the head", edit: set(bucketSnapshots, key2[uint64](1, 2031), snapHead{}.append(nil)), doc: "doc", rev: 2031, says: "past the head", open: true},
+		{name: "snapshot past the head", edit: set(bucketSnapshots, key2[uint64](1, 2031), snapHead{typ: "text"}.append(nil)), doc: "doc", rev: 2031, says: "past the head", open: true},
 		{name: "snapshot flipped", edit: flip(bucketSnapshots, key2[uint64](1, 1000)), doc: "doc", rev: 1000, says: "checksum", many: true, open: true},
 		{name: "snapshot's piece missing", edit: del(bucketBlobs, key2[uint64](2, 1)), doc: "doc", rev: 1500, says: "piece 1 of 2", open: true},
 		{name: "snapshot's piece flipped", edit: flip(bucketBlobs, key2[uint64](2, 1)), doc: "doc", rev: 1500, says: "checksum", open: true},
 		{name: "snapshot's piece too many", edit: set(bucketBlobs, key2[uint64](2, 3), []byte("more")), doc: "doc", rev: 1500, says: "more pieces", open: true},
 		{name: "snapshot of another content", edit: set(bucketBlobs, key2[uint64](1, 0), make([]byte, 999)), doc: "doc", rev: 1000, says: "999 bytes", open: true},
-		{name: "one content for two", edit: set(bucketSnapshots, key2[uint64](1, 500), snapHead{blob: 1, size: 1000, sum: 0}.append(nil)), doc: "doc", many: true, says: "another", rev: 1000, open: true},
+		{name: "one content for two", edit: set(bucketSnapshots, key2[uint64](1, 500), snapHead{blob: 1, size: 1000, typ: "text"}.append(nil)), doc: "doc", many: true, says: "another", rev: 1000, open: true},
 		{name: "content of none", edit: set(bucketBlobs, key2[uint64](77, 0), nil), rev: -1, says: "belongs to nothing", open: true},
 		{name: "segment of none", edit: func(tx *bbolt.Tx) error { return putSegment(tx, 9, 0, typed("client", 0, 1)) }, rev: -1, says: "belongs to nothing", open: true},
 		{name: "log entry missing", edit: func(tx *bbolt.Tx) error { return del(bucketLog, logKey(tx, 1))(tx) }, doc: "doc", rev: 2010, says: "begins at revision 2020", many: true},
 		{name: "last log entry missing", edit: func(tx *bbolt.Tx) error { return del(bucketLog, logKey(tx, 2))(tx) }, rev: -1, says: "should end at"},
 		{name: "log entry flipped", edit: func(tx *bbolt.Tx) error { return flip(bucketLog, logKey(tx, 1))(tx) }, rev: -1, says: "checksum", many: true},
-		{name: "document missing", edit: del(bucketDocs, []byte("other")), rev: -1, says: "1 documents, there should be 2", many: true},
+		{name: "document missing", edit: del(bucketDocs, []byte("other")), rev: -1, says: "2 documents, there should be 3", many: true},
 		{name: "document flipped", edit: flip(bucketDocs, []byte("other")), doc: "other", rev: -1, says: "checksum", many: true},
-		{name: "document's head wrong", edit: func(tx *bbolt.Tx) error {
-			d, err := loadDoc([]byte("doc"), tx.Bucket(bucketDocs).Get([]byte("doc")))
-			if err != nil {
-				return err
-			}
-			return put(tx, bucketDocs, []byte("doc"), d.value(1990, 1))
-		}, doc: "doc", rev: 2000, says: "end at revision 2000, should end at 1990", many: true},
+		{name: "document's head wrong", edit: value("doc", func(v *docValue) { v.folded = 1990 }), doc: "doc", rev: 2000, says: "end at revision 2000, should end at 1990", many: true},
+		{name: "first segment missing", edit: del(bucketSegments, keySegment(1, -1)), doc: "doc", rev: 0, says: "expected a segment", many: true, open: true},
+		{name: "no records", edit: func(tx *bbolt.Tx) error {
+			return errors.Join(value("other", func(v *docValue) { v.folded = -1 })(tx), del(bucketSegments, keySegment(2, -1))(tx))
+		}, doc: "other", rev: 0, says: "creates it is missing", many: true},
+		{name: "document's type wrong", edit: value("lives", func(v *docValue) { v.typ = "text" }), doc: "lives", rev: 3, says: `type "text" since revision 3, it is "json0" since 3`, open: true},
+		{name: "document's birth wrong", edit: value("lives", func(v *docValue) { v.born = 0 }), doc: "lives", rev: 3, says: "since revision 0", open: true},
+		{name: "document said to be deleted", edit: value("doc", func(v *docValue) { v.typ = "" }), doc: "doc", rev: 0, says: `type "" since`, open: true},
+		{name: "snapshot of another type", edit: set(bucketSnapshots, key2[uint64](3, 2), snapHead{typ: "text"}.append(nil)), doc: "lives", rev: 2, says: `type "text"`, open: true},
+		{name: "no creation", edit: segment(func(recs []storage.Record) { recs[0].Kind, recs[0].Type = storage.Edit, "" }), doc: "lives", rev: 0, says: "begins with", open: true},
+		{name: "creation without a type", edit: segment(func(recs []storage.Record) { recs[3].Type = "" }), doc: "lives", rev: 3, says: "type name of 0 bytes", many: true, open: true},
+		{name: "deletion with content", edit: segment(func(recs []storage.Record) { recs[2].Op = []byte("op") }), doc: "lives", rev: 2, says: "with 2 bytes", open: true},
 		{name: "state missing", edit: del(bucketQuire, keyState), rev: -1, says: "state"},
 		{name: "trash malformed", edit: set(bucketTrash, []byte("x"), nil), rev: -1, says: "malformed"},
 	}

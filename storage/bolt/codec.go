@@ -101,8 +101,10 @@ func appendBytes[T string | []byte](dst []byte, b T) []byte {
 // A run of records is coded one after another, each as:
 //
 //	head   uvarint: who<<2 | sameTime<<1 | nextSeq. who 0 is an author and client
-//	       not yet seen in this run, and both follow as strings; who n is the
-//	       n-th pair seen.
+//	       not yet seen in this run, and both follow as strings; who 2 is the first
+//	       pair seen, who 3 the second and so on. who 1 says that the record is no
+//	       edit: it has the kind in the place of the other bits, the type of a Create
+//	       follows as a string, and then the head proper.
 //	seq    uvarint, unless nextSeq: then it is the pair's last seq in this run plus 1
 //	time   varint, milliseconds since the record before; left out when sameTime
 //	op     uvarint length, then the bytes
@@ -112,6 +114,10 @@ const (
 	headNextSeq  = 1
 	headSameTime = 2
 	headWho      = 2 // shift
+
+	whoNew   = 0
+	whoKind  = 1
+	whoFirst = 2
 )
 
 // who is an author and client pair of a run and its last seq there.
@@ -131,12 +137,18 @@ func appendRun(dst []byte, recs []storage.Record) []byte {
 		if at < 0 || seen[at].client != r.Client || seen[at].author != r.Author {
 			at = find(seen, r)
 		}
-		head, isNew := uint64(0), at < 0
+		if r.Kind != storage.Edit {
+			dst = binary.AppendUvarint(dst, whoKind<<headWho|uint64(r.Kind))
+			if r.Kind == storage.Create {
+				dst = appendBytes(dst, r.Type)
+			}
+		}
+		head, isNew := uint64(whoNew<<headWho), at < 0
 		if isNew {
 			at = len(seen)
 			seen = append(seen, who{author: r.Author, client: r.Client})
 		} else {
-			head = uint64(at+1) << headWho
+			head = uint64(at+whoFirst) << headWho
 		}
 		if r.Seq == seen[at].seq+1 {
 			head |= headNextSeq
@@ -182,13 +194,24 @@ func parseRun(recs []storage.Record, body []byte, n storage.Revision) ([]storage
 	last := int64(0)
 	for range n {
 		head := p.uvarint()
-		at := int(head>>headWho) - 1
-		if at >= len(seen) || at < -1 {
-			return recs, corrupt("a record refers to an author that is not there")
+		kind, typ := storage.Edit, ""
+		if head>>headWho == whoKind {
+			switch kind = storage.Kind(head & (1<<headWho - 1)); kind {
+			case storage.Create:
+				typ = string(p.bytes())
+			case storage.Delete:
+			default:
+				return recs, corrupt("a record is of kind %d", kind)
+			}
+			head = p.uvarint()
 		}
-		if at < 0 {
+		at := int(head>>headWho) - whoFirst
+		switch {
+		case head>>headWho == whoNew:
 			at = len(seen)
 			seen = append(seen, who{author: string(p.bytes()), client: string(p.bytes())})
+		case at < 0 || at >= len(seen):
+			return recs, corrupt("a record refers to an author that is not there")
 		}
 		w := &seen[at]
 		if w.seq++; head&headNextSeq == 0 {
@@ -197,7 +220,7 @@ func parseRun(recs []storage.Record, body []byte, n storage.Revision) ([]storage
 		if head&headSameTime == 0 {
 			last += p.varint()
 		}
-		recs = append(recs, storage.Record{Op: p.bytes(), Author: w.author, Client: w.client, Seq: w.seq, Time: last})
+		recs = append(recs, storage.Record{Kind: kind, Type: typ, Op: p.bytes(), Author: w.author, Client: w.client, Seq: w.seq, Time: last})
 	}
 	if p.bad || len(p.rest) > 0 {
 		return recs, corrupt("records do not fill their value")

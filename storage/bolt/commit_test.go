@@ -179,7 +179,7 @@ func TestFailedCommit(t *testing.T) {
 						if err := s.Append(t.Context(), info.ID, info.Incarnation, info.Head, typed("client", int(info.Head), 3)); err == nil {
 							t.Error("an append succeeded")
 						}
-						if _, err := s.Create(t.Context(), fmt.Sprint("new ", i), "text", 1); err == nil {
+						if _, err := s.Create(t.Context(), fmt.Sprint("new ", i), newText); err == nil {
 							t.Error("a create succeeded")
 						}
 						if err := s.Delete(t.Context(), info.ID); err == nil {

@@ -163,7 +163,7 @@ func closeDB(db *bbolt.DB, file *os.File) {
 	}
 }
 
-// checkMarker tells our file, in a version we know, from any other.
+// checkMarker tells our file, in the version we know, from any other.
 func checkMarker(tx *bbolt.Tx) error {
 	for _, name := range buckets {
 		if tx.Bucket(name) == nil {
@@ -179,8 +179,8 @@ func checkMarker(tx *bbolt.Tx) error {
 	switch {
 	case p.bad || magic != formatMagic:
 		return fmt.Errorf("%w: it has no marker", ErrForeign)
-	case version > formatVersion:
-		return fmt.Errorf("%w: %d, this program knows up to %d", ErrVersion, version, formatVersion)
+	case version != formatVersion:
+		return fmt.Errorf("%w: %d, this program knows %d", ErrVersion, version, formatVersion)
 	}
 	return nil
 }

@@ -119,10 +119,9 @@ func (s *Store) background() bool {
 
 // pick is the oldest n entries of a document's tail, to be folded.
 type pick struct {
-	doc      *document
-	n        int
-	folded   storage.Revision // the document's, afterwards
-	modified int64
+	doc    *document
+	n      int
+	folded storage.Revision // the document's, afterwards
 }
 
 // foldStep moves some of the oldest log entries into segments and removes from the
@@ -245,14 +244,33 @@ func foldDoc(tx *bbolt.Tx, p *pick) error {
 			return err
 		}
 	}
-	p.folded, p.modified = first+storage.Revision(len(recs)), recs[len(recs)-1].Time
+	p.folded = first + storage.Revision(len(recs))
 	if err := putSegments(tx, d.num, first, recs); err != nil {
 		return err
 	}
 	if err := putLastSeqs(tx, d, recs[old:]); err != nil {
 		return err
 	}
-	return put(tx, bucketDocs, []byte(d.id), d.value(p.folded, p.modified))
+	val, err := getDoc(tx, d)
+	if err != nil {
+		return err
+	}
+	val.typ, val.born = lifeAfter(val.typ, val.born, d.folded, recs[old:])
+	val.folded, val.modified = p.folded, recs[len(recs)-1].Time
+	return put(tx, bucketDocs, []byte(d.id), val.append(nil))
+}
+
+// getDoc returns what is stored of a document: the index knows it as of the tail's end.
+func getDoc(tx *bbolt.Tx, d *document) (docValue, error) {
+	body, err := get(tx, bucketDocs, []byte(d.id))
+	if err != nil {
+		return docValue{}, err
+	}
+	val, err := parseDoc(body)
+	if err == nil && (val.num != d.num || val.folded != d.folded) {
+		err = corrupt("bucket docs, key %x: not what it was", d.id)
+	}
+	return val, err
 }
 
 // readEntry appends the records of one log entry to recs.
@@ -274,11 +292,11 @@ func readEntry(log *bbolt.Bucket, num uint64, e entry, recs []storage.Record) ([
 // openSegment returns the last segment of a document and its first revision if
 // it is not full, else no records and the revision that the next one begins at.
 func openSegment(tx *bbolt.Tx, d *document) (storage.Revision, []storage.Record, error) {
-	if d.folded == 0 {
-		return 0, nil, nil
+	if d.folded < 0 {
+		return d.folded, nil, nil
 	}
-	k, v := floor(tx.Bucket(bucketSegments).Cursor(), key2(d.num, d.folded))
-	first, ok := revisionOf(k, d.num)
+	k, v := floor(tx.Bucket(bucketSegments).Cursor(), keySegment(d.num, d.folded))
+	first, ok := firstOf(k, d.num)
 	if !ok {
 		return 0, nil, corrupt("bucket segments: nothing below revision %d", d.folded)
 	}

@@ -13,12 +13,12 @@ import (
 	"quire/storage"
 )
 
-var update = flag.Bool("update", false, "write testdata/v1.db.gz anew, which is right only before a format is released")
+var update = flag.Bool("update", false, "write testdata/v2.db.gz anew, which is right only before a format is released")
 
-// TestFormat1 reads a file that the first version of the format was written in. It
-// has to stay readable.
-func TestFormat1(t *testing.T) {
-	golden := filepath.Join("testdata", "v1.db.gz")
+// TestFormat2 reads a file that the second version of the format was written in. It
+// has to stay readable. Files of the first are refused.
+func TestFormat2(t *testing.T) {
+	golden := filepath.Join("testdata", "v2.db.gz")
 	if *update {
 		data, err := os.ReadFile(checkedStore(t))
 		if err != nil {
@@ -49,16 +49,26 @@ func TestFormat1(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "quire.db")
 	writeFile(t, path, data)
-	if sum, problems := checkAll(t, path); len(problems) > 0 || sum.LogEntries != 3 {
+	if sum, problems := checkAll(t, path); len(problems) > 0 || sum.LogEntries != 4 {
 		t.Errorf("check: %+v, %v", sum, problems)
 	}
 	s := testStore(t, Options{Path: path})
 	checkDoc(t, s, "doc", 2030)
 	checkDoc(t, s, "other", 10)
+	if info, err := s.Stat(t.Context(), "lives"); err != nil || info.Type != "" || info.Born != 3 || info.Head != 4 {
+		t.Errorf("a document that was deleted: %+v, %v", info, err)
+	}
+	recs, err := s.Read(t.Context(), "lives", -1, 4)
+	if err != nil || !slices.EqualFunc(recs, lives(), sameRecord) {
+		t.Errorf("its records: %+v, %v", recs, err)
+	}
+	if snap, err := s.Snapshot(t.Context(), "lives", 4); err != nil || snap.Rev != 2 || snap.Type != "" || len(snap.Data) != 0 {
+		t.Errorf("its snapshot: %+v, %v", snap, err)
+	}
 	if revs, err := s.Snapshots(t.Context(), "doc"); err != nil || !slices.Equal(revs, []storage.Revision{500, 1000, 1500}) {
 		t.Errorf("snapshots at %v, %v", revs, err)
 	}
-	if snap, err := s.Snapshot(t.Context(), "doc", 2030); err != nil || snap.Rev != 1500 || len(snap.Data) != 600_000 {
+	if snap, err := s.Snapshot(t.Context(), "doc", 2030); err != nil || snap.Rev != 1500 || snap.Type != "text" || len(snap.Data) != 600_000 {
 		t.Errorf("snapshot at %d of %d bytes, %v", snap.Rev, len(snap.Data), err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"unique"
 
 	bbolt "go.etcd.io/bbolt"
 
@@ -14,22 +15,24 @@ import (
 // document is what memory keeps of one document.
 type document struct {
 	// static
-	id, typ          string
+	id               string
 	num, incarnation uint64
 	created          int64
 
 	// written by run under index.mu, read by others under it
 	modified int64
+	typ      unique.Handle[string]
+	born     storage.Revision
 	head     storage.Revision
-	folded   storage.Revision // records below are in segments
+	folded   storage.Revision // records below are in segments; -1 when none is
 	tail     []entry          // log entries with the records [folded, head)
 	last     map[string]lastSeq
 	gone     bool
 
 	// owned by run
-	next    storage.Revision // the head after the batch that is being built
 	leaving bool             // deleted by the batch that is being built
 	stuck   bool             // its records cannot be folded, because the last segment is damaged
+	next    storage.Revision // the head after the batch that is being built
 }
 
 // entry is one log entry of a document's tail.
@@ -44,14 +47,10 @@ type entry struct {
 func (e entry) end() storage.Revision { return e.base + storage.Revision(e.n) }
 
 func (d *document) info() storage.Info {
-	return storage.Info{ID: d.id, Type: d.typ, Incarnation: d.incarnation, Created: d.created, Modified: d.modified, Head: d.head}
-}
-
-// value returns d as it is stored when its records below folded are in segments.
-func (d *document) value(folded storage.Revision, modified int64) []byte {
-	return docValue{
-		num: d.num, incarnation: d.incarnation, created: d.created, modified: modified, folded: folded, typ: d.typ,
-	}.append(nil)
+	return storage.Info{
+		ID: d.id, Type: d.typ.Value(), Incarnation: d.incarnation,
+		Created: d.created, Modified: d.modified, Head: d.head, Born: d.born,
+	}
 }
 
 // noteSeq takes in that a record of the tail at rev-1 has this client and seq.
@@ -148,6 +147,7 @@ func (s *Store) load(tx *bbolt.Tx) (err error) {
 	if err := s.loadTrash(tx); err != nil {
 		return err
 	}
+	s.nextNum.Store(s.state.nextNum - 1)
 	s.index.trash = len(s.trash)
 	if err := verifyLastSeqs(tx); err != nil {
 		return err
@@ -193,11 +193,16 @@ func loadDoc(k, v []byte) (*document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bucket docs, key %x: %w", k, err)
 	}
+	return newDocument(string(k), val), nil
+}
+
+// newDocument returns a document as of the records that are folded.
+func newDocument(id string, val docValue) *document {
 	return &document{
-		id: string(k), typ: val.typ, num: val.num, incarnation: val.incarnation,
-		created: val.created, modified: val.modified,
+		id: id, num: val.num, incarnation: val.incarnation,
+		created: val.created, modified: val.modified, typ: unique.Make(val.typ), born: val.born,
 		head: val.folded, folded: val.folded, next: val.folded,
-	}, nil
+	}
 }
 
 // loadLog reads the log from end to end: its keys have no gaps, it ends where the
@@ -250,13 +255,22 @@ func (s *Store) loadLog(tx *bbolt.Tx, byNum map[uint64]*document) error {
 	if err == nil && b.Sequence() != s.logNext-1 {
 		err = corrupt("bucket log ends at %d, should end at %d", s.logNext-1, b.Sequence())
 	}
+	for _, d := range byNum {
+		if err == nil && d.head < 0 {
+			err = corrupt("document %q: the record that creates it is missing", d.id)
+		}
+	}
 	return err
 }
 
-// noteRecords takes in the times and sequence numbers of records of the tail.
+// noteRecords takes in what records of the tail, the first of which is record base, say
+// beside their operations.
 func (d *document) noteRecords(base storage.Revision, recs []storage.Record) {
 	for i := range recs {
 		d.noteSeq(recs[i].Client, recs[i].Seq, base+storage.Revision(i)+1)
 	}
 	d.modified = recs[len(recs)-1].Time
+	if typ, born := lifeAfter(d.typ.Value(), d.born, base, recs); born != d.born || typ != d.typ.Value() {
+		d.typ, d.born = unique.Make(typ), born
+	}
 }

@@ -13,8 +13,8 @@ import (
 //
 //	quire      "format" → marker, "state" → state
 //	docs       document id → docValue
-//	log        sequence → logValue: one append call, oldest first, without gaps
-//	segments   document number, first revision → segment
+//	log        sequence → logValue: one append or creation, oldest first, without gaps
+//	segments   document number, first revision + 1 → segment
 //	clients    document number, client name → lastSeq of folded records
 //	images     document number, revision → snapHead of a snapshot
 //	blobs      blob number, piece → piece of a snapshot's content
@@ -41,7 +41,7 @@ const (
 	// formatMagic begins the marker: a bbolt file without it is not ours.
 	formatMagic = "quire data"
 	// formatVersion is the layout this package reads and writes.
-	formatVersion = 1
+	formatVersion = 2
 )
 
 // key1 and key2 make keys of one or two numbers.
@@ -50,6 +50,9 @@ func key1(a uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0
 func key2[T uint64 | storage.Revision](a uint64, b T) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(make([]byte, 0, 16), a), uint64(b))
 }
+
+// keySegment makes the key of the segment whose first record is first, which may be -1.
+func keySegment(num uint64, first storage.Revision) []byte { return key2(num, first+1) }
 
 func keyClient(num uint64, client string) []byte {
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(client)), num), client...)
@@ -100,8 +103,9 @@ func getState(tx *bbolt.Tx) (st state, err error) {
 type docValue struct {
 	num, incarnation  uint64
 	created, modified int64
-	folded            storage.Revision // records below are in segments
-	typ               string
+	folded            storage.Revision // records below are in segments; -1 or more
+	born              storage.Revision // what the newest Create below led to
+	typ               string           // after the records below; "" when deleted
 }
 
 func (d docValue) append(dst []byte) []byte {
@@ -109,7 +113,8 @@ func (d docValue) append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, d.incarnation)
 	dst = binary.AppendVarint(dst, d.created)
 	dst = binary.AppendVarint(dst, d.modified-d.created)
-	dst = binary.AppendUvarint(dst, uint64(d.folded))
+	dst = binary.AppendUvarint(dst, uint64(d.folded+1))
+	dst = binary.AppendUvarint(dst, uint64(d.born))
 	return appendBytes(dst, d.typ)
 }
 
@@ -123,7 +128,8 @@ func parseDoc(body []byte) (d docValue, err error) {
 	p.rest = p.rest[8:]
 	d.created = p.varint()
 	d.modified = d.created + p.varint()
-	d.folded = p.revision()
+	d.folded = p.revision() - 1
+	d.born = p.revision()
 	d.typ = string(p.bytes())
 	if p.bad || len(p.rest) > 0 {
 		return d, corrupt("a document's value is malformed")
@@ -131,10 +137,24 @@ func parseDoc(body []byte) (d docValue, err error) {
 	return d, nil
 }
 
+// lifeAfter returns a document's type and the revision that its newest Create led to,
+// after recs, of which the first is record base, and what they were before.
+func lifeAfter(typ string, born, base storage.Revision, recs []storage.Record) (string, storage.Revision) {
+	for i := range recs {
+		switch recs[i].Kind {
+		case storage.Create:
+			typ, born = recs[i].Type, base+storage.Revision(i)+1
+		case storage.Delete:
+			typ = ""
+		}
+	}
+	return typ, born
+}
+
 // logValue is the head of a log entry; the records, coded as a run, follow it.
 type logValue struct {
-	num  uint64 // document
-	base storage.Revision
+	num  uint64           // document
+	base storage.Revision // -1 or more
 	n    storage.Revision // records
 }
 
@@ -142,7 +162,7 @@ type logValue struct {
 func appendLog(dst []byte, v logValue, recs []storage.Record) []byte {
 	start := len(dst)
 	dst = binary.AppendUvarint(dst, v.num)
-	dst = binary.AppendUvarint(dst, uint64(v.base))
+	dst = binary.AppendUvarint(dst, uint64(v.base+1))
 	dst = binary.AppendUvarint(dst, uint64(v.n))
 	dst = appendRun(dst, recs)
 	return binary.LittleEndian.AppendUint32(dst, checksum(bucketLog, nil, dst[start:]))
@@ -155,7 +175,7 @@ func parseLog(value []byte) (v logValue, run []byte, err error) {
 		return v, nil, corrupt("bucket log: checksum does not match")
 	}
 	p := parser{rest: body}
-	v = logValue{num: p.uvarint(), base: p.revision(), n: p.revision()}
+	v = logValue{num: p.uvarint(), base: p.revision() - 1, n: p.revision()}
 	if p.bad || v.n == 0 {
 		return v, nil, corrupt("bucket log: a value is malformed")
 	}
@@ -165,7 +185,7 @@ func parseLog(value []byte) (v logValue, run []byte, err error) {
 // putSegment stores the records from first on as one segment: their count, then
 // the run.
 func putSegment(tx *bbolt.Tx, num uint64, first storage.Revision, recs []storage.Record) error {
-	return put(tx, bucketSegments, key2(num, first), appendRun(binary.AppendUvarint(nil, uint64(len(recs))), recs))
+	return put(tx, bucketSegments, keySegment(num, first), appendRun(binary.AppendUvarint(nil, uint64(len(recs))), recs))
 }
 
 // parseSegment returns how many records a segment has, and their run.
@@ -214,12 +234,14 @@ type snapHead struct {
 	blob uint64 // number; 0 when there is no content
 	size uint64 // bytes, in pieces of blobPiece and what is left
 	sum  uint32 // CRC-32C of the content
+	typ  string // of the content; "" when there is no document at that revision
 }
 
 func (h snapHead) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, h.blob)
 	dst = binary.AppendUvarint(dst, h.size)
-	return binary.AppendUvarint(dst, uint64(h.sum))
+	dst = binary.AppendUvarint(dst, uint64(h.sum))
+	return appendBytes(dst, h.typ)
 }
 
 func parseSnapHead(key, value []byte) (h snapHead, err error) {
@@ -228,7 +250,7 @@ func parseSnapHead(key, value []byte) (h snapHead, err error) {
 		return h, err
 	}
 	p := parser{rest: body}
-	h = snapHead{blob: p.uvarint(), size: p.uvarint(), sum: uint32(p.uvarint())}
+	h = snapHead{blob: p.uvarint(), size: p.uvarint(), sum: uint32(p.uvarint()), typ: string(p.bytes())}
 	if p.bad || len(p.rest) > 0 || h.size > storage.MaxSnapshot {
 		return h, corrupt("bucket images, key %x: malformed", key)
 	}

@@ -81,7 +81,7 @@ func TestOpenReadOnlyFileSystem(t *testing.T) {
 		t.Errorf("create: %v", err)
 	}
 	sum, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) })
-	if err != nil || sum.Records != 3 {
+	if err != nil || sum.Records != 4 {
 		t.Errorf("check: %+v, %v", sum, err)
 	}
 }

@@ -42,10 +42,13 @@ func testStore(t testing.TB, opts Options) *Store {
 	return s
 }
 
+// newText is record -1 of a text.
+var newText = storage.Record{Kind: storage.Create, Type: "text", Time: 1}
+
 // addDoc makes a document with n records, appended in runs of up to 100.
 func addDoc(t testing.TB, s *Store, id string, n int) storage.Info {
 	t.Helper()
-	info, err := s.Create(context.Background(), id, "text", 1)
+	info, err := s.Create(context.Background(), id, newText)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +147,13 @@ func TestOpenErrors(t *testing.T) {
 			editFile(t, path, func(tx *bbolt.Tx) error {
 				return put(tx, bucketQuire, keyFormat, appendBytes([]byte{formatVersion + 1}, formatMagic))
 			})
-		}, want: ErrVersion, says: "2"},
+		}, want: ErrVersion, says: "3"},
+		{name: "older format", make: func(t *testing.T, path string) {
+			writeFile(t, path, page)
+			editFile(t, path, func(tx *bbolt.Tx) error {
+				return put(tx, bucketQuire, keyFormat, appendBytes([]byte{formatVersion - 1}, formatMagic))
+			})
+		}, want: ErrVersion, says: "1, this program knows 2"},
 		{name: "one page", make: func(t *testing.T, path string) { writeFile(t, path, page[:4096]) }, want: storage.ErrCorrupt, says: "cut short"},
 		{name: "half a page missing", make: func(t *testing.T, path string) { writeFile(t, path, page[:len(page)/2-100]) }, want: storage.ErrCorrupt},
 		{name: "no state", make: func(t *testing.T, path string) {

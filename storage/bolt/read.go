@@ -128,9 +128,9 @@ func (r *reader) take(first, n storage.Revision, run []byte) error {
 // segments takes records from segments as far as there are any.
 func (r *reader) segments(tx *bbolt.Tx) error {
 	c := tx.Bucket(bucketSegments).Cursor()
-	k, v := floor(c, key2(r.num, r.at))
+	k, v := floor(c, keySegment(r.num, r.at))
 	for ; !r.full(); k, v = c.Next() {
-		first, ok := revisionOf(k, r.num)
+		first, ok := firstOf(k, r.num)
 		if !ok {
 			return nil
 		}
@@ -197,6 +197,12 @@ func revisionOf(k []byte, num uint64) (storage.Revision, bool) {
 		return 0, false
 	}
 	return storage.Revision(binary.BigEndian.Uint64(k[8:])), true
+}
+
+// firstOf returns the first record of the segment with a key, if it is one of document num.
+func firstOf(k []byte, num uint64) (storage.Revision, bool) {
+	rev, ok := revisionOf(k, num)
+	return rev - 1, ok
 }
 
 // LastSeq returns a client's highest Seq; see storagetest.Store.

@@ -135,7 +135,7 @@ func (s *Store) PutSnapshot(ctx context.Context, id string, incarnation uint64, 
 	if err := storage.CheckSnapshot(snap, s.info(d).Head); err != nil {
 		return err
 	}
-	c := &snapshotChange{doc: d, rev: snap.Rev, head: snapHead{size: uint64(len(snap.Data)), sum: crc32.Checksum(snap.Data, castagnoli)}}
+	c := &snapshotChange{doc: d, rev: snap.Rev, head: snapHead{size: uint64(len(snap.Data)), sum: crc32.Checksum(snap.Data, castagnoli), typ: snap.Type}}
 	if len(snap.Data) > 0 {
 		c.head.blob = s.nextBlob.Add(1)
 	}
@@ -178,7 +178,7 @@ func (s *Store) Snapshot(ctx context.Context, id string, at storage.Revision) (s
 		var data []byte
 		var readErr error
 		if data, readErr = s.readBlob(ctx, head); readErr == nil {
-			return storage.Snapshot{Rev: rev, Data: data}, nil
+			return storage.Snapshot{Rev: rev, Type: head.typ, Data: data}, nil
 		}
 		if err := s.usable(ctx); err != nil {
 			return storage.Snapshot{}, err

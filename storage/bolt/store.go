@@ -41,8 +41,9 @@ var (
 	ErrLocked = errors.New("bolt: the data file is in use by another process")
 	// ErrForeign: the file is not one of ours.
 	ErrForeign = errors.New("bolt: not a Quire data file")
-	// ErrVersion: the file was written by a newer program.
-	ErrVersion = errors.New("bolt: the data file has a newer format")
+	// ErrVersion: the file was written by a program that is newer, or so old that its
+	// format is read no more.
+	ErrVersion = errors.New("bolt: the data file has another format")
 	// ErrFailed: the disk failed in the middle of a commit, so that what the file
 	// holds can only be told by opening it again. All later writes return it.
 	ErrFailed = errors.New("bolt: the store has failed and must be opened again")
@@ -161,6 +162,7 @@ type Store struct {
 
 	queue    queue
 	index    index
+	nextNum  atomic.Uint64 // the highest number given to a document
 	nextBlob atomic.Uint64 // the highest number given to a snapshot's content
 
 	// owned by run

@@ -3,7 +3,6 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -92,7 +91,7 @@ func TestDeleteIsComplete(t *testing.T) {
 				info.Head += 2
 			}
 			for i := range 5 {
-				snap := storage.Snapshot{Rev: storage.Revision(1000 * (i + 1)), Data: make([]byte, i*300_000)}
+				snap := storage.Snapshot{Rev: storage.Revision(1000 * (i + 1)), Type: "text", Data: make([]byte, i*300_000)}
 				if err := s.PutSnapshot(t.Context(), "doc", info.Incarnation, snap); err != nil {
 					t.Fatal(err)
 				}
@@ -121,7 +120,7 @@ func TestDeleteIsComplete(t *testing.T) {
 				}
 			}
 			sum, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) })
-			if err != nil || sum.Documents != 1 || sum.Records != 700 || sum.LogEntries != 0 {
+			if err != nil || sum.Documents != 1 || sum.Records != 701 || sum.LogEntries != 0 {
 				t.Errorf("check: %+v, %v", sum, err)
 			}
 			checkDoc(t, testStore(t, s.opts), "kept", 700)
@@ -132,7 +131,7 @@ func TestDeleteIsComplete(t *testing.T) {
 // TestUnfinishedSnapshot ends a large snapshot's context between two pieces, and
 // kills the process there in another run: no snapshot, and no pieces are left.
 func TestUnfinishedSnapshot(t *testing.T) {
-	snap := storage.Snapshot{Rev: 5, Data: make([]byte, 10*blobPiece)}
+	snap := storage.Snapshot{Rev: 5, Type: "text", Data: make([]byte, 10*blobPiece)}
 	t.Run("given up", func(t *testing.T) {
 		s, until := settled(t, Options{})
 		info := addDoc(t, s, "doc", 10)
@@ -201,7 +200,7 @@ func TestSnapshotGoesBetweenAppends(t *testing.T) {
 	largest := 0
 	s := testStore(t, Options{OnCommit: func(c CommitStats) { largest = max(largest, c.Bytes) }})
 	info := addDoc(t, s, "doc", 10)
-	if err := s.PutSnapshot(t.Context(), "doc", info.Incarnation, storage.Snapshot{Rev: 1, Data: make([]byte, 20<<20)}); err != nil {
+	if err := s.PutSnapshot(t.Context(), "doc", info.Incarnation, storage.Snapshot{Rev: 1, Type: "text", Data: make([]byte, 20<<20)}); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
@@ -240,7 +239,7 @@ func TestTailIsBounded(t *testing.T) {
 		checkDoc(t, s, info.ID, 60)
 	}
 	s.Close()
-	if sum, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) }); err != nil || sum.Records != 6000 {
+	if sum, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) }); err != nil || sum.Records != 6100 {
 		t.Errorf("check: %+v, %v", sum, err)
 	}
 	s = testStore(t, s.opts)
@@ -266,18 +265,20 @@ func TestSegments(t *testing.T) {
 	}
 	until(noTail)
 	checkDoc(t, s, "doc", int(info.Head))
+	num := s.index.find("doc").num
 	var firsts []storage.Revision
 	if err := s.read(func(tx *bbolt.Tx) error {
 		return tx.Bucket(bucketSegments).ForEach(func(k, _ []byte) error {
-			firsts = append(firsts, storage.Revision(binary.BigEndian.Uint64(k[8:])))
+			first, _ := firstOf(k, num)
+			firsts = append(firsts, first)
 			return nil
 		})
 	}); err != nil {
 		t.Fatal(err)
 	}
 	for i, first := range firsts {
-		if first != storage.Revision(i*segmentRecords) {
-			t.Errorf("segment %d begins at revision %d", i, first)
+		if first != storage.Revision(i*segmentRecords)-1 {
+			t.Errorf("segment %d begins at record %d", i, first)
 		}
 	}
 }
@@ -292,9 +293,9 @@ func TestDamagedSegment(t *testing.T) {
 	num := s.index.find("bad").num
 	s.Close()
 	editFile(t, s.opts.Path, func(tx *bbolt.Tx) error {
-		v := bytes.Clone(tx.Bucket(bucketSegments).Get(key2[uint64](num, 0)))
+		v := bytes.Clone(tx.Bucket(bucketSegments).Get(keySegment(num, -1)))
 		v[50] ^= 1
-		return tx.Bucket(bucketSegments).Put(key2[uint64](num, 0), v)
+		return tx.Bucket(bucketSegments).Put(keySegment(num, -1), v)
 	})
 	s, until = settled(t, s.opts)
 	for range 20 {

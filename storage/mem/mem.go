@@ -28,7 +28,7 @@ type Store struct {
 
 type document struct {
 	info  storage.Info
-	recs  []storage.Record
+	recs  []storage.Record   // record r is recs[r+1]
 	snaps []storage.Snapshot // ascending revisions
 	last  map[string]lastSeq
 }
@@ -67,7 +67,10 @@ func (s *Store) find(ctx context.Context, id string) (*document, error) {
 }
 
 // Create makes a document; see storagetest.Store.
-func (s *Store) Create(ctx context.Context, id, typ string, now int64) (storage.Info, error) {
+func (s *Store) Create(ctx context.Context, id string, first storage.Record) (storage.Info, error) {
+	if err := storage.CheckCreate(&first); err != nil {
+		return storage.Info{}, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch d, err := s.find(ctx, id); {
@@ -76,15 +79,30 @@ func (s *Store) Create(ctx context.Context, id, typ string, now int64) (storage.
 	case err != storage.ErrNotFound:
 		return storage.Info{}, err
 	}
-	if err := storage.CheckType(typ); err != nil {
-		return storage.Info{}, err
-	}
 	d := &document{
-		info: storage.Info{ID: id, Type: typ, Incarnation: rand.Uint64() | 1, Created: now, Modified: now},
+		info: storage.Info{ID: id, Incarnation: rand.Uint64() | 1, Created: first.Time, Head: -1},
 		last: make(map[string]lastSeq),
 	}
+	d.add(first)
 	s.docs[id] = d
 	return d.info, nil
+}
+
+// add makes a record the newest.
+func (d *document) add(r storage.Record) {
+	r.Op = bytes.Clone(r.Op)
+	d.recs = append(d.recs, r)
+	d.info.Head++
+	d.info.Modified = r.Time
+	switch r.Kind {
+	case storage.Create:
+		d.info.Type, d.info.Born = r.Type, d.info.Head
+	case storage.Delete:
+		d.info.Type = ""
+	}
+	if r.Seq > d.last[r.Client].seq {
+		d.last[strings.Clone(r.Client)] = lastSeq{r.Seq, d.info.Head}
+	}
 }
 
 // Stat returns what is known of a document; see storagetest.Store.
@@ -116,13 +134,7 @@ func (s *Store) Append(ctx context.Context, id string, incarnation uint64, base 
 		return &storage.ConflictError{Base: base, Head: d.info.Head}
 	}
 	for _, r := range recs {
-		r.Op = bytes.Clone(r.Op)
-		d.recs = append(d.recs, r)
-		d.info.Head++
-		d.info.Modified = r.Time
-		if r.Seq > d.last[r.Client].seq {
-			d.last[strings.Clone(r.Client)] = lastSeq{r.Seq, d.info.Head}
-		}
+		d.add(r)
 	}
 	return nil
 }
@@ -140,7 +152,7 @@ func (s *Store) Read(ctx context.Context, id string, from, to storage.Revision) 
 	}
 	recs := make([]storage.Record, 0, to-from)
 	size := 0
-	for _, r := range d.recs[from:to] {
+	for _, r := range d.recs[from+1 : to+1] {
 		if size += len(r.Op); size > piece && len(recs) > 0 {
 			break
 		}

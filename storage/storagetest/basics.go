@@ -25,7 +25,7 @@ func testCreate(t *testing.T, f *fixture) {
 		if err != nil || got != info {
 			t.Errorf("stat: %+v, %v, want %+v", got, err, info)
 		}
-		_, err = f.Create(f.ctx, id, "other", now)
+		_, err = f.Create(f.ctx, id, creation("other", ""))
 		checkError(t, "create again", err, storage.ErrExists)
 	}
 	_, err := f.Stat(f.ctx, "missing")
@@ -33,7 +33,7 @@ func testCreate(t *testing.T, f *fixture) {
 
 	var created atomic.Int32
 	parallel(8, func(int) {
-		switch _, err := f.Create(f.ctx, "race", "text", now); {
+		switch _, err := f.Create(f.ctx, "race", creation("text", "")); {
 		case err == nil:
 			created.Add(1)
 		case !errors.Is(err, storage.ErrExists):
@@ -72,7 +72,7 @@ func testAppendRead(t *testing.T, f *fixture) {
 			checkRecords(t, f.all("doc", from, to), want[from:to])
 		}
 	}
-	for _, r := range [][2]storage.Revision{{-1, 1}, {0, 0}, {3, 2}, {0, info.Head + 1}, {info.Head, info.Head + 1}, {0, math.MaxInt64}} {
+	for _, r := range [][2]storage.Revision{{-2, 1}, {-2, -1}, {-1, -1}, {0, 0}, {3, 2}, {0, info.Head + 1}, {info.Head, info.Head + 1}, {0, math.MaxInt64}} {
 		_, err := f.Read(f.ctx, "doc", r[0], r[1])
 		checkError(t, "read outside", err, storage.ErrInvalid)
 	}
@@ -240,7 +240,7 @@ func testList(t *testing.T, f *fixture) {
 
 func testLimits(t *testing.T, f *fixture) {
 	for _, id := range []string{"", long(storage.MaxDocID + 1), "a\x00", "a\n", "\x7f", "\xff", "a\xc3"} {
-		_, err := f.Create(f.ctx, id, "text", now)
+		_, err := f.Create(f.ctx, id, creation("text", ""))
 		checkError(t, "create", err, storage.ErrInvalid)
 		_, err = f.Stat(f.ctx, id)
 		checkError(t, "stat", err, storage.ErrInvalid)
@@ -255,10 +255,22 @@ func testLimits(t *testing.T, f *fixture) {
 		checkError(t, "delete", f.Delete(f.ctx, id), storage.ErrInvalid)
 	}
 	for _, typ := range []string{"", long(storage.MaxType + 1)} {
-		_, err := f.Create(f.ctx, "doc", typ, now)
+		_, err := f.Create(f.ctx, "doc", creation(typ, ""))
 		checkError(t, "create", err, storage.ErrInvalid)
 	}
-	info, err := f.Create(f.ctx, "doc", long(storage.MaxType), math.MinInt64)
+	for name, first := range map[string]storage.Record{
+		"edit":     record("one", 1, 0),
+		"deletion": deletion("one", 1),
+		"nothing":  {},
+		"author":   {Kind: storage.Create, Type: "text", Author: long(storage.MaxName + 1)},
+		"client":   {Kind: storage.Create, Type: "text", Client: long(storage.MaxName + 1)},
+	} {
+		_, err := f.Create(f.ctx, "doc", first)
+		checkError(t, name, err, storage.ErrInvalid)
+	}
+	first := creation(long(storage.MaxType), "")
+	first.Time = math.MinInt64
+	info, err := f.Create(f.ctx, "doc", first)
 	if err != nil || info.Created != math.MinInt64 {
 		t.Fatalf("create: %+v, %v", info, err)
 	}
@@ -269,6 +281,13 @@ func testLimits(t *testing.T, f *fixture) {
 		"client":     {{Client: long(storage.MaxName + 1)}},
 		"operation":  {{Op: huge}},
 		"together":   {{Op: huge[1:]}, {Op: huge[1:]}, {Op: huge[1:]}, {Op: huge[1:]}, {Op: huge[:1]}},
+		"kind":       {{Kind: storage.Delete + 1}},
+		"edit":       {record("one", 1, 0), {Type: "text"}},
+		"no type":    {{Kind: storage.Create}},
+		"long type":  {creation(long(storage.MaxType+1), "")},
+		"content":    {{Kind: storage.Create, Type: "text", Op: huge}},
+		"deletion":   {{Kind: storage.Delete, Op: huge[:1]}},
+		"its type":   {{Kind: storage.Delete, Type: "text"}},
 	} {
 		checkError(t, name, f.Append(f.ctx, "doc", info.Incarnation, 0, recs), storage.ErrInvalid)
 	}
@@ -283,7 +302,7 @@ func testContexts(t *testing.T, f *fixture) {
 	ctx, cancel := context.WithCancel(f.ctx)
 	cancel()
 	calls := map[string]func() error{
-		"create":       func() error { _, err := f.Create(ctx, "new", "text", now); return err },
+		"create":       func() error { _, err := f.Create(ctx, "new", creation("text", "")); return err },
 		"stat":         func() error { _, err := f.Stat(ctx, "doc"); return err },
 		"append":       func() error { return f.Append(ctx, "doc", info.Incarnation, 1, records("one", 2, 1, 1)) },
 		"read":         func() error { _, err := f.Read(ctx, "doc", 0, 1); return err },
@@ -320,9 +339,17 @@ func testContexts(t *testing.T, f *fixture) {
 
 func testOwnership(t *testing.T, f *fixture) {
 	info := f.create("doc")
+	first := creation("text", "content")
+	f.createAs("created", first)
+	first.Op[0] = '!'
+	for range 2 {
+		got := f.all("created", -1, 0)
+		checkRecords(t, got, []storage.Record{creation("text", "content")})
+		clear(got[0].Op)
+	}
 	recs := records("one", 1, 0, 3)
 	f.append(&info, recs...)
-	snap := storage.Snapshot{Rev: 3, Data: []byte("content")}
+	snap := storage.Snapshot{Rev: 3, Type: "text", Data: []byte("content")}
 	if err := f.PutSnapshot(f.ctx, "doc", info.Incarnation, snap); err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ import (
 // population is a store's content, to compare with later.
 type population struct {
 	infos []storage.Info
-	recs  map[string][]storage.Record
+	recs  map[string][]storage.Record // from -1 on
 	snaps map[string][]storage.Snapshot
 }
 
@@ -31,10 +31,16 @@ type population struct {
 func (f *fixture) populate(docs int) *population {
 	p := &population{recs: make(map[string][]storage.Record), snaps: make(map[string][]storage.Snapshot)}
 	for i := range docs {
-		info := f.create(fmt.Sprintf("doc %03d", i))
+		first := creation("text", long(i*i*i%30_000))
+		first.Client, first.Seq = "client 0", uint64(i%2)
+		info := f.createAs(fmt.Sprintf("doc %03d", i), first)
+		p.recs[info.ID] = []storage.Record{first}
 		for k := range 4 + i%5 {
 			client := fmt.Sprintf("client %d", k%3)
-			recs := records(client, uint64(info.Head)+1, info.Head, 1+i*7%50)
+			recs := records(client, uint64(info.Head)+2, info.Head, 1+i*7%50)
+			if i%3 == 2 {
+				recs = turning(info.Head, recs)
+			}
 			f.append(&info, recs...)
 			p.recs[info.ID] = append(p.recs[info.ID], recs...)
 		}
@@ -43,8 +49,17 @@ func (f *fixture) populate(docs int) *population {
 				n = 150_000
 			}
 			rev := info.Head - storage.Revision(k)*(info.Head/3)
-			snap := storage.Snapshot{Rev: rev, Data: slices.Repeat([]byte{byte(i), byte(n)}, n)}
-			f.snapshot(info, rev, snap.Data)
+			then := storage.Info{Head: -1}
+			for _, r := range p.recs[info.ID][:rev+1] {
+				advance(&then, r)
+			}
+			snap := storage.Snapshot{Rev: rev, Type: then.Type}
+			if snap.Type != "" {
+				snap.Data = slices.Repeat([]byte{byte(i), byte(n)}, n)
+			}
+			if err := f.PutSnapshot(f.ctx, info.ID, info.Incarnation, snap); err != nil {
+				f.t.Fatalf("put snapshot of %q at %d: %v", info.ID, rev, err)
+			}
 			p.snaps[info.ID] = append(p.snaps[info.ID], snap)
 		}
 		if i%5 == 4 {
@@ -76,7 +91,7 @@ func (p *population) check(t testing.TB, s Store, damaged bool) error {
 			return err
 		})
 		err = first(err, func() error {
-			recs, err := readAll(ctx, s, info.ID, 0, info.Head)
+			recs, err := readAll(ctx, s, info.ID, -1, info.Head)
 			if err == nil {
 				checkRecords(t, recs, p.recs[info.ID])
 			}
@@ -92,7 +107,7 @@ func (p *population) check(t testing.TB, s Store, damaged bool) error {
 					return nil
 				}
 				right := func(w storage.Snapshot) bool {
-					return got.Rev == w.Rev && string(got.Data) == string(w.Data)
+					return got.Rev == w.Rev && got.Type == w.Type && string(got.Data) == string(w.Data)
 				}
 				if err == nil && !right(want) && !(damaged && slices.ContainsFunc(p.snaps[info.ID], right)) {
 					t.Errorf("%q: snapshot at %d, %d bytes, want %d, %d bytes", info.ID, got.Rev, len(got.Data), want.Rev, len(want.Data))
@@ -110,7 +125,9 @@ func (p *population) check(t testing.TB, s Store, damaged bool) error {
 func (p *population) checkSeqs(t testing.TB, s Store, id string) error {
 	last := make(map[string][2]uint64)
 	for rev, r := range p.recs[id] {
-		last[r.Client] = [2]uint64{r.Seq, uint64(rev) + 1}
+		if r.Seq > 0 {
+			last[r.Client] = [2]uint64{r.Seq, uint64(rev)}
+		}
 	}
 	for client, want := range last {
 		seq, rev, err := s.LastSeq(context.Background(), id, client)
@@ -140,7 +157,7 @@ func testReopen(t *testing.T, f *fixture) {
 			t.Fatal(err)
 		}
 		info := &p.infos[0]
-		more := records("client 1", uint64(info.Head)+1, info.Head, 30)
+		more := turning(info.Head, records("client 1", uint64(info.Head)+2, info.Head, 30))
 		f.append(info, more...)
 		p.recs[info.ID] = append(p.recs[info.ID], more...)
 	}
@@ -157,6 +174,18 @@ const childDocs = 16
 
 func childDoc(i int) string { return fmt.Sprintf("doc %d", i) }
 
+// childFirst and childRecords are what it writes: a document's record -1 and the n records
+// from rev on.
+func childFirst(i int) storage.Record {
+	first := creation("text", long(i*1000))
+	first.Client, first.Seq = "maker", uint64(i)+1
+	return first
+}
+
+func childRecords(rev storage.Revision, n int) []storage.Record {
+	return turning(rev, records("one", uint64(rev)+1, rev, n))
+}
+
 // runChild appends to documents until the process is killed, and prints each
 // document's number and head once they are acknowledged.
 func runChild(h Harness, dir string) {
@@ -170,11 +199,11 @@ func runChild(h Harness, dir string) {
 	parallel(childDocs, func(i int) {
 		info, err := s.Stat(ctx, childDoc(i))
 		if errors.Is(err, storage.ErrNotFound) {
-			info, err = s.Create(ctx, childDoc(i), "text", now)
+			info, err = s.Create(ctx, childDoc(i), childFirst(i))
 		}
 		for err == nil {
 			n := 1 + int(info.Head)%3
-			if err = s.Append(ctx, info.ID, info.Incarnation, info.Head, records("one", uint64(info.Head)+1, info.Head, n)); err != nil {
+			if err = s.Append(ctx, info.ID, info.Incarnation, info.Head, childRecords(info.Head, n)); err != nil {
 				break
 			}
 			info.Head += storage.Revision(n)
@@ -229,7 +258,18 @@ func testKill(t *testing.T, f *fixture) {
 			if err != nil || info.Head < acked {
 				t.Fatalf("document %d: head %d, %v; acknowledged was %d", i, info.Head, err, acked)
 			}
-			checkRecords(t, f.all(info.ID, 0, info.Head), records("one", 1, 0, int(info.Head)))
+			want := storage.Info{ID: childDoc(i), Incarnation: info.Incarnation, Created: now, Head: -1}
+			recs := slices.Concat([]storage.Record{childFirst(i)}, childRecords(0, int(info.Head)))
+			for _, r := range recs {
+				advance(&want, r)
+			}
+			if info != want {
+				t.Fatalf("document %+v, want %+v", info, want)
+			}
+			checkRecords(t, f.all(info.ID, -1, info.Head), recs)
+			if seq, rev, err := f.LastSeq(f.ctx, info.ID, "maker"); err != nil || seq != uint64(i)+1 || rev != 0 {
+				t.Fatalf("document %d: last seq of its maker is %d at %d, %v", i, seq, rev, err)
+			}
 			if seq, rev, err := f.LastSeq(f.ctx, info.ID, "one"); err != nil || seq != uint64(info.Head) || rev != info.Head {
 				t.Fatalf("document %d: last seq %d at %d, %v; head is %d", i, seq, rev, err, info.Head)
 			}

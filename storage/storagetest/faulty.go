@@ -158,11 +158,11 @@ func (f *Faulty) Append(ctx context.Context, id string, incarnation uint64, base
 }
 
 // Create passes a call on, or fails.
-func (f *Faulty) Create(ctx context.Context, id, typ string, now int64) (storage.Info, error) {
+func (f *Faulty) Create(ctx context.Context, id string, first storage.Record) (storage.Info, error) {
 	if _, err := f.pass(ctx, Create); err != nil {
 		return storage.Info{}, err
 	}
-	return f.Store.Create(ctx, id, typ, now)
+	return f.Store.Create(ctx, id, first)
 }
 
 // Delete passes a call on, or fails.

@@ -22,12 +22,14 @@ func TestFaultyPassesThrough(t *testing.T) {
 	})
 }
 
+var first = storage.Record{Kind: storage.Create, Type: "text", Time: 1}
+
 // faultyDoc returns a store with one document and a function that appends to it
 // at its head.
 func faultyDoc(t *testing.T) (*storagetest.Faulty, storage.Info, func(context.Context) error) {
 	t.Helper()
 	f := storagetest.NewFaulty(mem.New())
-	info, err := f.Create(t.Context(), "doc", "text", 1)
+	info, err := f.Create(t.Context(), "doc", first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +52,7 @@ func head(t *testing.T, f *storagetest.Faulty) storage.Revision {
 }
 
 func TestFaultyAppends(t *testing.T) {
-	f, _, add := faultyDoc(t)
+	f, info, add := faultyDoc(t)
 	broken := errors.New("broken")
 	f.Fail(storagetest.Append, 2, nil)
 	f.LoseAppends(1, true)
@@ -73,6 +75,13 @@ func TestFaultyAppends(t *testing.T) {
 		t.Errorf("healed: %v", err)
 	}
 	f.LoseAppends(1, true)
+	if err := f.Append(t.Context(), "doc", info.Incarnation, head(t, f), []storage.Record{{Kind: storage.Delete}}); !errors.Is(err, storage.ErrUnknown) {
+		t.Errorf("an append that is lost: %v", err)
+	}
+	if got, err := f.Store.Stat(t.Context(), "doc"); err != nil || got.Type != "" {
+		t.Errorf("it took no effect: %+v, %v", got, err)
+	}
+	f.LoseAppends(1, true)
 	err := f.Append(t.Context(), "doc", 1, math.MaxInt64, []storage.Record{{}})
 	if errors.Is(err, storage.ErrUnknown) {
 		t.Errorf("an append that was refused: %v", err)
@@ -86,7 +95,7 @@ func TestFaultyCalls(t *testing.T) {
 		call storagetest.Call
 		do   func() error
 	}{
-		{storagetest.Create, func() error { _, err := f.Create(ctx, "new", "text", 1); return err }},
+		{storagetest.Create, func() error { _, err := f.Create(ctx, "new", first); return err }},
 		{storagetest.PutSnapshot, func() error { return f.PutSnapshot(ctx, "doc", info.Incarnation, storage.Snapshot{Rev: 1}) }},
 		{storagetest.Read, func() error { _, err := f.Stat(ctx, "doc"); return err }},
 		{storagetest.Read, func() error { _, err := f.Read(ctx, "doc", 0, 1); return err }},

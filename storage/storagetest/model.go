@@ -46,6 +46,8 @@ type model struct {
 // incarnations are one document's in the store and in memory.
 type incarnations struct{ store, mem uint64 }
 
+var modelTypes = rapid.SampledFrom([]string{"text", "json0"})
+
 var modelIDs = rapid.SampledFrom([]string{"a", "a/1", "a/2", "b", "ä"})
 
 // same fails the test unless both errors are of one kind.
@@ -62,8 +64,13 @@ func same(t *rapid.T, what string, got, want error) {
 
 func (m *model) create(t *rapid.T) {
 	id := modelIDs.Draw(t, "id")
-	got, err1 := m.Create(m.ctx, id, "text", now)
-	want, err2 := m.mem.Create(m.ctx, id, "text", now)
+	first := creation(modelTypes.Draw(t, "type"), long(rapid.OneOf(rapid.IntRange(0, 3), rapid.IntRange(0, 100_000)).Draw(t, "size")))
+	if first.Client = fmt.Sprintf("client %d", rapid.IntRange(0, 4).Draw(t, "client")); rapid.Bool().Draw(t, "counted") {
+		m.seq++
+		first.Seq = m.seq
+	}
+	got, err1 := m.Create(m.ctx, id, first)
+	want, err2 := m.mem.Create(m.ctx, id, first)
 	same(t, "create", err1, err2)
 	if err1 == nil {
 		m.incs[id] = append(m.incs[id], incarnations{got.Incarnation, want.Incarnation})
@@ -93,6 +100,16 @@ func (m *model) append(t *rapid.T) {
 	if rapid.IntRange(0, 19).Draw(t, "large") == 19 {
 		recs[0].Op = slices.Repeat([]byte("large"), rapid.IntRange(1, 50_000).Draw(t, "size"))
 	}
+	if rapid.IntRange(0, 3).Draw(t, "turns") == 3 {
+		for range rapid.IntRange(1, 3).Draw(t, "turns") {
+			switch r := &recs[rapid.IntRange(0, n-1).Draw(t, "at")]; rapid.Bool().Draw(t, "deletes") {
+			case true:
+				r.Kind, r.Type, r.Op = storage.Delete, "", nil
+			case false:
+				r.Kind, r.Type = storage.Create, modelTypes.Draw(t, "type")
+			}
+		}
+	}
 	same(t, "append",
 		m.Append(m.ctx, id, inc.store, info.Head, recs),
 		m.mem.Append(m.ctx, id, inc.mem, info.Head, recs))
@@ -109,6 +126,13 @@ func (m *model) snapshot(t *rapid.T) {
 	id, inc := m.inc(t)
 	info, _ := m.mem.Stat(m.ctx, id)
 	s := storage.Snapshot{Rev: storage.Revision(rapid.IntRange(0, int(info.Head)+1).Draw(t, "rev"))}
+	if at, err := readAll(m.ctx, m.mem, id, -1, min(s.Rev, info.Head)); err == nil {
+		then := storage.Info{Head: -1}
+		for _, r := range at {
+			advance(&then, r)
+		}
+		s.Type = then.Type
+	}
 	s.Data = slices.Repeat([]byte(id), rapid.OneOf(rapid.IntRange(0, 10), rapid.IntRange(0, 300_000)).Draw(t, "size"))
 	same(t, "put snapshot", m.PutSnapshot(m.ctx, id, inc.store, s), m.mem.PutSnapshot(m.ctx, id, inc.mem, s))
 }
@@ -135,7 +159,7 @@ func (m *model) compare(t *rapid.T) {
 }
 
 func (m *model) compareDoc(t *rapid.T, info storage.Info) {
-	from := storage.Revision(rapid.IntRange(0, int(info.Head)).Draw(t, "from"))
+	from := storage.Revision(rapid.IntRange(-1, int(info.Head)).Draw(t, "from"))
 	to := storage.Revision(rapid.IntRange(int(from), int(info.Head)).Draw(t, "to"))
 	got, err := readAll(m.ctx, m.Store, info.ID, from, to)
 	if err != nil {
@@ -159,7 +183,7 @@ func (m *model) compareDoc(t *rapid.T, info storage.Info) {
 	s1, err1 := m.Snapshot(m.ctx, info.ID, to)
 	s2, err2 := m.mem.Snapshot(m.ctx, info.ID, to)
 	same(t, "snapshot", err1, err2)
-	if s1.Rev != s2.Rev || string(s1.Data) != string(s2.Data) {
+	if s1.Rev != s2.Rev || s1.Type != s2.Type || string(s1.Data) != string(s2.Data) {
 		t.Fatalf("snapshot for %d is at %d with %d bytes, want %d, %d bytes", to, s1.Rev, len(s1.Data), s2.Rev, len(s2.Data))
 	}
 }

@@ -43,12 +43,16 @@ func Run(t *testing.T, h Harness) {
 		run  func(*testing.T, *fixture)
 	}{
 		{"Create", testCreate},
+		{"CreateWithContent", testCreateWithContent},
 		{"AppendRead", testAppendRead},
 		{"ReadInPieces", testReadInPieces},
 		{"CompareAndSwap", testCompareAndSwap},
 		{"ManyDocuments", testManyDocuments},
 		{"LastSeq", testLastSeq},
+		{"Lives", testLives},
+		{"LivesAtOnce", testLivesAtOnce},
 		{"Snapshots", testSnapshots},
+		{"SnapshotTypes", testSnapshotTypes},
 		{"SnapshotSizes", testSnapshotSizes},
 		{"Thinning", testThinning},
 		{"List", testList},
@@ -122,23 +126,50 @@ func (f *fixture) reopen() {
 	f.open()
 }
 
+// restart opens the store again if it lasts.
+func (f *fixture) restart() {
+	f.t.Helper()
+	if f.Durable {
+		f.reopen()
+	}
+}
+
+// create makes an empty text.
 func (f *fixture) create(id string) storage.Info {
 	f.t.Helper()
-	info, err := f.Create(f.ctx, id, "text", now)
+	return f.createAs(id, creation("text", ""))
+}
+
+func (f *fixture) createAs(id string, first storage.Record) storage.Info {
+	f.t.Helper()
+	info, err := f.Create(f.ctx, id, first)
 	if err != nil {
 		f.t.Fatalf("create %q: %v", id, err)
 	}
 	return info
 }
 
-// append appends records at the head that info says, and moves it.
+// append appends records at the head that info says, and makes it what it is then.
 func (f *fixture) append(info *storage.Info, recs ...storage.Record) {
 	f.t.Helper()
 	if err := f.Append(f.ctx, info.ID, info.Incarnation, info.Head, recs); err != nil {
 		f.t.Fatalf("append to %q at %d: %v", info.ID, info.Head, err)
 	}
-	info.Head += storage.Revision(len(recs))
-	info.Modified = recs[len(recs)-1].Time
+	for _, r := range recs {
+		advance(info, r)
+	}
+}
+
+// advance makes info what it is after one more record.
+func advance(info *storage.Info, r storage.Record) {
+	info.Head++
+	info.Modified = r.Time
+	switch r.Kind {
+	case storage.Create:
+		info.Type, info.Born = r.Type, info.Head
+	case storage.Delete:
+		info.Type = ""
+	}
 }
 
 // all reads records [from, to) in as many calls as it takes.
@@ -185,8 +216,33 @@ func records(client string, seq uint64, rev storage.Revision, n int) []storage.R
 	return recs
 }
 
+// deletion makes the record that leaves a document without content.
+func deletion(client string, seq uint64) storage.Record {
+	return storage.Record{Kind: storage.Delete, Author: "Bob", Client: client, Seq: seq, Time: now + 7}
+}
+
+// turning makes edits, of which the first leads on from rev, into a history in which
+// the document is deleted and created again every 11 records. Which record becomes
+// what depends on its revision only.
+func turning(rev storage.Revision, recs []storage.Record) []storage.Record {
+	for i := range recs {
+		switch r := &recs[i]; (rev + storage.Revision(i)) % 11 {
+		case 5:
+			r.Kind, r.Op = storage.Delete, nil
+		case 6:
+			r.Kind, r.Type = storage.Create, fmt.Sprintf("type %d", r.Seq%3)
+		}
+	}
+	return recs
+}
+
+// creation makes the record that gives a document a type and content.
+func creation(typ, content string) storage.Record {
+	return storage.Record{Kind: storage.Create, Type: typ, Op: []byte(content), Time: now}
+}
+
 func sameRecord(a, b storage.Record) bool {
-	return string(a.Op) == string(b.Op) && a.Author == b.Author && a.Client == b.Client && a.Seq == b.Seq && a.Time == b.Time
+	return a.Kind == b.Kind && a.Type == b.Type && string(a.Op) == string(b.Op) && a.Author == b.Author && a.Client == b.Client && a.Seq == b.Seq && a.Time == b.Time
 }
 
 // reporter is a test, of package testing or rapid.
@@ -210,7 +266,7 @@ func checkRecords(t reporter, got, want []storage.Record) {
 
 // show prints a record shortly.
 func show(r storage.Record) string {
-	return fmt.Sprintf("{%.40q (%d bytes) by %.20q %.20q seq %d at %d}", r.Op, len(r.Op), r.Author, r.Client, r.Seq, r.Time)
+	return fmt.Sprintf("{kind %d %.20q %.40q (%d bytes) by %.20q %.20q seq %d at %d}", r.Kind, r.Type, r.Op, len(r.Op), r.Author, r.Client, r.Seq, r.Time)
 }
 
 // checkError fails the test unless err is want.

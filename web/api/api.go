@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -40,13 +41,9 @@ const (
 )
 
 // Docs handles /api/docs: GET lists documents (prefix, after, limit), POST creates
-// one (id, or a random one, and type).
+// one (id, or a random one, type, and content in the type's JSON form).
 func (a *API) Docs(ctx *fasthttp.RequestCtx) {
-	limit := a.Timeout
-	if limit <= 0 {
-		limit = 30 * time.Second
-	}
-	c, cancel := context.WithTimeout(context.Background(), limit)
+	c, cancel := a.context()
 	defer cancel()
 	switch {
 	case ctx.IsGet() || ctx.IsHead():
@@ -57,6 +54,37 @@ func (a *API) Docs(ctx *fasthttp.RequestCtx) {
 		ctx.Response.Header.Set("Allow", "GET, HEAD, POST")
 		Problem(ctx, fasthttp.StatusMethodNotAllowed, "method", "Use GET to list documents and POST to create one.")
 	}
+}
+
+// Doc handles /api/docs/{id}: DELETE removes the document for good, with its past. id
+// is escaped as in the request.
+func (a *API) Doc(ctx *fasthttp.RequestCtx, id string) {
+	id, err := url.PathUnescape(id)
+	if err != nil {
+		Problem(ctx, fasthttp.StatusBadRequest, "bad_id", "The document's id in the address is not escaped as it should be.")
+		return
+	}
+	if string(ctx.Method()) != fasthttp.MethodDelete {
+		ctx.Response.Header.Set("Allow", "DELETE")
+		Problem(ctx, fasthttp.StatusMethodNotAllowed, "method", "Use DELETE to remove the document for good.")
+		return
+	}
+	c, cancel := a.context()
+	defer cancel()
+	if err := a.Manager.Delete(c, id); err != nil {
+		Refuse(ctx, err)
+		return
+	}
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+}
+
+// context bounds one request's work.
+func (a *API) context() (context.Context, context.CancelFunc) {
+	limit := a.Timeout
+	if limit <= 0 {
+		limit = 30 * time.Second
+	}
+	return context.WithTimeout(context.Background(), limit)
 }
 
 func (a *API) list(c context.Context, ctx *fasthttp.RequestCtx) {
@@ -90,8 +118,9 @@ func (a *API) list(c context.Context, ctx *fasthttp.RequestCtx) {
 
 func (a *API) create(c context.Context, ctx *fasthttp.RequestCtx) {
 	var in struct {
-		ID   *string `json:"id"`
-		Type string  `json:"type"`
+		ID      *string         `json:"id"`
+		Type    string          `json:"type"`
+		Content json.RawMessage `json:"content"`
 	}
 	if err := json.Unmarshal(ctx.PostBody(), &in); err != nil {
 		Problem(ctx, fasthttp.StatusBadRequest, "bad_json", `The body is a JSON object such as {"id":"notes","type":"text"}.`)
@@ -104,7 +133,7 @@ func (a *API) create(c context.Context, ctx *fasthttp.RequestCtx) {
 	if in.ID != nil {
 		id = *in.ID
 	}
-	info, err := a.Manager.Create(c, id, in.Type)
+	info, err := a.Manager.Create(c, id, in.Type, in.Content, session.User{})
 	if err != nil {
 		Refuse(ctx, err)
 		return

@@ -1,0 +1,258 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+	"time"
+
+	"quire/ot"
+	"quire/storage"
+)
+
+// Creation is what the Op of an Item or a Change is when it gives a document its
+// content: its first, or a new one after it was deleted.
+type Creation struct {
+	Type ot.Type
+	Doc  ot.Doc
+}
+
+// Deletion is what the Op of an Item or a Change is when it takes a document's
+// content away. The document's revisions count on, and its past stays readable.
+type Deletion struct {
+	was ot.Type // of the content; set when it is placed
+}
+
+// content is what a document holds at some revision.
+type content struct {
+	typ  ot.Type // nil before the document is created and after it was deleted
+	doc  ot.Doc
+	born Revision // the revision that the newest creation led to
+}
+
+// Unborn is the revision of a document that is not created yet.
+const Unborn Revision = -1
+
+// Head, as a revision to ask for, is the newest one.
+const Head Revision = math.MaxInt64
+
+// apply returns the content after op, which is an operation of its type, a Creation
+// or a Deletion, and which leads to revision rev.
+func (c content) apply(op ot.Op, rev Revision) (content, error) {
+	switch op := op.(type) {
+	case Creation:
+		return content{op.Type, op.Doc, rev}, nil
+	case Deletion:
+		return content{born: c.born}, nil
+	}
+	if c.typ == nil {
+		return c, errors.New("an operation on a document without content")
+	}
+	doc, err := c.typ.Apply(c.doc, op)
+	return content{c.typ, doc, c.born}, err
+}
+
+// size returns the content's size in bytes.
+func (c content) size() int {
+	if c.typ == nil {
+		return 0
+	}
+	return c.typ.Size(c.doc)
+}
+
+// decode reads the operation of a record on a document of type typ.
+func (m *Manager) decode(typ ot.Type, rec *storage.Record) (ot.Op, error) {
+	switch rec.Kind {
+	case storage.Create:
+		t := m.types[rec.Type]
+		if t == nil {
+			return nil, fmt.Errorf("unknown document type %q", rec.Type)
+		}
+		doc, err := t.UnmarshalDoc(rec.Op)
+		return Creation{t, doc}, err
+	case storage.Delete:
+		return Deletion{typ}, nil
+	}
+	if typ == nil {
+		return nil, errors.New("an operation on a document without content")
+	}
+	return typ.UnmarshalOp(rec.Op)
+}
+
+// encode is the record of an operation, without its author.
+func encode(typ ot.Type, op ot.Op) storage.Record {
+	switch op := op.(type) {
+	case Creation:
+		return storage.Record{Kind: storage.Create, Type: op.Type.Name(), Op: op.Type.MarshalDoc(nil, op.Doc)}
+	case Deletion:
+		return storage.Record{Kind: storage.Delete}
+	}
+	return storage.Record{Op: typ.MarshalOp(nil, op)}
+}
+
+// around returns the type of the content before and after op, which is of type typ if
+// it is an operation on the content.
+func around(typ ot.Type, op ot.Op) (before, after ot.Type) {
+	switch op := op.(type) {
+	case Creation:
+		return nil, op.Type
+	case Deletion:
+		return op.was, nil
+	}
+	return typ, typ
+}
+
+// replayed is what replay found.
+type replayed struct {
+	content
+	snap  Revision // of the snapshot it started from
+	bytes int      // of the records after it
+	time  int64    // of the last record, or 0
+}
+
+// replay reads a document as it was at revision at, 0 or more: the newest snapshot
+// below it and the records after that.
+func (m *Manager) replay(ctx context.Context, id string, at Revision) (replayed, error) {
+	r := replayed{snap: Unborn}
+	snap, err := m.opt.Store.Snapshot(ctx, id, at)
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+	case err != nil:
+		return r, err
+	case snap.Type == "":
+		r.snap = snap.Rev
+	default:
+		r.snap = snap.Rev
+		if r.typ = m.types[snap.Type]; r.typ == nil {
+			return r, fmt.Errorf("unknown document type %q", snap.Type)
+		}
+		if r.doc, err = r.typ.UnmarshalDoc(snap.Data); err != nil {
+			return r, err
+		}
+	}
+	for rev := r.snap; rev < at; {
+		recs, err := m.opt.Store.Read(ctx, id, rev, at)
+		if err != nil {
+			return r, err
+		}
+		for i := range recs {
+			op, err := m.decode(r.typ, &recs[i])
+			if err == nil {
+				r.content, err = r.apply(op, rev+1)
+			}
+			if err != nil {
+				return r, &ReplayError{Rev: rev, Err: err}
+			}
+			r.bytes += len(recs[i].Op)
+			r.time = recs[i].Time
+			rev++
+		}
+	}
+	return r, nil
+}
+
+// View is a document as it was at a revision.
+type View struct {
+	// Rev is the revision, Unborn when the document was not created yet.
+	Rev Revision
+	// Type and Doc are the content; Type is nil when there was none.
+	Type ot.Type
+	Doc  ot.Doc
+}
+
+// View returns a document at a revision (Head: the newest), durable as it is. A
+// document that does not exist is one that is Unborn. Errors are *Error:
+// CodeFuture past the head, CodeUnavailable when the document cannot be read.
+func (m *Manager) View(ctx context.Context, id string, rev Revision) (View, error) {
+	v, err := m.view(ctx, id, rev)
+	if err == nil {
+		return v, nil
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		m.opt.Logger.Error("cannot read a document", "doc", id, "rev", rev, "err", err)
+		e = Errorf(CodeUnavailable, "the document cannot be read now")
+	}
+	m.opt.Observer.Refused(e.Code)
+	return View{}, e
+}
+
+func (m *Manager) view(ctx context.Context, id string, rev Revision) (View, error) {
+	if err := checkDocID(id); err != nil {
+		return View{}, err
+	}
+	if s := m.loaded(id); s != nil {
+		s.mu.Lock()
+		v, dead := View{s.head, s.at.typ, s.at.doc}, s.dead != nil
+		s.mu.Unlock()
+		if !dead && (rev == Head || rev == v.Rev) {
+			return v, nil
+		}
+	}
+	info, err := m.opt.Store.Stat(ctx, id)
+	if errors.Is(err, storage.ErrNotFound) {
+		info.Head = Unborn
+	} else if err != nil {
+		return View{}, err
+	}
+	if rev == Head {
+		rev = info.Head
+	}
+	if rev > info.Head {
+		return View{}, Errorf(CodeFuture, "revision %d, head %d", rev, info.Head)
+	}
+	if rev < 0 {
+		return View{Rev: Unborn}, nil
+	}
+	r, err := m.replay(ctx, id, rev)
+	return View{rev, r.typ, r.doc}, err
+}
+
+// RevisionAt returns the newest revision that was committed at or before a time; Unborn
+// before the first. Times of records never go back.
+func (m *Manager) RevisionAt(ctx context.Context, id string, at time.Time) (Revision, error) {
+	info, err := m.opt.Store.Stat(ctx, id)
+	if errors.Is(err, storage.ErrNotFound) {
+		return Unborn, nil
+	}
+	// The first record that is too new; record r leads to revision r+1.
+	n := sort.Search(int(info.Head)+1, func(i int) bool {
+		if err != nil {
+			return true
+		}
+		var recs []storage.Record
+		rev := Revision(i) - 1
+		if recs, err = m.opt.Store.Read(ctx, id, rev, rev+1); err != nil {
+			return true
+		}
+		return recs[0].Time > at.UnixMilli()
+	})
+	if err != nil {
+		m.opt.Logger.Error("cannot read a document's times", "doc", id, "err", err)
+		return 0, Errorf(CodeUnavailable, "the document cannot be read now")
+	}
+	return Revision(n) - 1, nil
+}
+
+// loaded returns the session of a document when it is in memory.
+func (m *Manager) loaded(id string) *Session {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l := m.sessions[id]; l != nil {
+		select {
+		case <-l.done:
+			return l.s
+		default:
+		}
+	}
+	return nil
+}
+
+func checkDocID(id string) error {
+	if storage.CheckDocID(id) != nil {
+		return Errorf(CodeBadID, "a document id is 1 to %d bytes of UTF-8 without control characters", storage.MaxDocID)
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package session
+
+import (
+	"context"
+
+	"quire/ot"
+)
+
+// Change is what a Versioned reader submits.
+type Change struct {
+	// Base is the revision it was made on; Head for whatever is newest.
+	Base Revision
+	// Seq is above every sequence number the client has used in this document.
+	Seq uint64
+	// Type is the type of the content that Op is an operation of; not looked at when
+	// it is a Creation or a Deletion.
+	Type ot.Type
+	// Op is an operation of Type, a Creation or a Deletion{}.
+	Op ot.Op
+	// Side is where Op stands to the operations committed since Base. The submitter's
+	// own copy of the document has to come out the same, so this is what its side does
+	// with what is called "left" there; that need not be ot.Left for every type.
+	Side ot.Side
+}
+
+// Change hands in one operation of a Versioned reader. It returns when the operation has
+// its place, which is before it is durable. It is acknowledged by coming back in a
+// Batch under the reader's client and Seq, or, when it had been committed before and
+// was taken already, by an Ack; or it is refused by a Rejection or by the error
+// returned, an *Error: CodeNotFound where there is no content, CodeExists where there is
+// some already, CodeDeleted and CodeExists also when that happened after Base,
+// CodeFuture past the head, CodeSeq for a sequence number that was used for something
+// else, CodeBadOp when it does not fit.
+func (r *Subscription) Change(ctx context.Context, c Change) error {
+	if err := r.change(ctx, c); err != nil {
+		r.s.m.opt.Observer.Refused(err.Code)
+		return err
+	}
+	return nil
+}
+
+func (r *Subscription) change(ctx context.Context, c Change) *Error {
+	s := r.s
+	if r.client == "" || r.convention != Versioned {
+		return Errorf(CodeBadID, "a reader without a client id cannot submit")
+	}
+	if c.Seq == 0 || c.Seq >= 1<<53-1 {
+		return Errorf(CodeSeq, "seq %d is not in 1 to 2^53-2", c.Seq)
+	}
+	u := &submission{sub: r, client: r.state, received: s.m.opt.Now(), base: c.Base, seq: c.Seq, typ: c.Type, side: c.Side, ops: []ot.Op{c.Op}}
+	work := 0
+	for {
+		s.mu.Lock()
+		err, again := r.enter(u)
+		start := s.window.start
+		s.mu.Unlock()
+		if !again {
+			return err
+		}
+		if err := s.bringForward(ctx, u, start, &work); err != nil {
+			return err
+		}
+	}
+}
+
+// enter stages a submission of a Versioned reader unless it is there already. It asks to
+// be called again when the base is no longer in memory. Called with the lock held.
+func (r *Subscription) enter(u *submission) (err *Error, again bool) {
+	s := r.s
+	switch {
+	case r.closed != nil:
+		return r.closed, false
+	case s.m.stopping():
+		return Errorf(CodeBusy, "the server is stopping"), false
+	case u.seq <= r.state.tipSeq:
+		return r.repeated(u.seq), false
+	case s.unsaved > 4*s.m.opt.Limits.WindowBytes:
+		return Errorf(CodeBusy, "too many edits wait for the disk"), false
+	case u.base < Unborn:
+		return Errorf(CodeFuture, "revision %d", u.base), false
+	case u.base < s.window.start:
+		return nil, true
+	}
+	if err := s.stage(u); err != nil {
+		return err, false
+	}
+	u.client.refs++
+	s.kick()
+	return nil, false
+}
+
+// repeated answers an operation that was submitted before. What this reader has not been
+// sent it will meet in the stream.
+func (r *Subscription) repeated(seq uint64) *Error {
+	s := r.s
+	rev := Revision(-2)
+	for i := len(s.window.entries) - 1; i >= 0; i-- {
+		if e := &s.window.entries[i]; e.seq == seq && e.client == r.client {
+			rev = s.window.start + Revision(i) + 1
+			break
+		}
+	}
+	if seq == r.state.last {
+		rev = r.state.rev
+	}
+	if rev < Unborn {
+		return Errorf(CodeSeq, "seq %d is not above %d, this client's last", seq, r.state.tipSeq)
+	}
+	if rev <= r.pos {
+		r.news.Acks = append(r.news.Acks, Ack{Seq: seq, Rev: rev})
+		r.notify()
+	}
+	return nil
+}
+
+// bringForward transforms a submission over the operations before start, which are in
+// the store only. work counts what that takes.
+func (s *Session) bringForward(ctx context.Context, u *submission, start Revision, work *int) *Error {
+	_, creates := u.ops[0].(Creation)
+	_, deletes := u.ops[0].(Deletion)
+	for u.base < start {
+		entries, err := s.readEntries(ctx, u.typ, u.base, start)
+		if err != nil {
+			s.log().Error("cannot read operations to transform over", "rev", u.base, "err", err)
+			return Errorf(CodeUnavailable, "the document cannot be read now")
+		}
+		for _, e := range entries {
+			switch e.op.(type) {
+			case Creation:
+				return Errorf(CodeExists, "the document was created meanwhile")
+			case Deletion:
+				if !deletes {
+					return Errorf(CodeDeleted, "the document was deleted meanwhile")
+				}
+				continue
+			}
+			if creates {
+				return Errorf(CodeExists, "a document of that name exists")
+			}
+			if deletes {
+				continue
+			}
+			if *work += u.typ.Cost(e.op) + u.typ.Cost(u.ops[0]); *work > s.m.opt.Limits.Work {
+				return Errorf(CodeStale, "transforming over the operations since %d would take more than %d steps", u.base, s.m.opt.Limits.Work)
+			}
+			if u.ops[0], err = u.typ.Transform(u.ops[0], e.op, u.side); err != nil {
+				return Errorf(CodeBadOp, "it cannot be transformed: %v", err)
+			}
+		}
+		u.base += Revision(len(entries))
+	}
+	return nil
+}
+
+// MoveCursor moves a cursor of this reader's client from revision base to the newest
+// one, which it returns; from a base past that it returns the cursor as it is. Over the
+// client's own operations it moves on the Right. CodeDeleted when the content it was in
+// is gone, CodeStale when base is too old.
+func (r *Subscription) MoveCursor(base Revision, c ot.Cursor) (ot.Cursor, Revision, error) {
+	s := r.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case base > s.head:
+		return c, base, nil
+	case base < s.window.start:
+		return nil, 0, Errorf(CodeStale, "base %d is too old, the oldest served is %d", base, s.window.start)
+	case s.at.typ == nil || base < s.at.born:
+		return nil, 0, Errorf(CodeDeleted, "the document was deleted")
+	}
+	for _, e := range s.window.slice(base, s.head) {
+		side := ot.Left
+		if e.client == r.client {
+			side = ot.Right
+		}
+		c = s.at.typ.TransformCursor(c, e.op, side)
+	}
+	return c, s.head, nil
+}
