@@ -44,7 +44,7 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 			return fmt.Errorf("%s cannot be checked to the end: %w", path, err)
 		}
 	}
-	fmt.Fprintf(out, "%s: %s, %s, %s, %d bytes\n", path, count(sum.Documents, "document"), count(sum.Records, "revision"), count(sum.Snapshots, "snapshot"), sum.Bytes)
+	fmt.Fprintf(out, "%s: %s, %s, %s, %d bytes\n", path, count(sum.Documents, "document"), count(sum.Records, "record"), count(sum.Snapshots, "snapshot"), sum.Bytes)
 	if problems > 0 {
 		return errors.New(count(problems, "problem") + " found")
 	}

@@ -19,7 +19,13 @@ import (
 	"testing"
 	"time"
 
+	"quire/ot"
+	"quire/ot/delta"
+	"quire/ot/json0"
+	"quire/ot/ottest"
 	"quire/ot/text"
+	"quire/ot/text0"
+	"quire/ot/textunicode"
 	"quire/session"
 	"quire/storage"
 	"quire/storage/bolt"
@@ -97,8 +103,8 @@ func TestCrash(t *testing.T) {
 	run.Store(true)
 	var writers []*writer
 	var wg sync.WaitGroup
-	for i := range 6 {
-		w := newWriter("http://"+addr+"/", fmt.Sprintf("crash-%d", i%2), fmt.Sprintf("client-%04d", i), seed+uint64(i))
+	for i := range 2 * len(crashTypes) {
+		w := newWriter("http://"+addr+"/", i%len(crashTypes), fmt.Sprintf("client-%04d", i), seed+uint64(i))
 		writers = append(writers, w)
 		wg.Go(func() { w.live(&run) })
 	}
@@ -153,6 +159,7 @@ func freeAddr(t *testing.T) string {
 type writer struct {
 	url   string
 	doc   *client.Document
+	kind  crashType
 	rng   *rand.Rand
 	acks  atomic.Int64
 	edits uint64
@@ -162,9 +169,31 @@ type writer struct {
 	err     error
 }
 
-func newWriter(url, doc, id string, seed uint64) *writer {
-	w := &writer{url: url, doc: client.NewDocument(doc, id, text.Type{}), rng: rand.New(rand.NewPCG(seed, 2)), journal: map[uint64]session.Revision{}}
-	w.doc.Create = "text"
+// crashType is a document type and a source of edits.
+type crashType struct {
+	typ  ot.Type
+	edit func(w *writer) (ot.Op, error)
+}
+
+// crashTypes are the types of the documents that are edited: one of each.
+var crashTypes = []crashType{
+	{text.Type{}, textEdit},
+	{delta.Type{}, drawn(ottest.Delta())},
+	{json0.Type{}, drawn(ottest.JSON0())},
+	{text0.Type{}, drawn(ottest.Text0())},
+	{textunicode.Type{}, drawn(ottest.TextUnicode())},
+}
+
+func drawn(gen ottest.Gen) func(w *writer) (ot.Op, error) {
+	return func(w *writer) (ot.Op, error) { return gen.Op(w.rng, w.doc.Local(), 3), nil }
+}
+
+func crashDoc(i int) string { return "crash-" + crashTypes[i].typ.Name() }
+
+func newWriter(url string, i int, id string, seed uint64) *writer {
+	k := crashTypes[i]
+	w := &writer{url: url, doc: client.NewDocument(crashDoc(i), id, k.typ), kind: k, rng: rand.New(rand.NewPCG(seed, 2)), journal: map[uint64]session.Revision{}}
+	w.doc.Create = k.typ.Name()
 	w.doc.OnAcked(func(seq uint64, rev session.Revision) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -245,9 +274,20 @@ func (w *writer) connection(run *atomic.Bool) {
 	}
 }
 
-// edit makes one edit that can be told from every other.
+// edit makes one edit.
 func (w *writer) edit() {
 	w.edits++
+	op, err := w.kind.edit(w)
+	if err == nil {
+		err = w.doc.Edit(op)
+	}
+	if err != nil {
+		w.fail(err)
+	}
+}
+
+// textEdit makes an edit that can be told from every other.
+func textEdit(w *writer) (ot.Op, error) {
 	length := w.doc.Local().(*text.Doc).Len()
 	var b text.Builder
 	at := w.rng.IntN(length + 1)
@@ -256,13 +296,7 @@ func (w *writer) edit() {
 		b.Delete(1 + w.rng.IntN(3))
 	}
 	b.Insert(fmt.Sprintf("<%s:%d>", w.doc.Client[7:], w.edits))
-	op, err := b.Op()
-	if err == nil {
-		err = w.doc.Edit(op)
-	}
-	if err != nil {
-		w.fail(err)
-	}
+	return b.Op()
 }
 
 // verifyJournals compares what clients were told with what is on disk.
@@ -283,21 +317,25 @@ func verifyJournals(t *testing.T, data string, writers []*writer) {
 	}
 	found := map[place]session.Revision{}
 	content := map[string]string{}
-	for _, id := range []string{"crash-0", "crash-1"} {
+	for i, k := range crashTypes {
+		id := crashDoc(i)
 		info, err := store.Stat(ctx, id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		doc, _ := text.FromString("")
+		doc, err := k.typ.Create(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for rev := storage.Revision(0); rev < info.Head; {
 			recs, err := store.Read(ctx, id, rev, info.Head)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, r := range recs {
-				op, err := text.Unmarshal(r.Op)
+				op, err := k.typ.UnmarshalOp(r.Op)
 				if err == nil {
-					doc, err = doc.Apply(op)
+					doc, err = k.typ.Apply(doc, op)
 				}
 				if err != nil {
 					t.Fatalf("%s: record %d: %v", id, rev, err)
@@ -310,7 +348,7 @@ func verifyJournals(t *testing.T, data string, writers []*writer) {
 				found[k] = rev
 			}
 		}
-		content[id] = doc.String()
+		content[id] = string(k.typ.AppendDoc(nil, doc))
 	}
 	for _, w := range writers {
 		if err := w.failure(); err != nil {
@@ -335,8 +373,8 @@ func verifyJournals(t *testing.T, data string, writers []*writer) {
 		w.url = p.url
 		if err := w.catchUp(); err != nil {
 			t.Errorf("%s: %v", w.doc.Client, err)
-		} else if got := w.doc.Local().(*text.Doc).String(); got != content[w.doc.ID] {
-			t.Errorf("%s holds another text than the store", w.doc.Client)
+		} else if got := string(w.kind.typ.AppendDoc(nil, w.doc.Local())); got != content[w.doc.ID] {
+			t.Errorf("%s holds something else than the store", w.doc.Client)
 		}
 	}
 }

@@ -15,16 +15,33 @@ import (
 	"time"
 
 	"quire/ot"
+	"quire/ot/delta"
+	"quire/ot/json0"
+	"quire/ot/ottypes"
 	"quire/ot/text"
+	"quire/ot/text0"
+	"quire/ot/textunicode"
 	"quire/session"
 	"quire/storage/bolt"
 	"quire/web"
 	"quire/web/metrics"
 	"quire/web/page"
+	"quire/web/sharedb"
 )
 
 // types are the document types on offer.
-func types() []ot.Type { return []ot.Type{text.Type{}} }
+func types() []ot.Type {
+	return []ot.Type{text.Type{}, delta.Type{}, json0.Type{}, text0.Type{}, textunicode.Type{}}
+}
+
+// dialects are the types as ShareDB's clients know them.
+func dialects() []sharedb.Dialect {
+	var out []sharedb.Dialect
+	for _, t := range ottypes.All() {
+		out = append(out, t)
+	}
+	return out
+}
 
 // dataFile is the bbolt file in the data folder.
 const dataFile = "quire.db"
@@ -89,6 +106,7 @@ func (m *Main) Run(ctx context.Context) error {
 		Manager:    manager,
 		Metrics:    met,
 		Page:       page.Files(),
+		Dialects:   dialects(),
 		Name:       "quire " + version(),
 		Origins:    splitList(c.Origins),
 		MaxMessage: c.MaxMessage,

@@ -14,7 +14,12 @@ import (
 	"time"
 
 	"quire/ot"
+	"quire/ot/delta"
+	"quire/ot/json0"
+	"quire/ot/ottest"
 	"quire/ot/text"
+	"quire/ot/text0"
+	"quire/ot/textunicode"
 	"quire/session"
 	"quire/storage"
 	"quire/storage/mem"
@@ -35,18 +40,36 @@ var (
 // server is killed and restarted. In the end every client must hold what the store
 // holds, and every acknowledged operation must be there exactly once.
 func TestSimulation(t *testing.T) {
-	for _, typ := range []ot.Type{text.Type{}, gapAfter{}} {
-		t.Run(typ.Name(), func(t *testing.T) {
+	for _, k := range []kind{
+		{text.Type{}, randomText}, {gapAfter{}, randomText},
+		{delta.Type{}, drawn(ottest.Delta())}, {json0.Type{}, drawn(ottest.JSON0())},
+		{text0.Type{}, drawn(ottest.Text0())}, {textunicode.Type{}, drawn(ottest.TextUnicode())},
+	} {
+		t.Run(k.typ.Name(), func(t *testing.T) {
+			t.Parallel()
 			if *simSeed != 0 {
-				simulate(t, typ, *simSeed)
+				simulate(t, k, *simSeed)
 				return
 			}
 			for seed := uint64(1); seed <= uint64(*simRuns) && !t.Failed(); seed++ {
-				simulate(t, typ, seed)
+				simulate(t, k, seed)
 			}
 		})
 	}
 }
+
+// kind is a document type and a source of edits, the n-th of some client.
+type kind struct {
+	typ  ot.Type
+	edit func(rng *rand.Rand, doc ot.Doc, n int) ot.Op
+}
+
+// drawn makes edits of up to three components.
+func drawn(gen ottest.Gen) func(*rand.Rand, ot.Doc, int) ot.Op {
+	return func(rng *rand.Rand, doc ot.Doc, _ int) ot.Op { return gen.Op(rng, doc, 3) }
+}
+
+func randomText(rng *rand.Rand, doc ot.Doc, n int) ot.Op { return randomEdit(rng, doc.(*text.Doc), n) }
 
 // gapAfter is plain text whose Compose puts an insert that lands in a deleted gap
 // behind the gap. It obeys every law, but Transform does not distribute over Compose,
@@ -96,8 +119,8 @@ func (g gapAfter) ComposeAll(ops []ot.Op) (ot.Op, error) { return ot.ComposeBala
 
 // sim is one simulated world.
 type sim struct {
-	t     *testing.T
-	typ   ot.Type
+	t *testing.T
+	kind
 	seed  uint64
 	rng   *rand.Rand
 	now   time.Time
@@ -143,8 +166,9 @@ func (l *link) SendShared(m *ws.Shared) { l.SendText(m.Text()) }
 func (l *link) Waiting() int            { return l.waiting }
 func (l *link) Depart()                 {}
 
-func simulate(t *testing.T, typ ot.Type, seed uint64) {
-	s := &sim{t: t, typ: typ, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), now: time.UnixMilli(1_700_000_000_000), store: mem.New()}
+func simulate(t *testing.T, k kind, seed uint64) {
+	typ := k.typ
+	s := &sim{t: t, kind: k, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), now: time.UnixMilli(1_700_000_000_000), store: mem.New()}
 	defer func() {
 		if p := recover(); p != nil {
 			t.Errorf("seed %d (-run TestSimulation/%s -sim.seed %d): %v", seed, typ.Name(), seed, p)
@@ -353,7 +377,7 @@ func (c *simClient) edit() {
 		return
 	}
 	c.edits++
-	if err := c.doc.Edit(randomEdit(c.s.rng, c.doc.Local().(*text.Doc), c.edits)); err != nil {
+	if err := c.doc.Edit(c.s.edit(c.s.rng, c.doc.Local(), c.edits)); err != nil {
 		panic(err)
 	}
 	if c.s.rng.IntN(2) == 0 {
@@ -368,7 +392,7 @@ func (c *simClient) submit() {
 	}
 	if m := c.doc.Next(); m != nil {
 		if c.s.rng.IntN(3) == 0 {
-			m.Cursor = json.RawMessage(`[[0,0]]`)
+			m.Cursor = json.RawMessage(`[]`)
 		}
 		c.send(*m)
 		if c.s.rng.IntN(10) == 0 {
@@ -504,12 +528,12 @@ func (s *sim) verify() {
 			at[r.Client][r.Seq] = rev
 		}
 	}
-	want := doc.(*text.Doc).String()
+	want := string(s.typ.AppendDoc(nil, doc))
 	for _, c := range s.clients {
 		if c.doc.Rev() != info.Head {
 			panic(fmt.Sprintf("%s is at revision %d, head %d", c.doc.Client, c.doc.Rev(), info.Head))
 		}
-		if got := c.doc.Local().(*text.Doc).String(); got != want {
+		if got := string(s.typ.AppendDoc(nil, c.doc.Local())); got != want {
 			panic(fmt.Sprintf("%s holds\n%q, the store\n%q", c.doc.Client, got, want))
 		}
 		if len(at[c.doc.Client]) != c.edits {
