@@ -15,4 +15,11 @@ type Gen struct {
 	Op func(r *rand.Rand, d ot.Doc, size int) ot.Op
 	// Cursor returns a cursor that fits d.
 	Cursor func(r *rand.Rand, d ot.Doc, size int) ot.Cursor
+	// Regroups says that how the type writes a composite may depend on how its parts
+	// were grouped. What it does must not.
+	Regroups bool
+	// Open says that documents of the type have no end: an operation made on another
+	// document may fit one and yet reach past what is there, and what it does there
+	// cannot always be taken back. What Op returns reaches no further than d.
+	Open bool
 }

@@ -6,6 +6,8 @@ import (
 
 	"quire/ot"
 	"quire/ot/text"
+	"quire/ot/textunicode"
+	"quire/ot/units"
 )
 
 // Alphabet is what Text writes with: one to four bytes of UTF-8, one or two
@@ -17,22 +19,42 @@ var Alphabet = []string{"a", "b", "é", "中", "🌍", "👩", "\n", `"`}
 // selections.
 func Text() Gen {
 	return Gen{
-		Doc: func(r *rand.Rand, size int) ot.Doc {
-			d, err := text.FromString(words(r, r.IntN(size+1)))
-			if err != nil {
-				panic(err)
-			}
-			return d
+		Doc:    textDoc,
+		Op:     func(r *rand.Rand, d ot.Doc, size int) ot.Op { return textOp(r, d, size, units.UTF16) },
+		Cursor: func(r *rand.Rand, d ot.Doc, size int) ot.Cursor { return textCursor(r, d, size, units.UTF16) },
+	}
+}
+
+// TextUnicode generates values for the type text-unicode: for the same source of
+// randomness those of Text, in code points.
+func TextUnicode() Gen {
+	return Gen{
+		Doc: textDoc,
+		Op: func(r *rand.Rand, d ot.Doc, size int) ot.Op {
+			return textunicode.Op(textOp(r, d, size, units.Runes))
 		},
-		Op: func(r *rand.Rand, d ot.Doc, size int) ot.Op { return textOp(r, d.(*text.Doc), size) },
 		Cursor: func(r *rand.Rand, d ot.Doc, size int) ot.Cursor {
-			c := make(text.Cursor, r.IntN(min(size, 4)+1))
-			for i := range c {
-				c[i] = [2]int{position(r, d.(*text.Doc)), position(r, d.(*text.Doc))}
-			}
-			return c
+			return textunicode.Cursor(textCursor(r, d, size, units.Runes))
 		},
 	}
+}
+
+func textDoc(r *rand.Rand, size int) ot.Doc {
+	d, err := text.FromString(words(r, r.IntN(size+1)))
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+func textCursor(r *rand.Rand, d ot.Doc, size int, unit units.Unit) text.Cursor {
+	c := make(text.Cursor, r.IntN(min(size, 4)+1))
+	for i := range c {
+		for j := range c[i] {
+			c[i][j] = position(d, r.IntN(d.(*text.Doc).Runes()+1), unit)
+		}
+	}
+	return c
 }
 
 // words returns n characters of the alphabet.
@@ -44,31 +66,29 @@ func words(r *rand.Rand, n int) string {
 	return s.String()
 }
 
-// position returns a random position in d that splits no character.
-func position(r *rand.Rand, d *text.Doc) int {
-	at, err := d.FromRunesToUnits(r.IntN(d.Runes() + 1))
-	if err != nil {
-		panic(err)
+// position returns in unit the position of a code point of d.
+func position(d ot.Doc, at int, unit units.Unit) int {
+	if unit == units.UTF16 {
+		var err error
+		if at, err = d.(*text.Doc).FromRunesToUnits(at); err != nil {
+			panic(err)
+		}
 	}
 	return at
 }
 
-func textOp(r *rand.Rand, d *text.Doc, size int) ot.Op {
-	var b text.Builder
-	at := 0
+func textOp(r *rand.Rand, d ot.Doc, size int, unit units.Unit) text.Op {
+	b := text.Builder{Unit: unit}
+	at, length := 0, d.(*text.Doc).Runes()
 	for range r.IntN(size + 1) {
-		n := min(r.IntN(1+r.IntN(size)), d.Runes()-at)
-		from, err1 := d.FromRunesToUnits(at)
-		to, err2 := d.FromRunesToUnits(at + n)
-		if err1 != nil || err2 != nil {
-			panic("position within the document refused")
-		}
+		n := min(r.IntN(1+r.IntN(size)), length-at)
+		span := position(d, at+n, unit) - position(d, at, unit)
 		switch r.IntN(3) {
 		case 0:
-			b.Retain(to - from)
+			b.Retain(span)
 			at += n
 		case 1:
-			b.Delete(to - from)
+			b.Delete(span)
 			at += n
 		default:
 			b.Insert(words(r, 1+r.IntN(2)))

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"quire/ot"
+	"quire/ot/units"
 )
 
 // An iterator reads an operation component by component and splits components
@@ -40,18 +41,18 @@ func (it *iterator) skip(n int) {
 	}
 }
 
-// take steps over n units of the current Insert and returns their text. It
-// reports false when that would split a surrogate pair.
-func (it *iterator) take(n int) (string, bool) {
+// take steps over n of the current Insert, counted in unit, and returns their text.
+// It reports false when that would split a surrogate pair.
+func (it *iterator) take(unit units.Unit, n int) (string, bool) {
 	s := it.S
 	if n < it.N {
 		cut := n
 		if len(s) != it.N {
-			at, ok := seek(s, units, n)
+			at, ok := units.Seek(s, unit, n)
 			if !ok {
 				return "", false
 			}
-			cut = at[bytes]
+			cut = at[units.Bytes]
 		}
 		s, it.S = s[:cut], s[cut:]
 	}
@@ -66,7 +67,10 @@ func (it *iterator) take(n int) (string, bool) {
 // Apply(Apply(d, a), b) equals Apply(d, Compose(a, b)); Compose is associative;
 // and Transform(p, Compose(a, b), Right) equals
 // Transform(Transform(p, a, Right), b, Right), operation for operation.
-func Compose(a, b Op) (Op, error) {
+func Compose(a, b Op) (Op, error) { return compose(units.UTF16, a, b) }
+
+// compose is Compose of operations in unit.
+func compose(unit units.Unit, a, b Op) (Op, error) {
 	var out Builder
 	p, q := iterate(a), iterate(b)
 	for !p.done || !q.done {
@@ -83,7 +87,7 @@ func Compose(a, b Op) (Op, error) {
 				out.add(q.Kind, n, "")
 				p.skip(n)
 			} else {
-				s, ok := p.take(n)
+				s, ok := p.take(unit, n)
 				if !ok {
 					return nil, fmt.Errorf("%w: compose would split a surrogate pair", ot.ErrMismatch)
 				}
@@ -199,7 +203,10 @@ func (op Op) shift(n int) (Op, error) {
 
 // Invert returns the operation that takes op back, where d is the document op
 // was applied to. It fails with ot.ErrMismatch when op does not fit d.
-func Invert(d *Doc, op Op) (Op, error) {
+func Invert(d *Doc, op Op) (Op, error) { return invert(units.UTF16, d, op) }
+
+// invert is Invert of an operation in unit.
+func invert(unit units.Unit, d *Doc, op Op) (Op, error) {
 	var out Builder
 	at := 0
 	for it := iterate(op); !it.done; it.advance() {
@@ -208,12 +215,12 @@ func Invert(d *Doc, op Op) (Op, error) {
 			out.add(Delete, it.N, "")
 			continue
 		case Retain:
-			if _, err := d.FromUnitsToBytes(at + it.N); err != nil {
+			if _, err := d.seek(unit, at+it.N); err != nil {
 				return nil, err
 			}
 			out.add(Retain, it.N, "")
 		case Delete:
-			s, err := d.Slice(at, at+it.N)
+			s, err := d.slice(unit, at, at+it.N)
 			if err != nil {
 				return nil, err
 			}

@@ -8,6 +8,7 @@ import (
 
 	"quire/ot"
 	"quire/ot/jsonscan"
+	"quire/ot/units"
 )
 
 // Decode reads an operation in its JSON wire form: [5,"abc",-3] retains 5,
@@ -27,7 +28,7 @@ func Decode(data []byte, lim ot.Limits) (Op, error) {
 		if in.Peek() == '"' {
 			c.Kind = Insert
 			if c.S, err = in.String(); err == nil {
-				c.N = count(c.S)[units]
+				c.N = units.Count(c.S)[units.UTF16]
 			}
 		} else if c.N, err = in.Int(lim.MaxLength); c.N < 0 {
 			c.Kind, c.N = Delete, -c.N
@@ -57,15 +58,8 @@ func (b *Builder) strict(c Component, lim ot.Limits) error {
 		return fmt.Errorf("%w: component %d is empty", ot.ErrSyntax, n)
 	case n > 0 && ops[n-1].Kind == c.Kind:
 		return fmt.Errorf("%w: components %d and %d are of one kind", ot.ErrSyntax, n-1, n)
-	case n >= lim.MaxComponents:
-		return fmt.Errorf("%w: more than %d components", ot.ErrLimit, lim.MaxComponents)
-	case c.N > lim.MaxLength:
-		return fmt.Errorf("%w: component %d is %d units long, limit %d", ot.ErrLimit, n, c.N, lim.MaxLength)
 	}
-	if b.add(c.Kind, c.N, c.S); b.span > lim.MaxLength {
-		return fmt.Errorf("%w: operation spans %d units or more, limit %d", ot.ErrLimit, b.span, lim.MaxLength)
-	}
-	return nil
+	return b.Add(c, lim)
 }
 
 // ended returns the operation that strict components made.
@@ -77,7 +71,11 @@ func (b *Builder) ended() (Op, error) {
 }
 
 // AppendJSON appends the JSON wire form of op.
-func (op Op) AppendJSON(dst []byte) []byte {
+func (op Op) AppendJSON(dst []byte) []byte { return op.AppendForm(dst, "-", "") }
+
+// AppendForm appends a JSON form of op that has the length of a Delete between the
+// two given texts, and is otherwise the wire form.
+func (op Op) AppendForm(dst []byte, before, after string) []byte {
 	dst = append(dst, '[')
 	for i, c := range op {
 		if i > 0 {
@@ -89,14 +87,16 @@ func (op Op) AppendJSON(dst []byte) []byte {
 		case Insert:
 			dst = jsonscan.AppendString(dst, c.S)
 		case Delete:
-			dst = strconv.AppendInt(dst, -int64(c.N), 10)
+			dst = append(dst, before...)
+			dst = strconv.AppendInt(dst, int64(c.N), 10)
+			dst = append(dst, after...)
 		}
 	}
 	return append(dst, ']')
 }
 
 // The binary form is a row of components, each an unsigned varint holding its
-// kind in the two low bits and a length above them: units for a Retain or a
+// kind in the two low bits and a length above them: that of a Retain or a
 // Delete; for an Insert the bytes of UTF-8 that follow.
 
 // AppendBinary appends the compact binary form of op, as kept on disk.
@@ -114,8 +114,11 @@ func (op Op) AppendBinary(dst []byte) []byte {
 
 // Unmarshal reads an operation in its compact binary form. Damaged data fails
 // with ot.ErrSyntax or ot.ErrLimit or gives some canonical operation.
-func Unmarshal(data []byte) (Op, error) {
-	var out Builder
+func Unmarshal(data []byte) (Op, error) { return unmarshal(units.UTF16, data) }
+
+// unmarshal is Unmarshal of an operation in unit.
+func unmarshal(unit units.Unit, data []byte) (Op, error) {
+	out := Builder{Unit: unit}
 	if err := out.unmarshal(data); err != nil {
 		return nil, err
 	}
@@ -143,7 +146,7 @@ func (b *Builder) unmarshal(data []byte) error {
 				return fmt.Errorf("%w: insert cut short or of invalid UTF-8", ot.ErrSyntax)
 			}
 			c.S, data = string(data[:c.N]), data[c.N:]
-			c.N = count(c.S)[units]
+			c.N = units.Count(c.S)[b.Unit]
 		}
 		if err := b.strict(c, lim); err != nil {
 			return err

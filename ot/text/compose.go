@@ -7,21 +7,25 @@ import (
 	"unicode/utf8"
 
 	"quire/ot"
+	"quire/ot/units"
 )
 
 // ComposeAll composes ops in order, the same as folding Compose over them. It
 // takes time in proportion to their total size and to how far they jump about,
 // counted in chunks of the result. No ops compose to the identity.
-func ComposeAll(ops []Op) (Op, error) {
+func ComposeAll(ops []Op) (Op, error) { return composeAll(units.UTF16, ops) }
+
+// composeAll is ComposeAll of operations in unit.
+func composeAll(unit units.Unit, ops []Op) (Op, error) {
 	switch len(ops) {
 	case 0:
 		return nil, nil
 	case 1:
 		return ops[0], nil
 	case 2:
-		return Compose(ops[0], ops[1])
+		return compose(unit, ops[0], ops[1])
 	}
-	c := composer{chunks: make([]chunk, 1)}
+	c := composer{unit: unit, chunks: make([]chunk, 1)}
 	for _, op := range ops {
 		if !c.apply(op) {
 			return nil, fmt.Errorf("%w: compose would split a surrogate pair", ot.ErrMismatch)
@@ -32,10 +36,13 @@ func ComposeAll(ops []Op) (Op, error) {
 
 // ComposeStored composes operations in binary form, in order: ComposeAll of what
 // Unmarshal makes of them, without keeping any of them.
-func ComposeStored(ops [][]byte) (Op, error) {
-	c := composer{chunks: make([]chunk, 1)}
+func ComposeStored(ops [][]byte) (Op, error) { return composeStored(units.UTF16, ops) }
+
+// composeStored is ComposeStored of operations in unit.
+func composeStored(unit units.Unit, ops [][]byte) (Op, error) {
+	c := composer{unit: unit, chunks: make([]chunk, 1)}
 	for _, data := range ops {
-		var b Builder
+		b := Builder{Unit: unit}
 		if err := b.unmarshal(data); err != nil {
 			return nil, err
 		}
@@ -55,6 +62,7 @@ func ComposeStored(ops [][]byte) (Op, error) {
 // That is found by its position in the composite's output (what it retains and
 // inserts), going from where the last edit was.
 type composer struct {
+	unit   units.Unit
 	chunks []chunk
 	text   strings.Builder // all that was ever inserted
 
@@ -75,7 +83,7 @@ type chunk struct {
 // pieces can be moved about cheaply.
 type piece struct {
 	kind     Kind
-	n        int // units
+	n        int
 	from, to int // of an Insert: where its text is
 }
 
@@ -183,8 +191,8 @@ func (c *composer) cut(p *piece, n int) (int, bool) {
 	if p.to-p.from == p.n {
 		return p.from + n, true
 	}
-	m, ok := seek(c.text.String()[p.from:p.to], units, n)
-	return p.from + m[bytes], ok
+	m, ok := units.Seek(c.text.String()[p.from:p.to], c.unit, n)
+	return p.from + m[units.Bytes], ok
 }
 
 // put adds p before piece i. A full chunk is divided first.
@@ -219,7 +227,7 @@ func (c *composer) insert(s string, n int) {
 				cut--
 			}
 			part = s[:cut]
-			k = count(part)[units]
+			k = units.Count(part)[c.unit]
 		}
 		from := c.text.Len()
 		c.text.WriteString(part)

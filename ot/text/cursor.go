@@ -7,6 +7,7 @@ import (
 
 	"quire/ot"
 	"quire/ot/jsonscan"
+	"quire/ot/units"
 )
 
 // Cursor is a list of selections, the main one first, each an anchor and a head
@@ -58,10 +59,13 @@ func (c Cursor) Transform(op Op, side ot.Side) Cursor {
 
 // Check fails with ot.ErrMismatch when c reaches outside d or into a surrogate
 // pair of it.
-func (c Cursor) Check(d *Doc) error {
+func (c Cursor) Check(d *Doc) error { return c.check(units.UTF16, d) }
+
+// check is Check of a cursor in unit.
+func (c Cursor) check(unit units.Unit, d *Doc) error {
 	for _, selection := range c {
 		for _, end := range selection {
-			if _, err := d.FromUnitsToBytes(end); err != nil {
+			if _, err := d.seek(unit, end); err != nil {
 				return err
 			}
 		}

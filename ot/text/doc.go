@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"quire/ot"
+	"quire/ot/units"
 )
 
 // Doc is a text. It is persistent: Apply returns a new Doc that shares most of
@@ -32,21 +33,21 @@ func FromString(s string) (*Doc, error) {
 // fromString returns the document of a text known to be valid UTF-8.
 func fromString(s string) *Doc { return &Doc{grow(appendLeaves(nil, []byte(s)))} }
 
-func (d *Doc) size() measure {
+func (d *Doc) size() units.Measure {
 	if d.root == nil {
-		return measure{}
+		return units.Measure{}
 	}
 	return d.root.size
 }
 
 // Len returns the length in UTF-16 units.
-func (d *Doc) Len() int { return d.size()[units] }
+func (d *Doc) Len() int { return d.size()[units.UTF16] }
 
 // Size returns the length in bytes of UTF-8.
-func (d *Doc) Size() int { return d.size()[bytes] }
+func (d *Doc) Size() int { return d.size()[units.Bytes] }
 
 // Runes returns the length in code points.
-func (d *Doc) Runes() int { return d.size()[runes] }
+func (d *Doc) Runes() int { return d.size()[units.Runes] }
 
 // Leaves yields the text in parts of bounded size, in order; none is empty and
 // none splits a code point.
@@ -86,12 +87,15 @@ func (d *Doc) String() string { return string(d.Append(nil)) }
 
 // Slice returns the text of the units [from, to). It fails with ot.ErrMismatch
 // when that is not within the document or would split a surrogate pair.
-func (d *Doc) Slice(from, to int) (string, error) {
-	start, err := d.seek(units, from)
+func (d *Doc) Slice(from, to int) (string, error) { return d.slice(units.UTF16, from, to) }
+
+// slice is Slice of a range in unit.
+func (d *Doc) slice(unit units.Unit, from, to int) (string, error) {
+	start, err := d.seek(unit, from)
 	if err != nil {
 		return "", err
 	}
-	end, err := d.seek(units, to)
+	end, err := d.seek(unit, to)
 	if err != nil {
 		return "", err
 	}
@@ -102,28 +106,28 @@ func (d *Doc) Slice(from, to int) (string, error) {
 		return "", nil
 	}
 	var out strings.Builder
-	out.Grow(end[bytes] - start[bytes])
-	d.root.slice(&out, start[bytes], end[bytes])
+	out.Grow(end[units.Bytes] - start[units.Bytes])
+	d.root.slice(&out, start[units.Bytes], end[units.Bytes])
 	return out.String(), nil
 }
 
 // seek returns the position that lies at the given offset in one unit.
-func (d *Doc) seek(unit, at int) (measure, error) {
+func (d *Doc) seek(unit units.Unit, at int) (units.Measure, error) {
 	size := d.size()
 	switch {
 	case at == size[unit]:
 		return size, nil
 	case at < 0 || at > size[unit]:
-		return measure{}, fmt.Errorf("%w: position %d in a document of %d", ot.ErrMismatch, at, size[unit])
+		return units.Measure{}, fmt.Errorf("%w: position %d in a document of %d", ot.ErrMismatch, at, size[unit])
 	}
 	m, ok := d.root.seek(unit, at)
 	if !ok {
-		return measure{}, fmt.Errorf("%w: position %d is inside a character", ot.ErrMismatch, at)
+		return units.Measure{}, fmt.Errorf("%w: position %d is inside a character", ot.ErrMismatch, at)
 	}
 	return m, nil
 }
 
-func (d *Doc) convert(from, to, at int) (int, error) {
+func (d *Doc) convert(from, to units.Unit, at int) (int, error) {
 	m, err := d.seek(from, at)
 	return m[to], err
 }
@@ -131,22 +135,22 @@ func (d *Doc) convert(from, to, at int) (int, error) {
 // FromUnitsToBytes converts an offset in UTF-16 units to one in bytes. Like all
 // conversions it takes O(log n) and fails with ot.ErrMismatch when the offset is
 // outside [0, length] or inside a code point.
-func (d *Doc) FromUnitsToBytes(at int) (int, error) { return d.convert(units, bytes, at) }
+func (d *Doc) FromUnitsToBytes(at int) (int, error) { return d.convert(units.UTF16, units.Bytes, at) }
 
 // FromUnitsToRunes converts an offset in UTF-16 units to one in code points.
-func (d *Doc) FromUnitsToRunes(at int) (int, error) { return d.convert(units, runes, at) }
+func (d *Doc) FromUnitsToRunes(at int) (int, error) { return d.convert(units.UTF16, units.Runes, at) }
 
 // FromBytesToUnits converts an offset in bytes to one in UTF-16 units.
-func (d *Doc) FromBytesToUnits(at int) (int, error) { return d.convert(bytes, units, at) }
+func (d *Doc) FromBytesToUnits(at int) (int, error) { return d.convert(units.Bytes, units.UTF16, at) }
 
 // FromBytesToRunes converts an offset in bytes to one in code points.
-func (d *Doc) FromBytesToRunes(at int) (int, error) { return d.convert(bytes, runes, at) }
+func (d *Doc) FromBytesToRunes(at int) (int, error) { return d.convert(units.Bytes, units.Runes, at) }
 
 // FromRunesToUnits converts an offset in code points to one in UTF-16 units.
-func (d *Doc) FromRunesToUnits(at int) (int, error) { return d.convert(runes, units, at) }
+func (d *Doc) FromRunesToUnits(at int) (int, error) { return d.convert(units.Runes, units.UTF16, at) }
 
 // FromRunesToBytes converts an offset in code points to one in bytes.
-func (d *Doc) FromRunesToBytes(at int) (int, error) { return d.convert(runes, bytes, at) }
+func (d *Doc) FromRunesToBytes(at int) (int, error) { return d.convert(units.Runes, units.Bytes, at) }
 
 // Checksum returns the CRC-32C of the text in UTF-8 (docs/protocol.md, section
 // 8). It is kept in the tree: after an edit only the changed part is read.
@@ -155,26 +159,29 @@ func (d *Doc) Checksum() uint32 {
 		return 0
 	}
 	var room [maxLeaf]byte
-	return d.root.checksum(room[:]).crc()
+	return d.root.checksum(room[:]).CRC()
 }
 
 // Apply returns the document after op. It fails with ot.ErrMismatch when op
 // reaches past the end or would split a surrogate pair, and with ot.ErrLimit
 // when the text would pass 1<<31 - 1 units.
-func (d *Doc) Apply(op Op) (*Doc, error) {
+func (d *Doc) Apply(op Op) (*Doc, error) { return d.apply(units.UTF16, op) }
+
+// apply is Apply of an operation in unit.
+func (d *Doc) apply(unit units.Unit, op Op) (*Doc, error) {
 	if len(op) == 0 {
 		return d, nil
 	}
 	span, inserted := op.lengths()
-	switch size := d.Len(); {
+	switch size := d.size()[unit]; {
 	case span > size:
-		return nil, fmt.Errorf("%w: it spans %d units, the document has %d", ot.ErrMismatch, span, size)
+		return nil, fmt.Errorf("%w: it spans %d %s, the document has %d", ot.ErrMismatch, span, unit, size)
 	case size+inserted > maxLength:
-		return nil, fmt.Errorf("%w: the document would pass %d units", ot.ErrLimit, maxLength)
+		return nil, fmt.Errorf("%w: the document would pass %d %s", ot.ErrLimit, maxLength, unit)
 	}
 	e := editors.Get().(*editor)
 	defer e.release()
-	e.iterator = iterate(op)
+	e.unit, e.iterator = unit, iterate(op)
 	if d.root == nil {
 		e.leaf(&node{})
 	} else {

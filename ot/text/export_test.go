@@ -1,6 +1,10 @@
 package text
 
-import "fmt"
+import (
+	"fmt"
+
+	"quire/ot/units"
+)
 
 // Check returns an error unless d's tree keeps its promises: all leaves at one
 // depth, all sizes right, every node within its bounds.
@@ -14,7 +18,7 @@ func (d *Doc) Check() error {
 
 func (n *node) check() (height int, err error) {
 	if n.kids == nil {
-		if n.size != count(n.text) || len(n.text) == 0 || len(n.text) > maxLeaf {
+		if n.size != units.Count(n.text) || len(n.text) == 0 || len(n.text) > maxLeaf {
 			return 0, fmt.Errorf("leaf of %d bytes, size %v", len(n.text), n.size)
 		}
 		return 0, nil
@@ -22,7 +26,7 @@ func (n *node) check() (height int, err error) {
 	if len(n.kids) < 2 || len(n.kids) > maxKids {
 		return 0, fmt.Errorf("inner node with %d kids", len(n.kids))
 	}
-	var size measure
+	var size units.Measure
 	for i, kid := range n.kids {
 		h, err := kid.check()
 		if err != nil {
@@ -32,10 +36,10 @@ func (n *node) check() (height int, err error) {
 			return 0, fmt.Errorf("kids of height %d and %d", height, h)
 		}
 		if kid.small() {
-			return 0, fmt.Errorf("kid of %d bytes and %d kids is too small", kid.size[bytes], len(kid.kids))
+			return 0, fmt.Errorf("kid of %d bytes and %d kids is too small", kid.size[units.Bytes], len(kid.kids))
 		}
 		height = h
-		size.add(&kid.size)
+		size.Add(&kid.size)
 	}
 	if size != n.size {
 		return 0, fmt.Errorf("inner node of size %v says %v", size, n.size)

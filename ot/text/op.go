@@ -3,6 +3,9 @@
 // docs/protocol.md, section 9, specifies it.
 //
 // Positions and lengths are UTF-16 code units unless a name says otherwise. The
+// algebra is the same in any unit: what a Component means does not depend on it, only
+// how long a text is and where a position lies. Common makes an ot.Type of it for
+// operations in another unit on the same documents, as package textunicode does. The
 // text itself is held as valid UTF-8, so it has no unpaired surrogates, and no
 // operation may split a surrogate pair.
 package text
@@ -12,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"quire/ot"
+	"quire/ot/units"
 )
 
 // maxLength is the largest span an operation may have: the default and upper
@@ -33,7 +37,8 @@ const (
 // Component is one step of an operation.
 type Component struct {
 	Kind Kind
-	// N is the length in UTF-16 units, at least 1; for an Insert that of S.
+	// N is the length, at least 1, in the unit of the operation, UTF-16 units in an
+	// Op; for an Insert that of S.
 	N int
 	// S is the text of an Insert, valid UTF-8; otherwise empty.
 	S string
@@ -47,6 +52,9 @@ type Component struct {
 // afterwards. Make one with a Builder, Decode or Unmarshal; the functions of
 // this package expect canonical operations.
 type Op []Component
+
+// Unit returns units.UTF16.
+func (Op) Unit() units.Unit { return units.UTF16 }
 
 // lengths returns how many units op takes from the document (retains and
 // deletes) and how many it puts in (inserts).
@@ -65,6 +73,9 @@ func (op Op) lengths() (span, inserted int) {
 // empty components vanish, neighbours of one kind become one, a retain at the
 // end is dropped. The zero value is ready to use; an error sticks until Op.
 type Builder struct {
+	// Unit is what lengths count; zero is units.UTF16, the unit of an Op.
+	Unit units.Unit
+
 	few  [8]Component // the components while they fit, so that most need no memory
 	n    int          // how many of few are in use
 	many []Component  // all of them once they do not fit
@@ -93,7 +104,7 @@ func (b *Builder) Insert(s string) {
 		b.err = fmt.Errorf("%w: insert of invalid UTF-8", ot.ErrSyntax)
 		return
 	}
-	b.checked(Insert, count(s)[units], s)
+	b.checked(Insert, units.Count(s)[b.Unit], s)
 }
 
 func (b *Builder) checked(kind Kind, n int, s string) {
@@ -112,8 +123,28 @@ func (b *Builder) checked(kind Kind, n int, s string) {
 // ot.ErrLimit when the retains and deletes together pass 1<<31 - 1 units.
 func (b *Builder) Op() (Op, error) {
 	op, err := b.finish()
-	*b = Builder{}
+	*b = Builder{Unit: b.Unit}
 	return op, err
+}
+
+// Add adds a component whose N is right, or 0 when it is empty. It fails with
+// ot.ErrLimit when the operation passes lim, which must have its defaults; then the
+// Builder must not be used any more.
+func (b *Builder) Add(c Component, lim ot.Limits) error {
+	switch n := len(b.components()); {
+	case c.N == 0:
+		return nil
+	case c.N > lim.MaxLength:
+		return fmt.Errorf("%w: component %d is %d %s long, limit %d", ot.ErrLimit, n, c.N, b.Unit, lim.MaxLength)
+	}
+	b.add(c.Kind, c.N, c.S)
+	switch ops := b.components(); {
+	case len(ops) > lim.MaxComponents:
+		return fmt.Errorf("%w: more than %d components", ot.ErrLimit, lim.MaxComponents)
+	case max(b.span, ops[len(ops)-1].N) > lim.MaxLength:
+		return fmt.Errorf("%w: operation spans or inserts more than %d %s", ot.ErrLimit, lim.MaxLength, b.Unit)
+	}
+	return nil
 }
 
 // add appends n >= 1 units of kind, with their text when they are an Insert. It

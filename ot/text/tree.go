@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
+
+	"quire/ot/units"
 )
 
 // Bounds of the tree. A leaf or inner node below its lower bound is joined with
@@ -20,18 +22,18 @@ const (
 // A node is a leaf with a text or an inner node with kids, all of one height.
 // It is immutable but for the checksum, which is filled in when first asked for.
 type node struct {
-	size measure
-	sum  atomic.Uint64 // a sum, or 0 while not known
+	size units.Measure
+	sum  atomic.Uint64 // a checksum.Sum, or 0 while not known
 	text string
 	kids []*node
 }
 
-func newLeaf(s string) *node { return &node{size: count(s), text: s} }
+func newLeaf(s string) *node { return &node{size: units.Count(s), text: s} }
 
 func newInner(kids []*node) *node {
 	n := &node{kids: kids}
 	for _, kid := range kids {
-		n.size.add(&kid.size)
+		n.size.Add(&kid.size)
 	}
 	return n
 }
@@ -66,18 +68,18 @@ func (n *node) slice(out *strings.Builder, from, to int) {
 		if to <= 0 {
 			return
 		}
-		if from < kid.size[bytes] {
+		if from < kid.size[units.Bytes] {
 			kid.slice(out, from, to)
 		}
-		from -= kid.size[bytes]
-		to -= kid.size[bytes]
+		from -= kid.size[units.Bytes]
+		to -= kid.size[units.Bytes]
 	}
 }
 
 // seek returns the position at the given offset in one unit, 0 <= at < size. It
 // reports false when that is inside a code point.
-func (n *node) seek(unit, at int) (measure, bool) {
-	var before measure
+func (n *node) seek(unit units.Unit, at int) (units.Measure, bool) {
+	var before units.Measure
 	for n.kids != nil {
 		for _, kid := range n.kids {
 			if at < kid.size[unit] {
@@ -85,15 +87,15 @@ func (n *node) seek(unit, at int) (measure, bool) {
 				break
 			}
 			at -= kid.size[unit]
-			before.add(&kid.size)
+			before.Add(&kid.size)
 		}
 	}
-	m := measure{at, at, at}
+	m := units.Measure{at, at, at}
 	ok := true
-	if n.size[bytes] != n.size[units] {
-		m, ok = seek(n.text, unit, at)
+	if n.size[units.Bytes] != n.size[units.UTF16] {
+		m, ok = units.Seek(n.text, unit, at)
 	}
-	m.add(&before)
+	m.Add(&before)
 	return m, ok
 }
 
@@ -170,9 +172,10 @@ func grow(nodes []*node) *node {
 // deleted whole, and rebuilds the rest.
 type editor struct {
 	iterator
-	out   []*node // a stack: results that the levels above have not grouped yet
-	text  []byte  // scratch: the new text of one leaf
-	split bool    // the operation would split a surrogate pair
+	unit  units.Unit // that of the operation
+	out   []*node    // a stack: results that the levels above have not grouped yet
+	text  []byte     // scratch: the new text of one leaf
+	split bool       // the operation would split a surrogate pair
 }
 
 var editors = sync.Pool{New: func() any { return new(editor) }}
@@ -191,7 +194,7 @@ func (e *editor) release() {
 // edit takes n's length off the operation and pushes what becomes of n: nodes
 // of its height. Inserts at n's end are put in as well.
 func (e *editor) edit(n *node) {
-	length := n.size[units]
+	length := n.size[e.unit]
 	if e.Kind != Insert && e.N >= length && (e.N > length || len(e.next) == 0 || e.next[0].Kind != Insert) {
 		if e.Kind == Retain {
 			e.out = append(e.out, n)
@@ -219,7 +222,7 @@ func (e *editor) edit(n *node) {
 
 // leaf does the work of edit for a leaf.
 func (e *editor) leaf(n *node) {
-	text, rest := n.text, n.size[units]
+	text, rest := n.text, n.size[e.unit]
 	e.text = e.text[:0]
 	for {
 		if e.Kind == Insert {
@@ -233,12 +236,12 @@ func (e *editor) leaf(n *node) {
 		}
 		cut := k
 		if len(text) != rest {
-			at, ok := seek(text, units, k)
+			at, ok := units.Seek(text, e.unit, k)
 			if !ok {
 				e.split = true
 				return
 			}
-			cut = at[bytes]
+			cut = at[units.Bytes]
 		}
 		if e.Kind == Retain {
 			e.text = append(e.text, text[:cut]...)

@@ -6,21 +6,43 @@ import (
 
 	"quire/ot"
 	"quire/ot/jsonscan"
+	"quire/ot/units"
 )
 
-// Type is plain text as an ot.Type. Its documents are *Doc, its operations Op,
-// its cursors Cursor (a nil ot.Cursor counts as empty); its methods panic when
-// handed values of another type. The checksum is over the UTF-8 of the text.
-type Type struct{}
+// Type is plain text as an ot.Type, with positions in UTF-16 units. Its operations
+// are Op, its cursors Cursor; the rest is Common.
+type Type struct{ Common[Op, Cursor] }
 
 var _ ot.Type = Type{}
 
 // Name returns "text".
 func (Type) Name() string { return "text" }
 
-// Apply is Doc.Apply.
-func (Type) Apply(d ot.Doc, op ot.Op) (ot.Doc, error) {
-	after, err := d.(*Doc).Apply(op.(Op))
+// DecodeOp is the function Decode.
+func (Type) DecodeOp(data []byte, lim ot.Limits) (ot.Op, error) {
+	return boxed[Op](Decode(data, lim))
+}
+
+// AppendOp is Op.AppendJSON.
+func (Type) AppendOp(dst []byte, op ot.Op) []byte { return op.(Op).AppendJSON(dst) }
+
+// Operation is a kind of operation on a Doc: Op, or one that counts in another unit.
+type Operation interface {
+	~[]Component
+	// Unit returns what the lengths in every operation of this kind count.
+	Unit() units.Unit
+}
+
+// Common is what types of plain text have in common: everything of an ot.Type but its
+// name and the JSON form of operations. Documents are *Doc, operations O, cursors C (a
+// nil ot.Cursor counts as empty), both in the unit of O; its methods panic when handed
+// values of another type. The checksum is over the UTF-8 of the text.
+type Common[O Operation, C ~[][2]int] struct{}
+
+// Apply returns the document after op, as Doc.Apply does.
+func (Common[O, C]) Apply(d ot.Doc, op ot.Op) (ot.Doc, error) {
+	o := op.(O)
+	after, err := d.(*Doc).apply(o.Unit(), Op(o))
 	if err != nil {
 		return nil, err
 	}
@@ -28,67 +50,70 @@ func (Type) Apply(d ot.Doc, op ot.Op) (ot.Doc, error) {
 }
 
 // Identity returns the empty operation.
-func (Type) Identity() ot.Op { return Op(nil) }
+func (Common[O, C]) Identity() ot.Op { return O(nil) }
 
 // IsIdentity reports whether op is the empty operation.
-func (Type) IsIdentity(op ot.Op) bool { return len(op.(Op)) == 0 }
+func (Common[O, C]) IsIdentity(op ot.Op) bool { return len(op.(O)) == 0 }
 
-// Compose is the function Compose.
-func (Type) Compose(a, b ot.Op) (ot.Op, error) { return boxed(Compose(a.(Op), b.(Op))) }
-
-// ComposeAll is the function ComposeAll.
-func (Type) ComposeAll(ops []ot.Op) (ot.Op, error) {
-	typed := make([]Op, len(ops))
-	for i, op := range ops {
-		typed[i] = op.(Op)
-	}
-	return boxed(ComposeAll(typed))
+// Compose composes as the function Compose does.
+func (Common[O, C]) Compose(a, b ot.Op) (ot.Op, error) {
+	o := a.(O)
+	return boxed[O](compose(o.Unit(), Op(o), Op(b.(O))))
 }
 
-// ComposeStored is the function ComposeStored.
-func (Type) ComposeStored(ops [][]byte) (ot.Op, error) { return boxed(ComposeStored(ops)) }
+// ComposeAll composes as the function ComposeAll does.
+func (Common[O, C]) ComposeAll(ops []ot.Op) (ot.Op, error) {
+	var o O
+	return boxed[O](composeAll(o.Unit(), typed[O](make([]Op, 0, len(ops)), ops)))
+}
+
+// ComposeStored composes as the function ComposeStored does.
+func (Common[O, C]) ComposeStored(ops [][]byte) (ot.Op, error) {
+	var o O
+	return boxed[O](composeStored(o.Unit(), ops))
+}
 
 // Transform is the function Transform.
-func (Type) Transform(op, over ot.Op, side ot.Side) (ot.Op, error) {
-	return boxed(Transform(op.(Op), over.(Op), side))
+func (Common[O, C]) Transform(op, over ot.Op, side ot.Side) (ot.Op, error) {
+	return boxed[O](Transform(Op(op.(O)), Op(over.(O)), side))
 }
 
 // TransformAll is the function TransformAll.
-func (Type) TransformAll(op ot.Op, over []ot.Op, side ot.Side) (ot.Op, error) {
+func (Common[O, C]) TransformAll(op ot.Op, over []ot.Op, side ot.Side) (ot.Op, error) {
 	var few [64]Op
-	typed := few[:0]
-	for _, x := range over {
-		typed = append(typed, x.(Op))
-	}
-	return boxed(TransformAll(op.(Op), typed, side))
+	return boxed[O](TransformAll(Op(op.(O)), typed[O](few[:0], over), side))
 }
 
-// Invert is the function Invert.
-func (Type) Invert(d ot.Doc, op ot.Op) (ot.Op, error) { return boxed(Invert(d.(*Doc), op.(Op))) }
+// Invert inverts as the function Invert does.
+func (Common[O, C]) Invert(d ot.Doc, op ot.Op) (ot.Op, error) {
+	o := op.(O)
+	return boxed[O](invert(o.Unit(), d.(*Doc), Op(o)))
+}
 
 // TransformCursor is Cursor.Transform.
-func (Type) TransformCursor(c ot.Cursor, op ot.Op, side ot.Side) ot.Cursor {
-	return cursor(c).Transform(op.(Op), side)
+func (Common[O, C]) TransformCursor(c ot.Cursor, op ot.Op, side ot.Side) ot.Cursor {
+	return C(cursor[C](c).Transform(Op(op.(O)), side))
 }
 
-// CheckCursor is Cursor.Check.
-func (Type) CheckCursor(d ot.Doc, c ot.Cursor) error { return cursor(c).Check(d.(*Doc)) }
+// CheckCursor checks as Cursor.Check does.
+func (Common[O, C]) CheckCursor(d ot.Doc, c ot.Cursor) error {
+	var o O
+	return cursor[C](c).check(o.Unit(), d.(*Doc))
+}
 
-// DecodeOp is the function Decode.
-func (Type) DecodeOp(data []byte, lim ot.Limits) (ot.Op, error) { return boxed(Decode(data, lim)) }
-
-// AppendOp is Op.AppendJSON.
-func (Type) AppendOp(dst []byte, op ot.Op) []byte { return op.(Op).AppendJSON(dst) }
-
-// UnmarshalOp is the function Unmarshal.
-func (Type) UnmarshalOp(data []byte) (ot.Op, error) { return boxed(Unmarshal(data)) }
+// UnmarshalOp reads what MarshalOp writes. Damaged data fails with ot.ErrSyntax or
+// ot.ErrLimit or gives some canonical operation.
+func (Common[O, C]) UnmarshalOp(data []byte) (ot.Op, error) {
+	var o O
+	return boxed[O](unmarshal(o.Unit(), data))
+}
 
 // MarshalOp is Op.AppendBinary.
-func (Type) MarshalOp(dst []byte, op ot.Op) []byte { return op.(Op).AppendBinary(dst) }
+func (Common[O, C]) MarshalOp(dst []byte, op ot.Op) []byte { return Op(op.(O)).AppendBinary(dst) }
 
 // Create returns the document that content, a JSON string, holds, or the empty
 // document when content is nil. It fails with ot.ErrSyntax.
-func (Type) Create(content []byte) (ot.Doc, error) {
+func (Common[O, C]) Create(content []byte) (ot.Doc, error) {
 	if content == nil {
 		return &Doc{}, nil
 	}
@@ -104,7 +129,7 @@ func (Type) Create(content []byte) (ot.Doc, error) {
 }
 
 // AppendDoc appends the text of d as a JSON string.
-func (Type) AppendDoc(dst []byte, d ot.Doc) []byte {
+func (Common[O, C]) AppendDoc(dst []byte, d ot.Doc) []byte {
 	dst = append(dst, '"')
 	for leaf := range d.(*Doc).Leaves() {
 		dst = jsonscan.AppendEscaped(dst, leaf)
@@ -114,7 +139,7 @@ func (Type) AppendDoc(dst []byte, d ot.Doc) []byte {
 
 // UnmarshalDoc returns the document whose text in UTF-8 is data. It fails with
 // ot.ErrSyntax when data is not valid UTF-8.
-func (Type) UnmarshalDoc(data []byte) (ot.Doc, error) {
+func (Common[O, C]) UnmarshalDoc(data []byte) (ot.Doc, error) {
 	if !utf8.Valid(data) {
 		return nil, fmt.Errorf("%w: text of invalid UTF-8", ot.ErrSyntax)
 	}
@@ -122,40 +147,48 @@ func (Type) UnmarshalDoc(data []byte) (ot.Doc, error) {
 }
 
 // MarshalDoc appends the text of d in UTF-8.
-func (Type) MarshalDoc(dst []byte, d ot.Doc) []byte { return d.(*Doc).Append(dst) }
+func (Common[O, C]) MarshalDoc(dst []byte, d ot.Doc) []byte { return d.(*Doc).Append(dst) }
 
 // Size is Doc.Size.
-func (Type) Size(d ot.Doc) int { return d.(*Doc).Size() }
+func (Common[O, C]) Size(d ot.Doc) int { return d.(*Doc).Size() }
 
 // Checksum is Doc.Checksum.
-func (Type) Checksum(d ot.Doc) uint32 { return d.(*Doc).Checksum() }
+func (Common[O, C]) Checksum(d ot.Doc) uint32 { return d.(*Doc).Checksum() }
 
 // DecodeCursor is the function DecodeCursor.
-func (Type) DecodeCursor(data []byte, lim ot.Limits) (ot.Cursor, error) {
+func (Common[O, C]) DecodeCursor(data []byte, lim ot.Limits) (ot.Cursor, error) {
 	c, err := DecodeCursor(data, lim)
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return C(c), nil
 }
 
 // AppendCursor is Cursor.AppendJSON.
-func (Type) AppendCursor(dst []byte, c ot.Cursor) []byte { return cursor(c).AppendJSON(dst) }
+func (Common[O, C]) AppendCursor(dst []byte, c ot.Cursor) []byte { return cursor[C](c).AppendJSON(dst) }
 
 // Cost returns the number of components of op.
-func (Type) Cost(op ot.Op) int { return len(op.(Op)) }
+func (Common[O, C]) Cost(op ot.Op) int { return len(op.(O)) }
 
 // boxed turns a typed result into an untyped one that is nil on an error.
-func boxed(op Op, err error) (ot.Op, error) {
+func boxed[O Operation](op Op, err error) (ot.Op, error) {
 	if err != nil {
 		return nil, err
 	}
-	return op, nil
+	return O(op), nil
 }
 
-func cursor(c ot.Cursor) Cursor {
+// typed appends untyped operations to dst.
+func typed[O Operation](dst []Op, ops []ot.Op) []Op {
+	for _, op := range ops {
+		dst = append(dst, Op(op.(O)))
+	}
+	return dst
+}
+
+func cursor[C ~[][2]int](c ot.Cursor) Cursor {
 	if c == nil {
 		return nil
 	}
-	return c.(Cursor)
+	return Cursor(c.(C))
 }

@@ -29,7 +29,12 @@ let buffer = []
 
 /** Writes one case as a line of JSON. */
 export function emit(value) {
-  buffer.push(JSON.stringify(value))
+  emitText(JSON.stringify(value))
+}
+
+/** Writes one case that is a line of JSON already. */
+export function emitText(line) {
+  buffer.push(line)
   if (buffer.length === 1000) flush()
 }
 
