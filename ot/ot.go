@@ -8,7 +8,10 @@
 // that fixes the order.
 package ot
 
-import "errors"
+import (
+	"errors"
+	"math"
+)
 
 // Op is one operation of some Type: a whole edit, made of components. Only its
 // Type looks inside. An Op is never changed after it was returned, so it may be
@@ -180,6 +183,35 @@ type Type interface {
 	// Cost returns the number of components of op: what one Transform or
 	// Compose with it costs, for budgets.
 	Cost(op Op) int
+}
+
+// Pairwise is a Type whose Transform meets every component of one operation with every
+// component of the other, so that it takes time in proportion to the product of their
+// costs, not to the sum.
+type Pairwise interface {
+	Type
+	// Pairwise does nothing.
+	Pairwise()
+}
+
+// TransformCost returns what it costs to transform each of ops over each of over, in
+// components walked, for budgets; at most math.MaxInt.
+func TransformCost(t Type, ops, over []Op) int {
+	a, b := totalCost(t, ops), totalCost(t, over)
+	if _, ok := t.(Pairwise); !ok {
+		return a*len(over) + b*len(ops)
+	}
+	if b > 0 && a > math.MaxInt/b {
+		return math.MaxInt
+	}
+	return a * b
+}
+
+func totalCost(t Type, ops []Op) (sum int) {
+	for _, op := range ops {
+		sum += t.Cost(op)
+	}
+	return sum
 }
 
 // ComposeBalanced composes ops pairwise, then the results pairwise, and so on:

@@ -108,14 +108,9 @@ func (s *Session) stage(u *submission) *Error {
 	if refusal != nil {
 		return refusal
 	}
-	work := 0
-	for i := 0; len(over) > 0 && i < len(u.ops); i++ {
-		work += u.typ.Cost(u.ops[i]) * len(over)
-	}
-	for _, x := range over {
-		work += u.typ.Cost(x) * len(u.ops)
-	}
-	if work > s.m.opt.Limits.Work {
+	if len(over) == 0 {
+		// Perhaps a Creation or a Deletion, which have no cost.
+	} else if work := ot.TransformCost(u.typ, u.ops, over); work > s.m.opt.Limits.Work {
 		return Errorf(CodeStale, "transforming over %d operations would take %d steps, limit %d", len(over), work, s.m.opt.Limits.Work)
 	}
 	out, rest, err := s.transform(u, over)

@@ -140,7 +140,7 @@ func (s *Session) bringForward(ctx context.Context, u *submission, start Revisio
 			if deletes {
 				continue
 			}
-			if *work += u.typ.Cost(e.op) + u.typ.Cost(u.ops[0]); *work > s.m.opt.Limits.Work {
+			if *work += ot.TransformCost(u.typ, u.ops, []ot.Op{e.op}); *work < 0 || *work > s.m.opt.Limits.Work {
 				return Errorf(CodeStale, "transforming over the operations since %d would take more than %d steps", u.base, s.m.opt.Limits.Work)
 			}
 			if u.ops[0], err = u.typ.Transform(u.ops[0], e.op, u.side); err != nil {

@@ -6,14 +6,8 @@
 package jsonvalue
 
 import (
-	"fmt"
-	"math"
 	"slices"
-	"strconv"
 	"unicode/utf8"
-
-	"quire/ot"
-	"quire/ot/jsonscan"
 )
 
 // Value is one of nil (null), bool, float64 (finite, never minus zero), string (valid
@@ -72,7 +66,7 @@ func NewObject(members []Member) *Object {
 func object(members []Member) *Object {
 	o := &Object{members: members, shape: shape{depth: 1}}
 	for i := range members {
-		o.grow(members[i].Value, stringSize(members[i].Name)+1)
+		o.grow(members[i].Value, nameSize(members[i].Name))
 	}
 	return o
 }
@@ -89,22 +83,66 @@ func (l *List) Len() int { return len(l.items) }
 // At returns item i, 0 <= i < Len.
 func (l *List) At(i int) Value { return l.items[i] }
 
+// changed returns the list of items, which came of those of l by taking gone out and
+// putting v in. The others are not looked at.
+func (l *List) changed(items []Value, gone, v Value) *List {
+	out := &List{items, l.shape}
+	if out.change(gone, v) {
+		for _, item := range items {
+			out.depth = max(out.depth, 1+Depth(item))
+		}
+	}
+	return out
+}
+
+// change counts that v took the place of gone; either is null when there is none. It
+// reports whether gone may have been the deepest thing there was: then depth is to be
+// worked out anew and is 1 for now.
+func (s *shape) change(gone, v Value) bool {
+	s.size += Size(v) - Size(gone)
+	if depth := 1 + Depth(v); depth >= s.depth {
+		s.depth = depth
+	} else if 1+Depth(gone) == s.depth {
+		s.depth = 1
+		return true
+	}
+	return false
+}
+
 // With returns the list with v in place of item i, 0 <= i < Len.
 func (l *List) With(i int, v Value) *List {
 	items := slices.Clone(l.items)
 	items[i] = v
-	return NewList(items)
+	return l.changed(items, l.items[i], v)
 }
 
 // Inserted returns the list with v before item i, 0 <= i <= Len.
 func (l *List) Inserted(i int, v Value) *List {
-	return NewList(slices.Insert(slices.Clip(l.items), i, v))
+	out := l.changed(slices.Insert(slices.Clip(l.items), i, v), nil, v)
+	out.size += Size(nil)
+	return out
 }
 
 // Removed returns the list without item i, 0 <= i < Len.
 func (l *List) Removed(i int) *List {
 	items := make([]Value, 0, len(l.items)-1)
-	return NewList(append(append(items, l.items[:i]...), l.items[i+1:]...))
+	out := l.changed(append(append(items, l.items[:i]...), l.items[i+1:]...), l.items[i], nil)
+	out.size -= Size(nil)
+	return out
+}
+
+// Moved returns the list with item from taken out and put in again as item to,
+// 0 <= from, to < Len.
+func (l *List) Moved(from, to int) *List {
+	items := slices.Clone(l.items)
+	item := items[from]
+	if from < to {
+		copy(items[from:to], items[from+1:])
+	} else {
+		copy(items[to+1:], items[to:from])
+	}
+	items[to] = item
+	return &List{items, l.shape}
 }
 
 // Len returns how many members there are.
@@ -112,6 +150,17 @@ func (o *Object) Len() int { return len(o.members) }
 
 // Member returns member i in the order of names, 0 <= i < Len.
 func (o *Object) Member(i int) Member { return o.members[i] }
+
+// changed is List.changed for members.
+func (o *Object) changed(members []Member, gone, v Value) *Object {
+	out := &Object{members, o.shape}
+	if out.change(gone, v) {
+		for i := range members {
+			out.depth = max(out.depth, 1+Depth(members[i].Value))
+		}
+	}
+	return out
+}
 
 func (o *Object) find(name string) (int, bool) {
 	return slices.BinarySearchFunc(o.members, name, func(m Member, name string) int { return CompareNames(m.Name, name) })
@@ -135,9 +184,11 @@ func (o *Object) With(name string, v Value) *Object {
 	if ok {
 		members := slices.Clone(o.members)
 		members[i].Value = v
-		return object(members)
+		return o.changed(members, o.members[i].Value, v)
 	}
-	return object(slices.Insert(slices.Clip(o.members), i, Member{name, v}))
+	out := o.changed(slices.Insert(slices.Clip(o.members), i, Member{name, v}), nil, v)
+	out.size += Size(nil) + nameSize(name)
+	return out
 }
 
 // Without returns the object without a name; itself when it has none of that name.
@@ -147,8 +198,13 @@ func (o *Object) Without(name string) *Object {
 		return o
 	}
 	members := make([]Member, 0, len(o.members)-1)
-	return object(append(append(members, o.members[:i]...), o.members[i+1:]...))
+	out := o.changed(append(append(members, o.members[:i]...), o.members[i+1:]...), o.members[i].Value, nil)
+	out.size -= Size(nil) + nameSize(name)
+	return out
 }
+
+// nameSize is the length of a name's written form and the colon.
+func nameSize(name string) int { return stringSize(name) + 1 }
 
 // CompareNames orders names by their UTF-16 code units, as JavaScript's sort does.
 func CompareNames(a, b string) int {
@@ -185,182 +241,4 @@ func Equal(a, b Value) bool {
 		return ok && (a == b || a.size == b.size && slices.EqualFunc(a.members, b.members, func(m, n Member) bool { return m.Name == n.Name && Equal(m.Value, n.Value) }))
 	}
 	return a == b
-}
-
-// Size returns the length in bytes of the written form. It takes O(1) for lists and
-// objects.
-func Size(v Value) int {
-	switch v := v.(type) {
-	case string:
-		return stringSize(v)
-	case *List:
-		return 2 + v.size + max(0, len(v.items)-1)
-	case *Object:
-		return 2 + v.size + max(0, len(v.members)-1)
-	}
-	var room [32]byte
-	return len(Append(room[:0], v))
-}
-
-func stringSize(s string) int {
-	n := 2
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\' || c == '\b' || c == '\f' || c == '\n' || c == '\r' || c == '\t':
-			n += 2
-		case c < ' ':
-			n += 6
-		default:
-			n++
-		}
-	}
-	return n
-}
-
-// Depth returns how many lists and objects lie within one another at most; 0 for
-// a value that is neither.
-func Depth(v Value) int {
-	switch v := v.(type) {
-	case *List:
-		return v.depth
-	case *Object:
-		return v.depth
-	}
-	return 0
-}
-
-// Append appends the written form of v.
-func Append(dst []byte, v Value) []byte {
-	switch v := v.(type) {
-	case nil:
-		return append(dst, "null"...)
-	case bool:
-		return strconv.AppendBool(dst, v)
-	case float64:
-		return appendNumber(dst, v)
-	case string:
-		return jsonscan.AppendString(dst, v)
-	case *List:
-		dst = append(dst, '[')
-		for i, item := range v.items {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = Append(dst, item)
-		}
-		return append(dst, ']')
-	case *Object:
-		dst = append(dst, '{')
-		for i := range v.members {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(jsonscan.AppendString(dst, v.members[i].Name), ':')
-			dst = Append(dst, v.members[i].Value)
-		}
-		return append(dst, '}')
-	}
-	panic(fmt.Sprintf("jsonvalue: %T is no Value", v))
-}
-
-// appendNumber writes a number as ECMAScript's Number::toString does.
-func appendNumber(dst []byte, f float64) []byte {
-	abs := math.Abs(f)
-	if abs != 0 && (abs < 1e-6 || abs >= 1e21) {
-		dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
-		if n := len(dst); n >= 4 && dst[n-4] == 'e' && dst[n-2] == '0' { // e-09 is written e-9
-			dst[n-2] = dst[n-1]
-			dst = dst[:n-1]
-		}
-		return dst
-	}
-	return strconv.AppendFloat(dst, f, 'f', -1, 64)
-}
-
-// Parse reads one value. It fails with ot.ErrSyntax, or with ot.ErrLimit when lists
-// and objects lie more than maxDepth deep (0 means DefaultDepth). A number of any
-// spelling becomes the nearest double; one past the largest double is ErrLimit. A
-// name "__proto__" is ErrSyntax: too many programs that JSON passes through trip over
-// it.
-func Parse(data []byte, maxDepth int) (Value, error) {
-	in := jsonscan.New(data)
-	v, err := Read(&in, maxDepth)
-	if err == nil {
-		err = in.End()
-	}
-	if err != nil {
-		return nil, err
-	}
-	return v, nil
-}
-
-// DefaultDepth is how deep lists and objects may lie within one another unless a
-// caller says otherwise.
-const DefaultDepth = 128
-
-// Read is Parse of the next value of a longer text.
-func Read(in *jsonscan.Scanner, maxDepth int) (Value, error) {
-	if maxDepth <= 0 {
-		maxDepth = DefaultDepth
-	}
-	return read(in, maxDepth)
-}
-
-func read(in *jsonscan.Scanner, depth int) (Value, error) {
-	switch c := in.Peek(); {
-	case c == '"':
-		s, err := in.String()
-		if err != nil {
-			return nil, err
-		}
-		return s, nil
-	case (c == '[' || c == '{') && depth == 0:
-		return nil, fmt.Errorf("%w: JSON is nested too deep", ot.ErrLimit)
-	case c == '[':
-		return readList(in, depth-1)
-	case c == '{':
-		return readObject(in, depth-1)
-	case c == '-' || c-'0' <= 9:
-		f, err := in.Number()
-		if err != nil {
-			return nil, err
-		}
-		return f, nil
-	case in.Word("null"):
-		return nil, nil
-	case in.Word("true"):
-		return true, nil
-	case in.Word("false"):
-		return false, nil
-	}
-	return nil, in.Fail("value expected")
-}
-
-func readList(in *jsonscan.Scanner, depth int) (Value, error) {
-	var items []Value
-	err := in.Array(func() error {
-		v, err := read(in, depth)
-		items = append(items, v)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return NewList(items), nil
-}
-
-func readObject(in *jsonscan.Scanner, depth int) (Value, error) {
-	var members []Member
-	err := in.Object(func(name string) error {
-		if name == "__proto__" {
-			return in.Fail(`the name "__proto__"`)
-		}
-		v, err := read(in, depth)
-		members = append(members, Member{name, v})
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return NewObject(members), nil
 }
