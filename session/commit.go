@@ -173,10 +173,10 @@ func (s *Session) settled(took time.Duration, err error) {
 	if dead {
 		s.m.forget(s)
 	}
-	wake(subs)
 	if advanced {
-		s.m.changed(s.id)
+		s.m.changed(s.id) // before its author knows: what it asks for then is to show it
 	}
+	wake(subs)
 	s.m.progressed()
 }
 

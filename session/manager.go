@@ -251,16 +251,18 @@ func (s *Session) subscribe(ctx context.Context, req OpenRequest) (*Subscription
 	return r, o, nil
 }
 
-// typeBefore returns the type of the content at a revision that is not in memory.
+// typeBefore returns the type of the content at a revision below the head.
 func (s *Session) typeBefore(ctx context.Context, rev Revision) (ot.Type, error) {
 	s.mu.Lock()
-	known := rev >= s.window.start
-	typ, born := s.typeAt(s.window.start), s.at.born
-	s.mu.Unlock()
-	if known || rev < 0 {
-		return nil, nil
+	at, born := max(rev, s.window.start), s.at.born
+	var typ ot.Type
+	if at <= s.head {
+		typ = s.typeAt(at)
 	}
-	if rev >= born {
+	s.mu.Unlock()
+	// What has content at the start of the window, and was created last before rev, had
+	// it all the while.
+	if at == rev || rev < 0 || typ != nil && rev >= born {
 		return typ, nil
 	}
 	r, err := s.m.replay(ctx, s.id, rev)
@@ -268,7 +270,7 @@ func (s *Session) typeBefore(ctx context.Context, rev Revision) (ot.Type, error)
 }
 
 // admit checks an open against the document as it is and adds the reader. before is the
-// type of the content at the revision asked for, in case that is not in memory. Called
+// type of the content at the revision asked for, in case that is not in memory now. Called
 // with the lock held.
 func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subscription, *Opened, *Error) {
 	if s.dead != nil {

@@ -35,7 +35,7 @@ func newWorld(t *testing.T, opt session.Options, store *storagetest.Faulty) *wor
 	if store == nil {
 		store = storagetest.NewFaulty(mem.New())
 	}
-	opt.Store, opt.Types = store, []ot.Type{text.Type{}, other{}}
+	opt.Store, opt.Types = store, []ot.Type{text.Type{}, other{}, aloof{}}
 	opt.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	w := &world{t: t, store: store, Manager: session.New(opt)}
 	return w
@@ -498,5 +498,35 @@ func TestResumeIsRefusedWhenItCannotBe(t *testing.T) {
 		if d := a.take(); d.Closed != nil {
 			t.Errorf("refused attempts closed the live one: %v", d.Closed)
 		}
+	})
+}
+
+// aloof is text whose operations cannot be composed.
+type aloof struct{ text.Type }
+
+func (aloof) Name() string { return "aloof" }
+
+func (aloof) ComposeAll([]ot.Op) (ot.Op, error)     { return nil, errors.New("no") }
+func (aloof) ComposeStored([][]byte) (ot.Op, error) { return nil, errors.New("no") }
+
+func TestWhatCannotBeComposedComesOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, session.Options{Limits: session.Limits{CompositeAfter: 2, Window: 8}}, nil)
+		defer w.stop()
+		if _, err := w.Manager.Create(context.Background(), "doc", "aloof", nil, session.User{}); err != nil {
+			t.Fatal(err)
+		}
+		a, near, far := w.editor("author-1"), w.editor("author-2"), w.editor("author-3")
+		want := ""
+		for i := range 30 {
+			a.submit(session.Revision(i), uint64(i+1), `["x"]`)
+			a.take()
+			want += "x"
+			if i == 24 {
+				near.holds(want)
+			}
+		}
+		near.holds(want)
+		far.holds(want)
 	})
 }

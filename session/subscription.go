@@ -184,8 +184,10 @@ func (r *Subscription) Take(ctx context.Context) (Delivery, error) {
 	}
 	if behind != nil {
 		it, err := compose(r.typ, behind)
-		if err != nil {
-			return d, fmt.Errorf("composing for a reader: %w", err)
+		if err != nil { // a sum past the largest number, for example
+			s.log().Info("operations cannot be composed; a reader gets them one by one", "rev", from, "to", to, "err", err)
+			d.Batches = cut(d.Batches, behind, s.id, r.typ, from)
+			return d, nil
 		}
 		s.m.opt.Observer.Composed(it.N)
 		d.Batches = append(d.Batches, &Batch{Doc: s.id, From: from, To: to, Items: []Item{it}, typ: r.typ})
@@ -226,15 +228,20 @@ func (r *Subscription) takeStored(ctx context.Context, d Delivery) (Delivery, er
 
 	var batches []*Batch
 	var err error
+	if !single {
+		var b *Batch
+		if b, err = s.catchUp(ctx, typ, from, to); err == nil {
+			batches = append(batches, b)
+		} else {
+			s.log().Info("operations cannot be composed; a reader gets them one by one", "rev", from, "to", to, "err", err)
+			single = true
+		}
+	}
 	if single {
 		var entries []entry
 		if entries, err = s.readEntries(ctx, typ, from, to); err == nil {
 			batches = cut(nil, entries, s.id, typ, from)
 		}
-	} else {
-		var b *Batch
-		b, err = s.catchUp(ctx, typ, from, to)
-		batches = append(batches, b)
 	}
 	if err != nil {
 		return d, fmt.Errorf("reading for a reader: %w", err)
