@@ -277,6 +277,12 @@ func (s *Session) retract(first []*submission) []*submission {
 	for _, c := range s.clients {
 		c.tipSeq, c.tipRev = c.last, c.rev
 	}
+	for _, r := range s.subs {
+		for _, x := range r.refusals { // the reason is gone
+			r.reject(x.Seq, Errorf(CodeInFlight, "what it did not go with was taken back"))
+		}
+		r.refusals = nil
+	}
 	return all
 }
 

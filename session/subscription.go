@@ -30,6 +30,7 @@ type Subscription struct {
 	check    bool
 	saved    bool // what the reader was last told
 	news     Delivery
+	refusals []refusal // of a Versioned reader, in order
 	closed   *Error
 }
 
@@ -163,6 +164,7 @@ func (r *Subscription) Take(ctx context.Context) (Delivery, error) {
 		d.Batches = s.window.singles(make([]*Batch, 0, 1), s.id, r.typ, r.pos, end)
 		r.reached(d.Batches)
 	}
+	d.Rejections = append(d.Rejections, r.refused()...)
 	var behind []entry
 	from, to := r.pos, s.head
 	if from < to {

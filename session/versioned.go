@@ -26,8 +26,8 @@ type Change struct {
 // Change hands in one operation of a Versioned reader. It returns when the operation has
 // its place, which is before it is durable. It is acknowledged by coming back in a
 // Batch under the reader's client and Seq, or, when it had been committed before and
-// was taken already, by an Ack; or it is refused by a Rejection or by the error
-// returned, an *Error: CodeNotFound where there is no content, CodeExists where there is
+// was taken already, by an Ack; or it is refused by a Rejection, which comes after the
+// operations that are the reason, or by the error returned, an *Error: CodeNotFound where there is no content, CodeExists where there is
 // some already, CodeDeleted and CodeExists also when that happened after Base,
 // CodeFuture past the head, CodeSeq for a sequence number that was used for something
 // else, CodeBadOp when it does not fit.
@@ -82,11 +82,33 @@ func (r *Subscription) enter(u *submission) (err *Error, again bool) {
 		return nil, true
 	}
 	if err := s.stage(u); err != nil {
+		if tip := s.window.tip(); tip > s.head && err.Code != CodeStale {
+			// What it does not go with may never become durable. Whoever is refused is
+			// told when it has.
+			r.refusals = append(r.refusals, refusal{tip, Rejection{u.seq, err}})
+			return nil, false
+		}
 		return err, false
 	}
 	u.client.refs++
 	s.kick()
 	return nil, false
+}
+
+// refusal is a Rejection to be told once the head has reached a revision.
+type refusal struct {
+	at Revision
+	Rejection
+}
+
+// refused returns the refusals whose time has come. Called with the lock held.
+func (r *Subscription) refused() (out []Rejection) {
+	for len(r.refusals) > 0 && r.refusals[0].at <= r.s.head {
+		out = append(out, r.refusals[0].Rejection)
+		r.refusals = r.refusals[1:]
+		r.s.m.opt.Observer.Refused(out[len(out)-1].Err.Code)
+	}
+	return out
 }
 
 // repeated answers an operation that was submitted before. What this reader has not been

@@ -291,9 +291,11 @@ func TestCreationSentAgain(t *testing.T) {
 		a = w.from("author-1", session.Head)
 		a.change(session.Head, 1, created(text.Type{}, `"x"`))
 		b := w.from("author-2", session.Head)
-		b.refused(session.Head, 1, created(text.Type{}, `"y"`), session.CodeExists)
+		b.change(session.Head, 1, created(text.Type{}, `"y"`)) // refused once it is durable that it is too late
+		b.holds(session.Unborn, "nothing")
 		gate.Open()
 		a.holds(0, `text "x"`, "1@0")
+		b.holds(0, `text "x"`, "no 1: exists")
 		w.stop()
 		w = newWorld(t, session.Options{}, w.store)
 		defer w.stop()

@@ -24,6 +24,7 @@ import (
 	"quire/web/api"
 	"quire/web/metrics"
 	"quire/web/quirev1"
+	"quire/web/sharedb"
 	"quire/web/ws"
 )
 
@@ -36,6 +37,8 @@ type Options struct {
 	Metrics *metrics.Metrics
 	// Page is the browser's application: index.html and assets. Required.
 	Page fs.FS
+	// Dialects are the types that ShareDB's clients can use; see sharedb.Options. Required.
+	Dialects []sharedb.Dialect
 	// Name is the program's name and version, told to clients.
 	Name string
 	// Origins are the origins, as browsers send them, whose pages may connect besides
@@ -62,6 +65,7 @@ type Server struct {
 	http     *fasthttp.Server
 	sockets  *ws.Server
 	protocol *quirev1.Protocol
+	sharedb  *sharedb.Protocol
 	api      *api.API
 	metrics  fasthttp.RequestHandler
 	assets   map[string]asset
@@ -111,6 +115,7 @@ func New(opt Options) (*Server, error) {
 		Sent:        opt.Metrics.Sent,
 		Received:    opt.Metrics.Received,
 	})
+	s.sharedb = sharedb.New(sharedb.Options{Manager: opt.Manager, Dialects: opt.Dialects, Delivered: opt.Metrics.Delivered, Logger: opt.Logger})
 	s.protocol = quirev1.New(quirev1.Options{
 		Manager:    opt.Manager,
 		Server:     opt.Name,
@@ -176,6 +181,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() { done <- s.http.ShutdownWithContext(ctx) }()
 	s.sockets.Shutdown(ctx, s.opt.ComeBack)
+	s.sharedb.Close()
 	return <-done
 }
 
@@ -196,12 +202,20 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	switch p := string(ctx.Path()); {
 	case p == "/ws":
 		s.sockets.Serve(ctx, func(c *ws.Conn) ws.Handler { return handler{s.protocol.Connect(c.Wake)} })
+	case p == "/sharedb":
+		s.sockets.ServeAny(ctx, func(c *ws.Conn) ws.Handler { return shareHandler{s.sharedb.Connect(c.Wake)} })
 	case p == "/api/docs":
 		if !ctx.IsGet() && !ctx.IsHead() && !s.originAllowed(ctx) {
 			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not change documents here.")
 			return
 		}
 		s.api.Docs(ctx)
+	case strings.HasPrefix(string(ctx.URI().PathOriginal()), "/api/docs/"): // ids may hold dots and slashes
+		if !s.originAllowed(ctx) {
+			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not change documents here.")
+			return
+		}
+		s.api.Doc(ctx, strings.TrimPrefix(string(ctx.URI().PathOriginal()), "/api/docs/"))
 	case p == "/healthz":
 		ctx.SetBodyString("ok\n")
 	case p == "/readyz":
@@ -245,11 +259,17 @@ type handler struct{ *quirev1.Conn }
 // Send implements ws.Handler.
 func (h handler) Send(c *ws.Conn) bool { return h.Conn.Send(c) }
 
+// shareHandler fits a sharedb.Conn to ws.Handler.
+type shareHandler struct{ *sharedb.Conn }
+
+// Send implements ws.Handler.
+func (h shareHandler) Send(c *ws.Conn) bool { return h.Conn.Send(c) }
+
 // secure sets the headers that keep pages from being framed, sniffed or made to run
 // foreign scripts.
 func secure(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: http: https:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Frame-Options", "DENY")

@@ -5,7 +5,6 @@ package ottypes
 
 import (
 	"fmt"
-	"strings"
 
 	"quire/ot"
 	"quire/ot/json0"
@@ -65,18 +64,16 @@ func (JSON0) Object(d ot.Doc) *jsonvalue.Object {
 	return o
 }
 
-// DecodeOp is json0.Parse. A path that leads through a name that JavaScript's objects
-// inherit is ot.ErrMismatch: to ShareDB it is an operation that cannot be applied.
+// DecodeOp is json0.Parse, and says what ShareDB's server says of what is not even in the
+// form of an operation. A path that no document may have is ot.ErrMismatch: to ShareDB
+// the operation is one that cannot be applied.
 func (JSON0) DecodeOp(_ ot.Doc, data []byte, lim ot.Limits) (ot.Op, error) {
 	op, err := boxed(json0.Parse(data, lim))
-	if err != nil && strings.Contains(err.Error(), invalidPath) {
-		err = fmt.Errorf("%w: "+invalidPath, ot.ErrMismatch)
+	if err != nil {
+		return nil, diagnosed(data, err)
 	}
-	return op, err
+	return op, nil
 }
-
-// invalidPath is what package json0 says of such a path.
-const invalidPath = "Invalid path segment"
 
 // AppendOp appends the operation.
 func (JSON0) AppendOp(dst []byte, _ ot.Doc, op ot.Op) ([]byte, error) {

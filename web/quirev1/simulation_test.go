@@ -6,8 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -21,17 +19,16 @@ import (
 	"quire/ot/text0"
 	"quire/ot/textunicode"
 	"quire/session"
-	"quire/storage"
-	"quire/storage/mem"
 	"quire/web/quirev1"
 	"quire/web/quirev1/client"
+	"quire/web/webtest"
 	"quire/web/ws"
 )
 
 var (
 	simSeed = flag.Uint64("sim.seed", 0, "run the simulation with this seed only")
 	simLog  = flag.Bool("sim.log", false, "print every message of the simulation")
-	simRuns = flag.Int("sim.runs", 300, "how many seeds to simulate for each type")
+	simRuns = flag.Int("sim.runs", 300, "how many seeds to simulate for each type; a fifth with the race detector")
 )
 
 // TestSimulation runs the whole protocol, from clients' state machines over JSON
@@ -51,7 +48,11 @@ func TestSimulation(t *testing.T) {
 				simulate(t, k, *simSeed)
 				return
 			}
-			for seed := uint64(1); seed <= uint64(*simRuns) && !t.Failed(); seed++ {
+			runs := *simRuns
+			if webtest.Slow {
+				runs /= 5
+			}
+			for seed := uint64(1); seed <= uint64(runs) && !t.Failed(); seed++ {
 				simulate(t, k, seed)
 			}
 		})
@@ -119,25 +120,12 @@ func (g gapAfter) ComposeAll(ops []ot.Op) (ot.Op, error) { return ot.ComposeBala
 
 // sim is one simulated world.
 type sim struct {
+	*webtest.World
 	t *testing.T
 	kind
-	seed  uint64
-	rng   *rand.Rand
-	now   time.Time
-	tasks []func()
-	later []timer
-
-	store   session.Store
-	manager *session.Manager
+	seed    uint64
 	proto   *quirev1.Protocol
-	life    int // counts restarts; tasks of an earlier life are dropped
-	opt     session.Options
 	clients []*simClient
-}
-
-type timer struct {
-	at time.Time
-	f  func()
 }
 
 // simClient is a client with its link to the server.
@@ -168,7 +156,7 @@ func (l *link) Depart()                 {}
 
 func simulate(t *testing.T, k kind, seed uint64) {
 	typ := k.typ
-	s := &sim{t: t, kind: k, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), now: time.UnixMilli(1_700_000_000_000), store: mem.New()}
+	s := &sim{World: webtest.NewWorld(seed), t: t, kind: k, seed: seed}
 	defer func() {
 		if p := recover(); p != nil {
 			t.Errorf("seed %d (-run TestSimulation/%s -sim.seed %d): %v", seed, typ.Name(), seed, p)
@@ -177,19 +165,17 @@ func simulate(t *testing.T, k kind, seed uint64) {
 			}
 		}
 	}()
-	s.opt = session.Options{
+	s.Step = s.step
+	s.Options = session.Options{
 		Types:       []ot.Type{typ},
-		Limits:      session.Limits{CompositeAfter: 1 + s.rng.IntN(12), Window: 10 + s.rng.IntN(60)},
-		SnapshotOps: 5 + s.rng.IntN(50),
-		Logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Now:         func() time.Time { return s.now },
-		Rand:        func() float64 { return s.rng.Float64() },
+		Limits:      session.Limits{CompositeAfter: 1 + s.Rng.IntN(12), Window: 10 + s.Rng.IntN(60)},
+		SnapshotOps: 5 + s.Rng.IntN(50),
 	}
 	s.start()
-	for i := range 2 + s.rng.IntN(4) {
+	for i := range 2 + s.Rng.IntN(4) {
 		c := &simClient{s: s, doc: client.NewDocument("doc", fmt.Sprintf("client-%02d", i), typ), acked: map[uint64]session.Revision{}}
 		c.doc.Create = typ.Name()
-		c.doc.MaxRun = 1 + s.rng.IntN(4)
+		c.doc.MaxRun = 1 + s.Rng.IntN(4)
 		c.doc.OnAcked(func(seq uint64, rev session.Revision) {
 			if c.acked[seq] != 0 {
 				panic(fmt.Sprintf("%s: seq %d acknowledged twice", c.doc.Client, seq))
@@ -198,7 +184,7 @@ func simulate(t *testing.T, k kind, seed uint64) {
 		})
 		s.clients = append(s.clients, c)
 	}
-	steps := 100 + s.rng.IntN(900)
+	steps := 100 + s.Rng.IntN(900)
 	for range steps {
 		s.step()
 	}
@@ -214,80 +200,21 @@ func (s *sim) log(format string, args ...any) {
 
 // start begins a life of the server on what the store holds.
 func (s *sim) start() {
-	s.life++
 	s.log("server starts")
-	life := s.life
-	alive := func(f func()) func() {
-		return func() {
-			if s.life == life {
-				f()
-			}
-		}
-	}
-	s.tasks, s.later = nil, nil
-	opt := s.opt
-	opt.Store = &interleaved{s.store, s, life}
-	opt.Go = func(f func()) { s.tasks = append(s.tasks, alive(f)) }
-	opt.After = func(d time.Duration, f func()) {
-		if d <= 0 {
-			opt.Go(f)
-			return
-		}
-		s.later = append(s.later, timer{s.now.Add(d), alive(f)})
-	}
-	s.manager = session.New(opt)
-	s.proto = quirev1.New(quirev1.Options{Manager: s.manager, Server: "sim", Instance: fmt.Sprint(s.life), MaxMessage: 1 << 20, Now: opt.Now})
-}
-
-// interleaved is the store of one life. While an append is being synced other things
-// happen; and it may fail, or the server may be killed before its answer.
-type interleaved struct {
-	session.Store
-	s    *sim
-	life int
-}
-
-// killed unwinds the goroutine of a server that is no more.
-type killed struct{}
-
-func (i *interleaved) Append(ctx context.Context, id string, inc uint64, base storage.Revision, recs []storage.Record) error {
-	s := i.s
-	for range s.rng.IntN(3) {
-		s.step()
-	}
-	if i.life != s.life {
-		panic(killed{})
-	}
-	fate := s.rng.IntN(40)
-	if fate == 0 {
-		return fmt.Errorf("the disk is full")
-	}
-	if fate == 1 {
-		return storage.ErrUnknown // and nothing was written
-	}
-	err := i.Store.Append(ctx, id, inc, base, recs)
-	if fate == 2 && err == nil {
-		return storage.ErrUnknown // although it was written
-	}
-	for range s.rng.IntN(2) {
-		s.step()
-	}
-	if i.life != s.life {
-		panic(killed{})
-	}
-	return err
+	s.Start()
+	s.proto = quirev1.New(quirev1.Options{Manager: s.Manager, Server: "sim", Instance: fmt.Sprint(s.Life()), MaxMessage: 1 << 20, Now: s.Now})
 }
 
 // step lets one thing happen.
 func (s *sim) step() {
-	c := s.clients[s.rng.IntN(len(s.clients))]
-	switch n := s.rng.IntN(100); {
+	c := s.clients[s.Rng.IntN(len(s.clients))]
+	switch n := s.Rng.IntN(100); {
 	case n < 22:
 		c.edit()
 	case n < 30:
 		c.submit()
 	case n < 45:
-		s.task()
+		s.Task()
 	case n < 62:
 		c.deliver()
 	case n < 74:
@@ -296,40 +223,14 @@ func (s *sim) step() {
 		c.receive()
 	case n < 95:
 		c.disconnect()
-	case n < 96 && s.rng.IntN(4) == 0:
+	case n < 96 && s.Rng.IntN(4) == 0:
 		for _, c := range s.clients {
 			c.disconnect()
 		}
 		s.start()
 	default:
-		s.now = s.now.Add(time.Duration(s.rng.IntN(200)) * time.Millisecond)
+		s.Advance(time.Duration(s.Rng.IntN(200)) * time.Millisecond)
 	}
-}
-
-// task runs one thing that the server scheduled.
-func (s *sim) task() {
-	for i, tm := range s.later {
-		if !tm.at.After(s.now) {
-			s.later = append(s.later[:i:i], s.later[i+1:]...)
-			s.run(tm.f)
-			return
-		}
-	}
-	if len(s.tasks) > 0 {
-		i := s.rng.IntN(len(s.tasks))
-		f := s.tasks[i]
-		s.tasks = append(s.tasks[:i:i], s.tasks[i+1:]...)
-		s.run(f)
-	}
-}
-
-func (s *sim) run(f func()) {
-	defer func() {
-		if p := recover(); p != nil && p != (killed{}) {
-			panic(p)
-		}
-	}()
-	f()
 }
 
 func (c *simClient) connect() {
@@ -346,7 +247,7 @@ func (c *simClient) disconnect() {
 	if c.link == nil {
 		return
 	}
-	for len(c.link.toServer) > 0 && c.s.rng.IntN(2) == 0 {
+	for len(c.link.toServer) > 0 && c.s.Rng.IntN(2) == 0 {
 		c.deliver()
 	}
 	if c.link == nil {
@@ -356,10 +257,10 @@ func (c *simClient) disconnect() {
 	l := c.link
 	c.link = nil
 	c.doc.Disconnected()
-	if c.s.rng.IntN(3) > 0 {
+	if c.s.Rng.IntN(3) > 0 {
 		l.conn.Ended()
 	} else { // the server notices later, or never
-		c.s.later = append(c.s.later, timer{c.s.now.Add(time.Second), l.conn.Ended})
+		c.s.Later(time.Second, l.conn.Ended)
 	}
 }
 
@@ -377,10 +278,10 @@ func (c *simClient) edit() {
 		return
 	}
 	c.edits++
-	if err := c.doc.Edit(c.s.edit(c.s.rng, c.doc.Local(), c.edits)); err != nil {
+	if err := c.doc.Edit(c.s.edit(c.s.Rng, c.doc.Local(), c.edits)); err != nil {
 		panic(err)
 	}
-	if c.s.rng.IntN(2) == 0 {
+	if c.s.Rng.IntN(2) == 0 {
 		c.submit()
 	}
 }
@@ -391,11 +292,11 @@ func (c *simClient) submit() {
 		return
 	}
 	if m := c.doc.Next(); m != nil {
-		if c.s.rng.IntN(3) == 0 {
+		if c.s.Rng.IntN(3) == 0 {
 			m.Cursor = json.RawMessage(`[]`)
 		}
 		c.send(*m)
-		if c.s.rng.IntN(10) == 0 {
+		if c.s.Rng.IntN(10) == 0 {
 			c.send(*m) // the network repeats it
 		}
 	}
@@ -463,14 +364,7 @@ func (s *sim) settle() {
 				busy = true
 			}
 		}
-		for len(s.tasks) > 0 {
-			s.task()
-			busy = true
-		}
-		s.now = s.now.Add(100 * time.Millisecond)
-		for i := 0; i < len(s.later); i++ {
-			s.task()
-		}
+		busy = s.Rest() || busy
 		for _, c := range s.clients {
 			for c.link != nil && c.link.wanted {
 				c.serverSends()
@@ -496,7 +390,7 @@ func (s *sim) settle() {
 // verify compares every client with the store.
 func (s *sim) verify() {
 	ctx := context.Background()
-	info, err := s.store.Stat(ctx, "doc")
+	info, err := s.Store.Stat(ctx, "doc")
 	if err != nil {
 		panic(err)
 	}
@@ -506,7 +400,7 @@ func (s *sim) verify() {
 	}
 	at := map[string]map[uint64]session.Revision{}
 	for rev := session.Revision(0); rev < info.Head; {
-		recs, err := s.store.Read(ctx, "doc", rev, info.Head)
+		recs, err := s.Store.Read(ctx, "doc", rev, info.Head)
 		if err != nil {
 			panic(err)
 		}

@@ -56,7 +56,7 @@ func (e *CloseError) Error() string { return e.Reason }
 
 // Options configures a Server. The zero value is usable.
 type Options struct {
-	// Subprotocol has to be offered by the peer. Empty: none is asked for.
+	// Subprotocol has to be offered by the peers that Serve is given. Empty: none is.
 	Subprotocol string
 	// MaxMessage is the largest message in bytes after decompression. Default 1 MiB.
 	MaxMessage int
@@ -130,6 +130,15 @@ func New(opt Options) *Server {
 // Serve upgrades a request and runs its connection with the handler that start
 // makes. It refuses with an HTTP error when it cannot.
 func (s *Server) Serve(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
+	if s.opt.Subprotocol != "" && !offers(ctx, s.opt.Subprotocol) {
+		ctx.Error("offer the WebSocket subprotocol "+s.opt.Subprotocol, fasthttp.StatusBadRequest)
+		return
+	}
+	s.ServeAny(ctx, start)
+}
+
+// ServeAny is Serve for a protocol that has no name to offer.
+func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
 	nc, ok := ctx.Conn().(*netConn)
 	if !ok {
 		ctx.Error("this listener does not carry WebSockets", fasthttp.StatusInternalServerError)
@@ -137,10 +146,6 @@ func (s *Server) Serve(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
 	}
 	if s.isLeaving() {
 		ctx.Error("the server is stopping", fasthttp.StatusServiceUnavailable)
-		return
-	}
-	if s.opt.Subprotocol != "" && !offers(ctx, s.opt.Subprotocol) {
-		ctx.Error("offer the WebSocket subprotocol "+s.opt.Subprotocol, fasthttp.StatusBadRequest)
 		return
 	}
 	deflates := strings.Contains(string(ctx.Request.Header.Peek("Sec-WebSocket-Extensions")), "permessage-deflate")
@@ -553,8 +558,21 @@ func (c *Conn) leave(in time.Duration) {
 
 // Depart is called by a handler inside Send after its last message: it closes the
 // connection with code 1001.
-func (c *Conn) Depart() {
-	_ = c.w.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(CloseGoingAway, "the server is going away"), time.Now().Add(time.Second))
+func (c *Conn) Depart() { c.say(CloseGoingAway, "the server is going away") }
+
+// closeWithin is how long a peer has to answer a close.
+const closeWithin = 2 * time.Second
+
+// Close is called by a handler inside Send after its last message: it closes the
+// connection with a code, and cuts off a peer that does not agree.
+func (c *Conn) Close(code int, reason string) {
+	c.say(code, reason)
+	_ = c.nc.Conn.SetReadDeadline(time.Now().Add(closeWithin))
+}
+
+// say sends a close frame.
+func (c *Conn) say(code int, reason string) {
+	_ = c.w.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(time.Second))
 }
 
 // close ends the connection from the reader's side: it stops the sender, briefly
@@ -572,7 +590,7 @@ func (c *Conn) close(why *CloseError) {
 		if c.handler != nil {
 			c.guard(func() *CloseError { c.handler.Send(c); return nil }) // the message that explains the close
 		}
-		_ = c.w.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(why.Code, why.Reason), time.Now().Add(time.Second))
+		c.say(why.Code, why.Reason)
 	}
 	c.flush()
 }

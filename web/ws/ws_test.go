@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,10 +35,11 @@ type echo struct {
 	c     *Conn
 	ended chan struct{}
 
-	mu   sync.Mutex
-	out  [][]byte
-	bye  bool
-	boom bool
+	mu     sync.Mutex
+	out    [][]byte
+	bye    bool
+	boom   bool
+	closes bool
 }
 
 func (e *echo) Receive(data []byte) *CloseError {
@@ -48,6 +50,11 @@ func (e *echo) Receive(data []byte) *CloseError {
 		e.mu.Lock()
 		e.boom = true
 		e.mu.Unlock()
+	case string(data) == "close":
+		e.mu.Lock()
+		e.closes = true
+		e.mu.Unlock()
+		e.c.Wake()
 	case string(data) == "leave":
 		return &CloseError{4000, "as told"}
 	case strings.HasPrefix(string(data), "flood "):
@@ -71,14 +78,18 @@ func (e *echo) say(msg []byte) {
 
 func (e *echo) Send(c *Conn) bool {
 	e.mu.Lock()
-	out, bye, boom := e.out, e.bye, e.boom
-	e.out, e.bye = nil, false
+	out, bye, boom, closes := e.out, e.bye, e.boom, e.closes
+	e.out, e.bye, e.closes = nil, false, false
 	e.mu.Unlock()
 	if boom {
 		panic("as told")
 	}
 	for _, m := range out {
 		c.SendText(m)
+	}
+	if closes {
+		c.SendText([]byte("last words"))
+		c.Close(CloseTryAgain, "as told")
 	}
 	if bye {
 		c.SendText([]byte("bye"))
@@ -103,6 +114,7 @@ type host struct {
 	addr  string
 	conns chan *echo
 	log   *bytes.Buffer
+	any   atomic.Bool // subprotocols are not asked for
 }
 
 func serve(t *testing.T, opt Options) *host {
@@ -110,7 +122,11 @@ func serve(t *testing.T, opt Options) *host {
 	opt.Logger = slog.New(slog.NewTextHandler(h.log, nil))
 	h.s = New(opt)
 	h.http = &fasthttp.Server{ReduceMemoryUsage: true, ReadTimeout: 2 * time.Second, Handler: func(ctx *fasthttp.RequestCtx) {
-		h.s.Serve(ctx, func(c *Conn) Handler {
+		take := h.s.Serve
+		if h.any.Load() {
+			take = h.s.ServeAny
+		}
+		take(ctx, func(c *Conn) Handler {
 			e := &echo{c: c, ended: make(chan struct{})}
 			h.conns <- e
 			return e
@@ -298,6 +314,48 @@ func TestPanicsStayInTheirConnection(t *testing.T) {
 		if !strings.Contains(h.log.String(), "panic in a connection") {
 			t.Errorf("%s is not in the log", where)
 		}
+	}
+}
+
+// TestClose closes connections from the sender's side: of a peer that agrees, and of one
+// that does not.
+func TestClose(t *testing.T) {
+	h := serve(t, Options{})
+	c, e := h.dial(peer.CompressionDisabled)
+	if err := c.Write(context.Background(), peer.MessageText, []byte("close")); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := c.Read(context.Background()); string(got) != "last words" {
+		t.Errorf("read %q, %v", got, err)
+	}
+	if _, _, err := c.Read(context.Background()); peer.CloseStatus(err) != CloseTryAgain {
+		t.Errorf("the connection ends with %v", err)
+	}
+	<-e.ended
+	stubborn, r, e := h.raw()
+	if _, err := stubborn.Write(frame(0x81, []byte("close"))); err != nil {
+		t.Fatal(err)
+	}
+	if code := closeCode(t, r); code != CloseTryAgain {
+		t.Errorf("closed with %d", code)
+	}
+	<-e.ended
+}
+
+// TestServeAny takes peers that offer no subprotocol, on the server that asks for one.
+func TestServeAny(t *testing.T) {
+	h := serve(t, Options{Subprotocol: "quire.v1"})
+	h.any.Store(true)
+	c, _, err := peer.Dial(context.Background(), "ws://"+h.addr+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	if err := c.Write(context.Background(), peer.MessageText, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := c.Read(context.Background()); string(got) != "hello" || err != nil {
+		t.Errorf("read %q, %v", got, err)
 	}
 }
 

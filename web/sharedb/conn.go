@@ -1,0 +1,346 @@
+// Package sharedb speaks the wire protocol of ShareDB, version 1.2 (npm's sharedb; its
+// lib/agent.js is the only specification), with documents of a session.Manager, so that
+// programs written for ShareDB work with Quire as they are.
+package sharedb
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"quire/session"
+	"quire/storage"
+	"quire/web/sharedb/presence"
+	"quire/web/sharedb/query"
+	"quire/web/sharedb/wire"
+	"quire/web/ws"
+)
+
+// Options configures a Protocol.
+type Options struct {
+	// Manager has the documents. Required.
+	Manager *session.Manager
+	// Dialects are the types that ShareDB's clients can use, of which the manager must
+	// have the Types. One with DefaultType has to be among them. Required.
+	Dialects []Dialect
+	// MaxDocs is the most documents in use on one connection, and in one message.
+	// Default 10,000.
+	MaxDocs int
+	// Delivered is told how long after it was received the oldest edit of a batch
+	// was handed to a reader's connection, once for each reader. May be nil.
+	Delivered func(d time.Duration)
+	// Logger receives failures. Default slog.Default().
+	Logger *slog.Logger
+	// Now and After are the clock and the scheduler: time.Now and time.AfterFunc unless
+	// a test sets them.
+	Now   func() time.Time
+	After func(time.Duration, func())
+	// NewID makes the ids of clients that bring none. Default: random ones.
+	NewID func() string
+}
+
+// Protocol makes connections' handlers.
+type Protocol struct {
+	opt      Options
+	dialects dialects
+	key      any // under this batches keep their messages, encoded once
+	hub      *presence.Hub
+	queries  *query.Engine
+}
+
+// New makes a Protocol. Close it before the manager.
+func New(opt Options) *Protocol {
+	if opt.MaxDocs <= 0 {
+		opt.MaxDocs = 10_000
+	}
+	if opt.Delivered == nil {
+		opt.Delivered = func(time.Duration) {}
+	}
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.NewID == nil {
+		opt.NewID = rand.Text
+	}
+	p := &Protocol{opt: opt, dialects: newDialects(opt.Dialects), key: "sharedb ops"}
+	p.hub = presence.New(presence.Options{Sessions: opt.Manager, Logger: opt.Logger, Now: opt.Now, After: opt.After})
+	p.queries = query.New(query.Options{Sessions: opt.Manager, Codec: codec{p}, Logger: opt.Logger, After: opt.After})
+	return p
+}
+
+// Close ends what goes on between documents: presences and live queries. Connections may
+// still end afterwards.
+func (p *Protocol) Close() {
+	p.hub.Close()
+	p.queries.Close()
+}
+
+// Sender is what a Conn writes to: a *ws.Conn, or a test.
+type Sender interface {
+	SendText(p []byte)
+	SendShared(m *ws.Shared)
+	Waiting() int
+	Close(code int, reason string)
+}
+
+// Conn is one client's connection: a ws.Handler without the WebSocket, so that a test
+// can drive it by hand.
+type Conn struct {
+	// Static.
+	p      *Protocol
+	wake   func()
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	presence *presence.Conn
+	queries  *query.Conn
+
+	// src is the client's id. Receive changes it, with mu held.
+	src string
+
+	mu   sync.Mutex
+	room *sync.Cond // the outbox has room again, or the connection ended
+	// Guarded by mu.
+	docs    map[string]*document
+	out     []answer
+	bytes   int      // of out
+	news    []*place // those with something to take
+	asked   bool     // there may be news of queries
+	shown   map[shown]*place
+	closing *ws.CloseError
+	leave   bool
+	ended   bool
+}
+
+// answer is a message that waits to be sent, after everything that is new in a place if
+// there is one; there may be no message then.
+type answer struct {
+	msg    []byte
+	shared *ws.Shared // a message in place of msg that others get, too
+	// build, when set, makes msg at the last moment, and says whether it has more. So a
+	// document is shown as it is then, not older than operations that were sent before.
+	build func() (msg []byte, more bool)
+	place *place
+}
+
+func (a *answer) size() int {
+	if a.shared != nil {
+		return len(a.shared.Text())
+	}
+	return len(a.msg)
+}
+
+// maxOutbox bounds the answers that wait for a peer that does not read: Receive
+// then waits, and the peer's requests with it.
+const maxOutbox = 4 << 20
+
+// maxPiece is about how many bytes go out in one write.
+const maxPiece = 256 << 10
+
+// maxClient is the longest id of a client in bytes.
+const maxClient = storage.MaxName
+
+// Connect makes the handler of a new connection. wake is called when there is
+// something to send.
+func (p *Protocol) Connect(wake func()) *Conn {
+	c := &Conn{p: p, wake: wake, docs: map[string]*document{}, shown: map[shown]*place{}, src: p.opt.NewID()}
+	c.room = sync.NewCond(&c.mu)
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.push(answer{msg: appendGreeting(nil, "init", c.src)})
+	c.presence = p.hub.Connect(member{c}, c.src)
+	c.queries = p.queries.Connect(func() {
+		c.mu.Lock()
+		c.asked = true
+		c.mu.Unlock()
+		c.wake()
+	})
+	return c
+}
+
+// Receive handles one message of the client.
+func (c *Conn) Receive(data []byte) *ws.CloseError {
+	r, ok := parse(data)
+	if !ok {
+		return &ws.CloseError{Code: ws.CloseUnsupported, Reason: "not a JSON object"}
+	}
+	bad := r.check()
+	if bad != nil {
+		return c.refuse(r, bad)
+	}
+	if r.a == "op" && c.prepared(r) {
+		end := c.submit(r)
+		c.waitForRoom()
+		return end
+	}
+	// What is rare runs on a stack of its own. Opening goes deep, down to the disk, and
+	// would leave each connection with a large stack for the rest of its life.
+	type result struct {
+		end      *ws.CloseError
+		panicked any
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r2 result
+		defer func() {
+			if p := recover(); p != nil {
+				r2.panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
+			}
+			done <- r2
+		}()
+		r2.end = c.dispatch(r)
+	}()
+	r2 := <-done
+	if r2.panicked != nil {
+		panic(r2.panicked)
+	}
+	c.waitForRoom()
+	return r2.end
+}
+
+// waitForRoom slows down a peer that asks and does not read the answers.
+func (c *Conn) waitForRoom() {
+	c.mu.Lock()
+	for c.bytes > maxOutbox && !c.ended {
+		c.room.Wait()
+	}
+	c.mu.Unlock()
+}
+
+func (c *Conn) dispatch(r *request) *ws.CloseError {
+	switch r.a {
+	case "hs":
+		return c.handshake(r)
+	case "pp":
+		c.say([]byte(`{"a":"pp"}`))
+		return nil
+	case "op":
+		return c.submit(r)
+	case "f":
+		return c.fetch(r)
+	case "s":
+		return c.subscribe(r)
+	case "u":
+		return c.unsubscribe(r)
+	case "bf", "bs", "bu":
+		return c.bulk(r)
+	case "nf", "nt":
+		return c.past(r)
+	case "p", "ps", "pu", "pr":
+		return c.answer(r, c.presenceRequest(r))
+	case "qf", "qs", "qu":
+		return c.answer(r, c.queryRequest(r))
+	}
+	return c.refuse(r, malformed("Invalid or unknown message"))
+}
+
+// handshake takes the id that the client had before, if any, as its own.
+func (c *Conn) handshake(r *request) *ws.CloseError {
+	id, ok := r.text("id")
+	if !ok || len(id) > maxClient {
+		return c.refuse(r, wire.Errorf(codeClientID, "Client id must be a string of at most 255 bytes"))
+	}
+	if id != "" && id != c.src {
+		c.mu.Lock()
+		c.src = id
+		c.mu.Unlock()
+		c.presence.Rename(id)
+	}
+	c.say(appendGreeting(nil, "hs", c.src))
+	return nil
+}
+
+// push adds an answer. Called with the lock held, or before anything else.
+func (c *Conn) push(a answer) {
+	if c.ended {
+		return
+	}
+	c.out = append(c.out, a)
+	c.bytes += a.size()
+	if a.place != nil {
+		a.place.owed++
+	}
+}
+
+func (c *Conn) say(msg []byte) { c.tell(answer{msg: msg}) }
+
+func (c *Conn) tell(a answer) {
+	c.mu.Lock()
+	c.push(a)
+	c.mu.Unlock()
+	c.wake()
+}
+
+// refuse answers a request with an error, or ends the connection when the request is not
+// JSON after all.
+func (c *Conn) refuse(r *request, e *wire.Error) *ws.CloseError {
+	if !r.whole() {
+		return &ws.CloseError{Code: ws.CloseUnsupported, Reason: "not a JSON object"}
+	}
+	c.say(r.refused(e))
+	return nil
+}
+
+// answer answers a request that failed, if it did.
+func (c *Conn) answer(r *request, e *wire.Error) *ws.CloseError {
+	if e == nil {
+		return nil
+	}
+	return c.refuse(r, e)
+}
+
+// tryAgain ends a connection whose client will do better on another.
+func tryAgain(e *wire.Error) *ws.CloseError {
+	return &ws.CloseError{Code: ws.CloseTryAgain, Reason: clip(e.Message)}
+}
+
+// clip makes a reason fit into a close frame (RFC 6455, section 5.5).
+func clip(s string) string {
+	for i := range s {
+		if i > 100 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
+func tooMany(most int) *wire.Error {
+	return &wire.Error{Code: wire.CodeUnknown, Message: fmt.Sprintf("Too many documents: a connection may use %d", most)}
+}
+
+// Ended closes every document.
+func (c *Conn) Ended() {
+	c.mu.Lock()
+	c.ended = true
+	var places []*place
+	for _, doc := range c.docs {
+		places = append(places, doc.places...)
+	}
+	c.docs = map[string]*document{}
+	for _, pl := range places {
+		pl.gone = true
+	}
+	c.out, c.news, c.shown = nil, nil, nil
+	c.room.Broadcast()
+	c.mu.Unlock()
+	c.cancel()
+	c.presence.Close()
+	c.queries.Close()
+	for _, pl := range places {
+		pl.sub.Close()
+	}
+}
+
+// Leaving makes the next Send close the connection, with code 1001: the protocol has no
+// word for goodbye.
+func (c *Conn) Leaving(time.Duration) {
+	c.mu.Lock()
+	c.leave = true
+	c.mu.Unlock()
+}

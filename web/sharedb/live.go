@@ -1,0 +1,280 @@
+package sharedb
+
+import (
+	"fmt"
+	"math"
+
+	"quire/ot"
+	"quire/ot/jsonscan"
+	"quire/ot/jsonvalue"
+	"quire/session"
+	"quire/web/sharedb/query"
+	"quire/web/sharedb/wire"
+	"quire/web/ws"
+)
+
+// An ObjectDialect is a Dialect of documents that may be JSON objects, which queries can
+// look into.
+type ObjectDialect interface {
+	Dialect
+	// Object returns a document's content when it is an object; else nil.
+	Object(d ot.Doc) *jsonvalue.Object
+}
+
+// codec is a Protocol as its queries see it.
+type codec struct{ p *Protocol }
+
+// URI implements query.Codec.
+func (c codec) URI(typ ot.Type) (string, bool) {
+	d, err := c.p.dialects.of(typ)
+	switch {
+	case err != nil:
+		return "", false
+	case d.URI() == DefaultType:
+		return "", true
+	}
+	return d.URI(), true
+}
+
+// AppendData implements query.Codec.
+func (c codec) AppendData(dst []byte, typ ot.Type, doc ot.Doc) []byte {
+	d, err := c.p.dialects.of(typ)
+	if err != nil {
+		return append(dst, "null"...) // not shown: see URI
+	}
+	return d.AppendDoc(dst, doc)
+}
+
+// Object implements query.Codec.
+func (c codec) Object(typ ot.Type, doc ot.Doc) *jsonvalue.Object {
+	if d, _ := c.p.dialects.of(typ); d != nil {
+		if d, ok := d.(ObjectDialect); ok {
+			return d.Object(doc)
+		}
+	}
+	return nil
+}
+
+// live is a query subscription as its request came.
+type live struct {
+	req      *request // on bytes of its own
+	known    []wanted
+	answered bool // owned by Send
+}
+
+// queryRequest handles qf, qs and qu.
+func (c *Conn) queryRequest(r *request) *wire.Error {
+	id, ok := queryID(r)
+	if !ok {
+		return malformed("Missing query ID")
+	}
+	if r.a == "qu" {
+		c.queries.Unsubscribe(id)
+		c.say(append(appendMember([]byte(`{"a":"qu"`), "id", []byte(id)), '}'))
+		return nil
+	}
+	if r.value("c") == nil {
+		return malformed("Invalid collection")
+	}
+	known, bad := r.results()
+	if bad != nil {
+		return bad
+	}
+	q, bad := query.Parse(r.value("q"))
+	if bad != nil {
+		return bad
+	}
+	if r.a == "qf" {
+		return c.queryFetch(r, id, q)
+	}
+	// What the message is made of is gone when the result comes.
+	l := &live{req: r.keep(), known: known}
+	ids := make([]string, len(known))
+	for i, x := range known {
+		ids[i] = x.d
+	}
+	return c.queries.Subscribe(query.Request{ID: id, Collection: r.c, Query: q, Resume: r.value("r") != nil, Known: ids, Tag: l})
+}
+
+// queryID returns a query's id, a number, as it is written.
+func queryID(r *request) (string, bool) {
+	id := r.value("id")
+	f, ok := asNumber(id)
+	return string(id), ok && !math.IsInf(f, 0) && len(id) <= 64
+}
+
+func (c *Conn) queryFetch(r *request, id string, q *query.Query) *wire.Error {
+	result, err := c.p.queries.Fetch(c.ctx, r.c, q)
+	if err != nil {
+		if e, ok := err.(*wire.Error); ok {
+			return e
+		}
+		e, _ := told(err)
+		return e
+	}
+	c.say(queryAnswer("qf", id, query.Append(appendName([]byte{'{'}, "data"), result)))
+	return nil
+}
+
+// queryAnswer ends an answer to a query request.
+func queryAnswer(a, id string, dst []byte) []byte {
+	return append(appendMember(appendText(dst, "a", a), "id", []byte(id)), '}')
+}
+
+// results reads the documents that a client has already, from the member r.
+func (r *request) results() ([]wanted, *wire.Error) {
+	v := r.value("r")
+	if v == nil {
+		return nil, nil
+	}
+	invalid := malformed("Invalid query results")
+	var list []wanted
+	var bad *wire.Error
+	in := jsonscan.New(v)
+	err := in.Array(func() error {
+		var pair [2][]byte
+		n := 0
+		err := in.Array(func() error {
+			raw, err := in.Raw()
+			if n < 2 {
+				pair[n] = raw
+			}
+			n++
+			return err
+		})
+		d, okD := asString(pair[0])
+		doc, badID := wire.FromCollection(r.c, d)
+		rev, okV := revision(pair[1])
+		switch {
+		case bad != nil:
+		case !okD || badID != nil:
+			bad = malformed("Invalid id")
+		case !okV:
+			bad = malformed("Invalid version")
+		}
+		list = append(list, wanted{d, doc, rev})
+		return err
+	})
+	if err != nil || in.End() != nil {
+		return nil, invalid
+	}
+	return list, bad
+}
+
+// takeNews turns news of queries into answers.
+func (c *Conn) takeNews() {
+	c.mu.Lock()
+	asked := c.asked && len(c.out) == 0
+	if asked {
+		c.asked = false
+	}
+	c.mu.Unlock()
+	if !asked {
+		return
+	}
+	news, err := c.queries.Take()
+	if err != nil {
+		c.closeWith(&ws.CloseError{Code: ws.CloseTryAgain, Reason: "too many updates wait"})
+		return
+	}
+	for i := range news {
+		c.queryNews(&news[i])
+	}
+}
+
+// queryNews answers with one piece of news of a live query.
+func (c *Conn) queryNews(n *query.News) {
+	l := n.Tag.(*live)
+	switch {
+	case n.Err != nil && !l.answered:
+		c.say(l.req.refused(n.Err))
+	case n.Err != nil:
+		c.say(append(n.Err.Append(appendName([]byte(fmt.Sprintf(`{"a":"q","id":%s`, n.ID)), "error")), '}'))
+	case n.Result != nil && l.req.value("r") != nil:
+		if err := c.resume(n, l); err != nil {
+			e, _ := c.unreadable(err)
+			c.queries.Unsubscribe(n.ID)
+			c.say(l.req.refused(e))
+		}
+	case n.Result != nil:
+		c.say(queryAnswer("qs", n.ID, query.Append(appendName([]byte{'{'}, "data"), n.Result.Snapshots)))
+	case n.Update != nil:
+		c.queryUpdate(n.ID, l.req.c, n.Update)
+	}
+	l.answered = true
+}
+
+// resume answers a client that has had results before: with what it missed of these
+// documents, how the result is another now, and the answer.
+func (c *Conn) resume(n *query.News, l *live) error {
+	data := []byte{'{'}
+	for _, x := range l.known {
+		if x.rev != session.Head {
+			if err := c.catchUp(x.doc, l.req.c, x.d, x.rev, false, nil); err != nil {
+				return err
+			}
+			continue
+		}
+		value, err := c.snapshot(x.doc)
+		if err != nil {
+			return err
+		}
+		data = append(appendKey(data, x.d), value...)
+	}
+	if len(n.Result.Diff) > 0 {
+		c.say(queryDiff(n.ID, n.Result.Diff.Append(nil)))
+	}
+	answer := []byte{'{'}
+	if len(data) > 1 {
+		answer = appendMember(answer, "data", append(data, '}'))
+	}
+	c.say(queryAnswer("qs", n.ID, answer))
+	return nil
+}
+
+func queryDiff(id string, diff []byte) []byte {
+	return append(appendMember([]byte(fmt.Sprintf(`{"a":"q","id":%s`, id)), "diff", diff), '}')
+}
+
+// queryUpdate sends how a result changed, and the operations that changed it, but for the
+// client's own: these are acknowledged.
+func (c *Conn) queryUpdate(id, collection string, u *query.Update) {
+	if diff := u.JSON(); diff != nil {
+		c.say(queryDiff(id, diff))
+	}
+	for _, b := range u.Ops {
+		m, err := c.messages(b)
+		if err != nil {
+			if c.ctx.Err() == nil {
+				c.p.opt.Logger.Error("cannot send a document's operations", "doc", b.Doc, "err", err)
+			}
+			c.closeWith(&ws.CloseError{Code: ws.CloseTryAgain, Reason: "a document's operations cannot be read now"})
+			return
+		}
+		for i := range b.Items {
+			if it := &b.Items[i]; it.Client == "" || it.Client != c.src {
+				c.tell(answer{shared: m.list[i]})
+			}
+		}
+	}
+}
+
+// messages returns the messages of a batch that is not read in turn.
+func (c *Conn) messages(b *session.Batch) (*messages, error) {
+	var before ot.Doc
+	if typ := b.Type(); typ != nil {
+		d, err := c.p.dialects.of(typ)
+		if err != nil {
+			return nil, err
+		}
+		if _, deletes := b.Items[0].Op.(session.Deletion); d.NeedsDoc() && !deletes {
+			v, err := c.p.opt.Manager.View(c.ctx, b.Doc, b.From)
+			if err != nil {
+				return nil, err
+			}
+			before = v.Doc
+		}
+	}
+	m := b.Shared(c.p.key, func() any { return c.p.encode(b, before) }).(*messages)
+	return m, m.err
+}

@@ -1,0 +1,320 @@
+package sharedb
+
+import (
+	"math"
+	"time"
+
+	"quire/session"
+	"quire/web/sharedb/wire"
+	"quire/web/ws"
+)
+
+// fetch answers with a document as it is now, or with the operations since a version.
+func (c *Conn) fetch(r *request) *ws.CloseError {
+	if r.rev != session.Head {
+		if err := c.catchUp(r.doc, r.c, r.d, r.rev, false, r.done()); err != nil {
+			return c.refuseRead(r, err)
+		}
+		return nil
+	}
+	k := r.keep()
+	c.tell(answer{build: func() ([]byte, bool) {
+		data, err := c.snapshot(k.doc)
+		if err != nil {
+			return c.unread(k, err), false
+		}
+		return k.with(data), false
+	}})
+	return nil
+}
+
+// unread returns the answer to a request to read that failed, once it is the request's
+// turn; none when the connection is closed for it.
+func (c *Conn) unread(r *request, err error) []byte {
+	e, again := c.unreadable(err)
+	if again {
+		c.closeWith(tryAgain(e))
+		return nil
+	}
+	return r.refused(e)
+}
+
+// snapshot returns a document as it is now.
+func (c *Conn) snapshot(doc string) ([]byte, error) {
+	v, err := c.p.opt.Manager.View(c.ctx, doc, session.Head)
+	if err != nil {
+		return nil, err
+	}
+	dst, err := c.p.appendSnapshot([]byte{'{'}, v.Rev, v.Type, v.Doc, false)
+	return append(dst, '}'), err
+}
+
+// catchUp has the operations from a revision on sent, and an answer after them.
+func (c *Conn) catchUp(docID, cName, dName string, rev session.Revision, subscribe bool, msg []byte) error {
+	client := ""
+	if subscribe {
+		client = c.src
+	}
+	done := func() {}
+	_, err := c.open(docID, cName, dName, client, rev, func(pl *place, _ *session.Opened) {
+		if subscribe {
+			done = c.subscribeTo(docID, pl)
+		}
+		c.push(answer{msg: msg, place: pl})
+	})
+	done()
+	return err
+}
+
+// subscribe answers as fetch does and sends the operations from then on.
+func (c *Conn) subscribe(r *request) *ws.CloseError {
+	if r.rev != session.Head {
+		if err := c.catchUp(r.doc, r.c, r.d, r.rev, true, r.done()); err != nil {
+			return c.refuseRead(r, err)
+		}
+		return nil
+	}
+	err := c.subscribeNow(r.doc, r.c, r.d, func(_ *place, data []byte) {
+		c.push(answer{msg: r.with(data)})
+	})
+	if err != nil {
+		return c.refuseRead(r, err)
+	}
+	return nil
+}
+
+// subscribeNow subscribes to a document from now on; answer is given it as it is, with
+// the lock held.
+func (c *Conn) subscribeNow(docID, cName, dName string, answer func(pl *place, data []byte)) error {
+	done := func() {}
+	var err error
+	_, openErr := c.open(docID, cName, dName, c.src, session.Head, func(pl *place, o *session.Opened) {
+		typ, doc := o.Doc()
+		var data []byte
+		if data, err = c.p.appendSnapshot([]byte{'{'}, o.Rev, typ, doc, false); err != nil {
+			done = c.release(pl)
+			return
+		}
+		done = c.subscribeTo(docID, pl)
+		answer(pl, append(data, '}'))
+	})
+	done()
+	if openErr != nil {
+		return openErr
+	}
+	return err
+}
+
+func (c *Conn) unsubscribe(r *request) *ws.CloseError {
+	c.mu.Lock()
+	done := c.subscribeTo(r.doc, nil)
+	c.push(answer{msg: r.done()})
+	c.mu.Unlock()
+	done()
+	c.wake()
+	return nil
+}
+
+// done returns the answer to a request that is answered with its address alone.
+func (r *request) done() []byte {
+	dst := appendText([]byte{'{'}, "a", r.a)
+	dst = appendText(dst, "c", r.c)
+	if b := r.value("b"); b != nil {
+		return append(appendMember(dst, "b", b), '}')
+	}
+	return append(appendText(dst, "d", r.d), '}')
+}
+
+// with returns the answer to a request with data.
+func (r *request) with(data []byte) []byte {
+	done := r.done()
+	return append(appendMember(done[:len(done)-1], "data", data), '}')
+}
+
+// refuseRead answers a request to read that failed.
+func (c *Conn) refuseRead(r *request, err error) *ws.CloseError {
+	e, again := c.unreadable(err)
+	if again {
+		return tryAgain(e)
+	}
+	return c.refuse(r, e)
+}
+
+func (c *Conn) unreadable(err error) (*wire.Error, bool) {
+	if e, ok := err.(*wire.Error); ok {
+		return e, false
+	}
+	return unreadable(err)
+}
+
+// maxBulk is about how many bytes of documents go into one answer; clients take several.
+const maxBulk = 1 << 20
+
+// bulk handles the requests about many documents of a collection.
+func (c *Conn) bulk(r *request) *ws.CloseError {
+	list, versions, bad := r.bulk(c.p.opt.MaxDocs)
+	if bad != nil {
+		return c.refuse(r, bad)
+	}
+	switch {
+	case r.a == "bu":
+		c.mu.Lock()
+		var done []func()
+		for _, x := range list {
+			done = append(done, c.subscribeTo(x.doc, nil))
+		}
+		c.push(answer{msg: r.done()})
+		c.mu.Unlock()
+		for _, f := range done {
+			f()
+		}
+		c.wake()
+		return nil
+	case versions:
+		return c.bulkOps(r, list)
+	}
+	if r.a == "bs" {
+		c.bulkSubscribe(r, list)
+	} else {
+		c.bulkSnapshots(r, list)
+	}
+	return nil
+}
+
+// bulkSnapshots answers with documents as they are now.
+func (c *Conn) bulkSnapshots(r *request, list []wanted) {
+	a, cName := r.a, r.c
+	c.tell(answer{build: func() ([]byte, bool) {
+		data := []byte{'{'}
+		for len(list) > 0 && len(data) < maxBulk {
+			value, err := c.snapshot(list[0].doc)
+			if err != nil {
+				value = c.entry(err)
+			}
+			data = append(appendKey(data, list[0].d), value...)
+			list = list[1:]
+		}
+		return appendBulk(a, cName, data), len(list) > 0
+	}})
+}
+
+// entry returns what stands for a document that cannot be read in an answer about many.
+func (c *Conn) entry(err error) []byte {
+	e, again := c.unreadable(err)
+	if again {
+		c.closeWith(tryAgain(e))
+	}
+	return append(e.Append([]byte(`{"error":`)), '}')
+}
+
+func appendBulk(a, c string, data []byte) []byte {
+	msg := appendText(appendText([]byte{'{'}, "a", a), "c", c)
+	return append(append(appendMember(msg, "data", data), '}'), '}')
+}
+
+// bulkSubscribe subscribes to documents and answers with them as they are now.
+func (c *Conn) bulkSubscribe(r *request, list []wanted) {
+	data := []byte{'{'}
+	var held []*place // news of theirs have to come after the answer
+	flush := func() {
+		c.mu.Lock()
+		c.push(answer{msg: appendBulk(r.a, r.c, data)})
+		c.mu.Unlock()
+		for _, pl := range held {
+			c.letGo(pl)
+		}
+		c.wake()
+		data, held = []byte{'{'}, nil
+		c.waitForRoom()
+	}
+	for _, x := range list {
+		var value []byte
+		err := c.subscribeNow(x.doc, r.c, x.d, func(pl *place, snapshot []byte) {
+			hold(pl)
+			value, held = snapshot, append(held, pl)
+		})
+		if err != nil {
+			value = c.entry(err)
+		}
+		data = append(appendKey(data, x.d), value...)
+		if len(data) > maxBulk {
+			flush()
+		}
+	}
+	flush()
+}
+
+// bulkOps answers with the operations of documents since versions, subscribing to them
+// if that is what is asked for.
+func (c *Conn) bulkOps(r *request, list []wanted) *ws.CloseError {
+	good, bad := []byte{'{'}, []byte{'{'}
+	var failed *wire.Error
+	for _, x := range list {
+		var err error
+		if x.rev == session.Head {
+			err = c.latest(r, &x)
+		}
+		if err == nil {
+			err = c.catchUp(x.doc, r.c, x.d, x.rev, r.a == "bs", nil)
+		}
+		if err == nil {
+			good = appendVersion(good, x.d, version(x.rev))
+			continue
+		}
+		e, again := c.unreadable(err)
+		if again {
+			return tryAgain(e)
+		}
+		failed = e
+		bad = appendVersion(bad, x.d, version(x.rev))
+	}
+	msg := appendText(appendText([]byte{'{'}, "a", r.a), "c", r.c)
+	if failed == nil {
+		c.say(r.done())
+		return nil
+	}
+	// One answer for those that are fine and one for the others: clients take both.
+	c.say(append(append(appendMember(msg[:len(msg):len(msg)], "b", good), '}'), '}'))
+	msg = append(appendMember(msg[:len(msg):len(msg)], "b", bad), '}')
+	c.say(append(failed.Append(appendName(msg, "error")), '}'))
+	return nil
+}
+
+// latest finds the version for a document that came with null among others with theirs.
+func (c *Conn) latest(r *request, x *wanted) error {
+	v, err := c.p.opt.Manager.View(c.ctx, x.doc, session.Head)
+	x.rev = v.Rev
+	return err
+}
+
+// past answers with a document as it was at a version or at a time.
+func (c *Conn) past(r *request) *ws.CloseError {
+	id := r.value("id")
+	if id == nil || len(id) > 64 {
+		return c.refuse(r, malformed("Missing snapshot request ID"))
+	}
+	rev, at := r.rev, session.View{}
+	var err error
+	if ts := r.value("ts"); r.a == "nt" && ts != nil {
+		f, _ := asNumber(ts)
+		f = math.Floor(min(max(f, -1), 1<<53))
+		rev, err = c.p.opt.Manager.RevisionAt(c.ctx, r.doc, time.UnixMilli(int64(f)))
+	} else if r.a == "nt" {
+		rev = session.Head
+	}
+	if err == nil {
+		at, err = c.p.opt.Manager.View(c.ctx, r.doc, rev)
+	}
+	if err != nil && session.AsError(err).Code == session.CodeFuture {
+		return c.refuse(r, wire.Errorf(wire.CodeUnknown, "Missing ops"))
+	}
+	dst := appendMember([]byte{'{'}, "id", id)
+	if err == nil {
+		dst, err = c.p.appendSnapshot(dst, at.Rev, at.Type, at.Doc, true)
+	}
+	if err != nil {
+		return c.refuseRead(r, err)
+	}
+	c.say(append(appendText(append(dst, `,"m":null`...), "a", r.a), '}'))
+	return nil
+}
