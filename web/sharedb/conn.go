@@ -128,13 +128,17 @@ type answer struct {
 	// document is shown as it is then, not older than operations that were sent before.
 	build func() (msg []byte, more bool)
 	place *place
+	// request is refused when the place cannot be read; nil to close the connection then.
+	request *request
 }
 
+// size is about how many bytes an answer holds; it does not change while it waits.
 func (a *answer) size() int {
+	const itself = 512 // with a place or a request that is kept, as most have
 	if a.shared != nil {
-		return len(a.shared.Text())
+		return itself + len(a.shared.Text())
 	}
-	return len(a.msg)
+	return itself + len(a.msg)
 }
 
 // maxOutbox bounds the answers that wait for a peer that does not read: Receive

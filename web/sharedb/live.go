@@ -210,7 +210,7 @@ func (c *Conn) resume(n *query.News, l *live) error {
 	data := []byte{'{'}
 	for _, x := range l.known {
 		if x.rev != session.Head {
-			if err := c.catchUp(x.doc, l.req.c, x.d, x.rev, false, nil); err != nil {
+			if err := c.catchUp(x.doc, l.req.c, x.d, x.rev, false, answer{}); err != nil {
 				return err
 			}
 			continue
@@ -248,7 +248,7 @@ func (c *Conn) queryUpdate(id, collection string, u *query.Update) {
 			if c.ctx.Err() == nil {
 				c.p.opt.Logger.Error("cannot send a document's operations", "doc", b.Doc, "err", err)
 			}
-			c.closeWith(&ws.CloseError{Code: ws.CloseTryAgain, Reason: "a document's operations cannot be read now"})
+			c.closeWith(&ws.CloseError{Code: ws.CloseTryAgain, Reason: unreadableNow})
 			return
 		}
 		for i := range b.Items {

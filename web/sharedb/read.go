@@ -12,7 +12,7 @@ import (
 // fetch answers with a document as it is now, or with the operations since a version.
 func (c *Conn) fetch(r *request) *ws.CloseError {
 	if r.rev != session.Head {
-		if err := c.catchUp(r.doc, r.c, r.d, r.rev, false, r.done()); err != nil {
+		if err := c.catchUp(r.doc, r.c, r.d, r.rev, false, answer{msg: r.done(), request: r.keep()}); err != nil {
 			return c.refuseRead(r, err)
 		}
 		return nil
@@ -50,7 +50,7 @@ func (c *Conn) snapshot(doc string) ([]byte, error) {
 }
 
 // catchUp has the operations from a revision on sent, and an answer after them.
-func (c *Conn) catchUp(docID, cName, dName string, rev session.Revision, subscribe bool, msg []byte) error {
+func (c *Conn) catchUp(docID, cName, dName string, rev session.Revision, subscribe bool, a answer) error {
 	client := ""
 	if subscribe {
 		client = c.src
@@ -60,7 +60,8 @@ func (c *Conn) catchUp(docID, cName, dName string, rev session.Revision, subscri
 		if subscribe {
 			done = c.subscribeTo(docID, pl)
 		}
-		c.push(answer{msg: msg, place: pl})
+		a.place = pl
+		c.push(a)
 	})
 	done()
 	return err
@@ -69,40 +70,44 @@ func (c *Conn) catchUp(docID, cName, dName string, rev session.Revision, subscri
 // subscribe answers as fetch does and sends the operations from then on.
 func (c *Conn) subscribe(r *request) *ws.CloseError {
 	if r.rev != session.Head {
-		if err := c.catchUp(r.doc, r.c, r.d, r.rev, true, r.done()); err != nil {
+		if err := c.catchUp(r.doc, r.c, r.d, r.rev, true, answer{msg: r.done(), request: r.keep()}); err != nil {
 			return c.refuseRead(r, err)
 		}
 		return nil
 	}
-	err := c.subscribeNow(r.doc, r.c, r.d, func(_ *place, data []byte) {
-		c.push(answer{msg: r.with(data)})
-	})
+	pl, data, err := c.subscribeNow(r.doc, r.c, r.d)
 	if err != nil {
 		return c.refuseRead(r, err)
 	}
+	c.say(r.with(data))
+	c.letGo(pl)
 	return nil
 }
 
-// subscribeNow subscribes to a document from now on; answer is given it as it is, with
-// the lock held.
-func (c *Conn) subscribeNow(docID, cName, dName string, answer func(pl *place, data []byte)) error {
+// subscribeNow subscribes to a document from now on and returns it as it is. News of the
+// place are held until it was told.
+func (c *Conn) subscribeNow(docID, cName, dName string) (*place, []byte, error) {
+	var o *session.Opened
 	done := func() {}
-	var err error
-	_, openErr := c.open(docID, cName, dName, c.src, session.Head, func(pl *place, o *session.Opened) {
-		typ, doc := o.Doc()
-		var data []byte
-		if data, err = c.p.appendSnapshot([]byte{'{'}, o.Rev, typ, doc, false); err != nil {
-			done = c.release(pl)
-			return
-		}
+	pl, err := c.open(docID, cName, dName, c.src, session.Head, func(pl *place, opened *session.Opened) {
+		o = opened
+		hold(pl)
 		done = c.subscribeTo(docID, pl)
-		answer(pl, append(data, '}'))
 	})
 	done()
-	if openErr != nil {
-		return openErr
+	if err != nil {
+		return nil, nil, err
 	}
-	return err
+	typ, doc := o.Doc()
+	data, err := c.p.appendSnapshot([]byte{'{'}, o.Rev, typ, doc, false)
+	if err != nil {
+		c.mu.Lock()
+		done = c.subscribeTo(docID, nil)
+		c.mu.Unlock()
+		done()
+		return nil, nil, err
+	}
+	return pl, append(data, '}'), nil
 }
 
 func (c *Conn) unsubscribe(r *request) *ws.CloseError {
@@ -228,13 +233,11 @@ func (c *Conn) bulkSubscribe(r *request, list []wanted) {
 		c.waitForRoom()
 	}
 	for _, x := range list {
-		var value []byte
-		err := c.subscribeNow(x.doc, r.c, x.d, func(pl *place, snapshot []byte) {
-			hold(pl)
-			value, held = snapshot, append(held, pl)
-		})
+		pl, value, err := c.subscribeNow(x.doc, r.c, x.d)
 		if err != nil {
 			value = c.entry(err)
+		} else {
+			held = append(held, pl)
 		}
 		data = append(appendKey(data, x.d), value...)
 		if len(data) > maxBulk {
@@ -255,7 +258,7 @@ func (c *Conn) bulkOps(r *request, list []wanted) *ws.CloseError {
 			err = c.latest(r, &x)
 		}
 		if err == nil {
-			err = c.catchUp(x.doc, r.c, x.d, x.rev, r.a == "bs", nil)
+			err = c.catchUp(x.doc, r.c, x.d, x.rev, r.a == "bs", answer{})
 		}
 		if err == nil {
 			good = appendVersion(good, x.d, version(x.rev))
@@ -274,7 +277,9 @@ func (c *Conn) bulkOps(r *request, list []wanted) *ws.CloseError {
 		return nil
 	}
 	// One answer for those that are fine and one for the others: clients take both.
-	c.say(append(append(appendMember(msg[:len(msg):len(msg)], "b", good), '}'), '}'))
+	if len(good) > 1 {
+		c.say(append(append(appendMember(msg[:len(msg):len(msg)], "b", good), '}'), '}'))
+	}
 	msg = append(appendMember(msg[:len(msg):len(msg)], "b", bad), '}')
 	c.say(append(failed.Append(appendName(msg, "error")), '}'))
 	return nil

@@ -28,8 +28,12 @@ func (c *Conn) Send(w Sender) bool {
 		pl.queued = false
 		gone := pl.gone
 		c.mu.Unlock()
-		if !gone && !c.pull(w, pl) {
+		switch {
+		case gone:
+		case !c.pull(w, pl):
 			c.notify(pl)
+		case pl.lost:
+			c.closeWith(&ws.CloseError{Code: ws.CloseTryAgain, Reason: unreadableNow})
 		}
 	}
 	c.takeNews()
@@ -72,15 +76,22 @@ func (c *Conn) sendAnswers(w Sender) bool {
 			c.out = c.out[1:]
 			c.room.Broadcast()
 		}
-		done, lost := func() {}, false
+		done, lost, stuck := func() {}, false, false
 		if pl := a.place; pl != nil {
 			pl.owed--
-			done, lost = c.release(pl), pl.lost
+			if lost = pl.lost; lost && c.subscribedBy(pl) {
+				c.docs[pl.doc].subscribed = nil
+			}
+			done = c.release(pl)
+			stuck = lost && !pl.gone // something else waits for it as well
 		}
 		c.mu.Unlock()
 		done()
 		switch {
-		case lost: // the connection is about to be closed
+		case lost && a.request != nil && !stuck:
+			w.SendText(a.request.refused(wire.Errorf(wire.CodeUnknown, "%s", unreadableNow)))
+		case lost:
+			c.closeWith(&ws.CloseError{Code: ws.CloseTryAgain, Reason: unreadableNow})
 		case a.shared != nil:
 			w.SendShared(a.shared)
 		case len(a.msg) > 0:
@@ -146,14 +157,17 @@ func (c *Conn) pull(w Sender, pl *place) bool {
 	}
 }
 
-// fail ends the connection because the operations of a place cannot be sent: the client
-// connects again and asks for them again.
+// unreadableNow is what is said when operations cannot be sent.
+const unreadableNow = "the document's operations cannot be read now"
+
+// fail notes that the operations of a place cannot be sent. Who asked for them is told; a
+// client that would get them without asking loses its connection, and asks again when it
+// has another.
 func (c *Conn) fail(pl *place, err error) {
 	if c.ctx.Err() == nil {
 		c.p.opt.Logger.Error("cannot send a document's operations", "doc", pl.doc, "client", pl.client, "err", err)
 	}
 	pl.rest, pl.msgs, pl.lost = nil, nil, true
-	c.closeWith(&ws.CloseError{Code: ws.CloseTryAgain, Reason: "a document's operations cannot be read now"})
 }
 
 // sendBatch sends the first batch of a place's rest, or as much of it as fits.

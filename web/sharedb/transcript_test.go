@@ -1,6 +1,8 @@
 package sharedb_test
 
 import (
+	"io"
+	"log/slog"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -50,7 +52,7 @@ func TestTranscripts(t *testing.T) {
 		Options: session.Options{Types: types()},
 		Small:   func(opt *session.Options) { opt.Limits.Document = 100 },
 		Serve: func(m *session.Manager, small bool) webtest.Server {
-			opt := sharedb.Options{Manager: m, Dialects: dialects(), NewID: func() string { return ids() }}
+			opt := sharedb.Options{Manager: m, Dialects: dialects(), NewID: func() string { return ids() }, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 			if small {
 				opt.MaxDocs = 3
 			}

@@ -70,6 +70,9 @@ type Script struct {
 //	# a remark
 //	NAME! disconnect      the connection ends
 //	! fail N              the next N appends fail
+//	! fail N create       the next N creations fail
+//	! fail N read         the next N reads of any kind fail
+//	! heal                nothing fails any more
 //	! wait 2s             time passes
 //	! small               the server is stopped and started with Script.Small
 //	! restart             the server is stopped and started on the same data
@@ -267,7 +270,14 @@ func (st *stage) direct(words []string) {
 	switch words[0] {
 	case "fail":
 		n, _ := strconv.Atoi(words[1])
-		st.store.Fail(storagetest.Append, n, nil)
+		calls := map[string]storagetest.Call{"": storagetest.Append, "create": storagetest.Create, "read": storagetest.Read}
+		call, ok := calls[strings.Join(words[2:], " ")]
+		if !ok {
+			st.fatal("no such direction: %v", words)
+		}
+		st.store.Fail(call, n, nil)
+	case "heal":
+		st.store.Heal()
 	case "wait":
 		time.Sleep(st.duration(words[1]))
 	case "restart", "small":
