@@ -12,17 +12,20 @@ import { after } from "node:test";
 
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 
-import { Connection, text, type TextOp } from "../client/index.js";
+import { richText, type DeltaDoc, type DeltaOp } from "../client/delta.js";
+import { Connection, text, type TextOp, type Type } from "../client/index.js";
 
 const folder = mkdtempSync(join(tmpdir(), "quire-browsertest-"));
-const binary = join(folder, "quire");
+
+/** The program that is driven: BROWSERTEST_BINARY, or what the sources make. */
+const binary = process.env["BROWSERTEST_BINARY"] ?? join(folder, "quire");
 
 /** Where screenshots go: BROWSERTEST_SHOTS, or the tests' own temporary folder. */
 const shots = process.env["BROWSERTEST_SHOTS"] ?? join(folder, "shots");
 mkdirSync(shots, { recursive: true });
 
 // Tests run in web/; the module's root is above it.
-execFileSync("go", ["build", "-o", binary, "./cmd/quire"], { cwd: "..", stdio: ["ignore", "inherit", "inherit"] });
+if (!process.env["BROWSERTEST_BINARY"]) execFileSync("go", ["build", "-o", binary, "./cmd/quire"], { cwd: "..", stdio: ["ignore", "inherit", "inherit"] });
 
 let browser: Browser | undefined;
 const closers: (() => Promise<unknown> | unknown)[] = [];
@@ -84,12 +87,21 @@ export class QuireServer {
     await gone;
   }
 
-  /** Returns what the server holds of a document, asked over the protocol. */
-  async content(id: string): Promise<string> {
+  /** Returns what the server holds of a text, asked over the protocol. */
+  content(id: string): Promise<string> {
+    return this.#content(id, text);
+  }
+
+  /** Returns what the server holds of a rich text. */
+  richContent(id: string): Promise<DeltaDoc> {
+    return this.#content(id, richText);
+  }
+
+  async #content<D>(id: string, type: Type<D, any, any>): Promise<D> {
     const connection = new Connection({ url: `ws://127.0.0.1:${this.#port}/ws` });
     try {
       return await new Promise((resolve, reject) => {
-        connection.open(id, text, {
+        connection.open(id, type, {
           events: {
             reset: resolve,
             state: (state) => state.kind === "closed" && reject(new Error(`${state.code}: ${state.message}`)),
@@ -103,25 +115,41 @@ export class QuireServer {
 
   /** Makes a document, with a text in it that arrives as somebody's edit. */
   async create(id: string, content = ""): Promise<void> {
-    const response = await fetch(`${this.url}/api/docs`, { method: "POST", body: JSON.stringify({ id, type: "text" }) });
-    if (response.status !== 201) throw new Error(`creating ${id}: ${response.status} ${await response.text()}`);
+    await this.#create(id, "text");
     if (content) await this.edit(id, [content]);
   }
 
+  /** Makes a rich text, with an operation on the one line end in it. */
+  async createRich(id: string, op: DeltaOp = []): Promise<void> {
+    await this.#create(id, "delta");
+    if (op.length > 0) await this.edit(id, op);
+  }
+
+  async #create(id: string, type: string): Promise<void> {
+    const response = await fetch(`${this.url}/api/docs`, { method: "POST", body: JSON.stringify({ id, type }) });
+    if (response.status !== 201) throw new Error(`creating ${id}: ${response.status} ${await response.text()}`);
+  }
+
   /** Edits a document over the protocol, and returns when that is on disk. */
-  async edit(id: string, op: TextOp): Promise<void> {
+  async edit(id: string, op: TextOp | DeltaOp): Promise<void> {
     const connection = new Connection({ url: `ws://127.0.0.1:${this.#port}/ws` });
     try {
       await new Promise<void>((resolve, reject) => {
         let edited = false;
-        const document = connection.open(id, text, {
+        const document = connection.open(id, [text, richText], {
           events: {
             state: ({ kind, code }) => {
               if (kind === "closed") reject(new Error(code));
               if (kind !== "saved") return;
               if (edited) return resolve();
               edited = true;
-              queueMicrotask(() => document.edit(op));
+              queueMicrotask(() => {
+                try {
+                  document.edit(op);
+                } catch (error) {
+                  reject(error as Error);
+                }
+              });
             },
           },
         });
@@ -203,6 +231,7 @@ export async function person(name: string, { color = "#1c7391", dark = false, ph
     colorScheme: dark ? "dark" : "light",
     hasTouch: phone,
   });
+  context.setDefaultTimeout(Number(process.env["BROWSERTEST_TIMEOUT"] ?? 30_000));
   closers.push(() => context.close());
   await context.addInitScript(
     (me) => localStorage.getItem("quire:me") ?? localStorage.setItem("quire:me", me),
@@ -261,4 +290,53 @@ export async function untilShown(page: Page, done: (text: string) => boolean): P
 /** Takes a picture, for a person to look at. */
 export async function picture(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(shots, `${name}.png`), caret: "initial" });
+}
+
+/** Returns the lines of a rich text that a page shows, each as its kind and its text, embeds as `*`: `h1 Title`. */
+export function richShown(page: Page): Promise<string[]> {
+  return page.locator(".ql-editor").evaluate((editor) => {
+    const textOf = (node: Node): string => {
+      if (node instanceof Text) return node.data.replaceAll("\ufeff", "");
+      if (!(node instanceof Element) || node.matches(".ql-ui")) return "";
+      if (node.matches("img, .foreign")) return "*";
+      return [...node.childNodes].map(textOf).join("");
+    };
+    return [...editor.querySelectorAll("p, h1, h2, h3, h4, h5, h6, li, blockquote, .ql-code-block")].map((line) => {
+      const kind = line.getAttribute("data-list") ?? (line.matches(".ql-code-block") ? "code" : line.tagName.toLowerCase());
+      return `${kind} ${textOf(line)}`;
+    });
+  });
+}
+
+/** Returns the lines of a rich text as a page has to show them, in the form of `richShown`. */
+export function richLines(doc: DeltaDoc): string[] {
+  const lines: string[] = [];
+  let line = "";
+  const end = (attributes: { readonly [name: string]: any }) => {
+    const list = ["ordered", "bullet", "checked", "unchecked"].find((one) => attributes["list"] === one);
+    const header = [1, 2, 3, 4, 5, 6].find((one) => attributes["header"] === one);
+    lines.push(`${attributes["code-block"] ? "code" : (list ?? (header ? `h${header}` : attributes["blockquote"] ? "blockquote" : "p"))} ${line}`);
+    line = "";
+  };
+  for (const { insert, attributes = {} } of doc) {
+    for (const part of typeof insert === "string" ? insert.split(/(\n)/) : ["*"]) {
+      if (part === "\n") end(attributes);
+      else line += part.replaceAll("\r", "␍");
+    }
+  }
+  if (line !== "" || doc.length === 0) end({});
+  return lines;
+}
+
+/** Waits until every page shows what the server holds of a rich text, everything saved, and it fulfils `done`; returns it. */
+export async function untilRich(server: QuireServer, id: string, pages: Page[], done: (lines: string[]) => boolean = () => true): Promise<DeltaDoc> {
+  for (;;) {
+    for (const page of pages) await untilState(page, "saved");
+    const doc = await server.richContent(id);
+    const want = richLines(doc);
+    const shown = await Promise.all(pages.map(richShown));
+    if (done(want) && shown.every((lines) => lines.join("\n") === want.join("\n"))) return doc;
+    if (process.env["BROWSERTEST_TRACE"]) console.log(JSON.stringify({ want, shown }));
+    await pages[0]!.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+  }
 }

@@ -1,7 +1,8 @@
 import { Backoff, systemClock, type Clock } from "./clock.js";
 import { Document, type DocumentOptions, type Host, type Link } from "./document.js";
+import { orderedJSON } from "./json.js";
 import type { ClientMessage, DocumentMessage, HelloMessage } from "./message.js";
-import type { Type } from "./type.js";
+import type { AnyType, Type } from "./type.js";
 
 /** The name of the WebSocket subprotocol. */
 export const subprotocol = "quire.v1";
@@ -89,10 +90,17 @@ export class Connection {
     return this.#state;
   }
 
-  /** Opens a document. Throws when it is open here already. */
-  open<D, O, C>(id: string, type: Type<D, O, C>, options?: DocumentOptions<D, O, C>): Document<D, O, C> {
+  /**
+   * Opens a document of a type, or of whichever of several types the server says
+   * it has. One of another type ends up `closed` with the code `bad_type`, and
+   * `Document.typeName` tells its type. Throws when the document is open here already.
+   */
+  open<D, O, C>(id: string, type: Type<D, O, C>, options?: DocumentOptions<D, O, C>): Document<D, O, C>;
+  open(id: string, types: readonly AnyType[], options?: DocumentOptions<any, any, any>): Document<any, any, any>;
+  open(id: string, types: AnyType | readonly AnyType[], options?: DocumentOptions<any, any, any>): Document<any, any, any> {
     if (this.#documents.has(id)) throw new Error(`document ${id} is already open`);
-    const document = new Document(id, type, this.#host, options, this.#state.kind === "waiting");
+    const registry = "name" in types ? [types] : types;
+    const document = new Document(id, registry, this.#host, options, this.#state.kind === "waiting");
     this.#documents.set(id, document);
     if (this.#link) document.attach(this.#link);
     return document;
@@ -158,7 +166,7 @@ export class Connection {
   }
 
   #send(message: ClientMessage): void {
-    this.#socket?.send(JSON.stringify(message));
+    this.#socket?.send(orderedJSON(message));
     const answered = message.t === "submit" || message.t === "open";
     if (answered && !this.#asked) this.#watchFor(slow, () => this.#ask(patience));
   }

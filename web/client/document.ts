@@ -2,7 +2,7 @@ import { Backoff, type Clock } from "./clock.js";
 import type { ClientMessage, DocumentMessage, ErrorMessage, Limits, OpenedMessage, OpsMessage, User } from "./message.js";
 import { Pending, type PendingOp, type Run } from "./pending.js";
 import { Peers, Self, type Peer } from "./presence.js";
-import { OperationError, type Type } from "./type.js";
+import { OperationError, type AnyType, type Type } from "./type.js";
 
 /**
  * What a person should be told about a document. `unsaved` counts edits that
@@ -26,10 +26,14 @@ export interface State {
 /** What could not be merged, handed back so that nothing vanishes. */
 export interface Draft<O> {
   readonly doc: string;
+  /** The name of the document's type. */
+  readonly type: string;
   readonly code: string;
   readonly message: string;
   /** The whole document as the person last saw it, as plain text. */
   readonly text: string;
+  /** The same in the type's wire form. */
+  readonly content: unknown;
   /** The edits in it that the server does not have, oldest first. */
   readonly ops: readonly O[];
 }
@@ -37,6 +41,8 @@ export interface Draft<O> {
 /** All that is needed to send a document's unsent edits later, from another page. JSON. */
 export interface Unsent<O = unknown> {
   readonly doc: string;
+  /** The name of the document's type. Absent means "text". */
+  readonly type?: string;
   readonly client: string;
   readonly inc: string;
   readonly rev: number;
@@ -62,8 +68,8 @@ export interface DocumentEvents<D, O, C> {
 
 export interface DocumentOptions<D, O, C> {
   readonly events?: DocumentEvents<D, O, C>;
-  /** Create the document when it is not there. Default false. */
-  readonly create?: boolean;
+  /** Create the document when it is not there: of the type so called, or with true of the first that `open` was given. Default false. */
+  readonly create?: boolean | string;
   readonly user?: User;
   /** Join what waits into one operation. Default true; false keeps every edit a revision of its own. */
   readonly compose?: boolean;
@@ -110,12 +116,14 @@ type Phase = "idle" | "opening" | "live" | "leaving" | "pausing" | "closed";
 export class Document<D, O, C> {
   // Static after construction.
   readonly id: string;
-  readonly #type: Type<D, O, C>;
+  readonly #types: readonly AnyType[];
   readonly #host: Host;
   readonly #options: DocumentOptions<D, O, C>;
   readonly #backoff: Backoff;
 
-  // What is held of the document. Undefined before the first content.
+  // Which of the types it is, and what is held of it. Undefined before the first content.
+  #type: Type<D, O, C>;
+  #typeName: string | undefined;
   #held: { doc: D; inc: string; rev: number } | undefined;
   #client: string;
   #pending: Pending<O>;
@@ -139,20 +147,33 @@ export class Document<D, O, C> {
   readonly #self: Self<O, C>;
 
   /** For Connection, which documents are opened through. */
-  constructor(id: string, type: Type<D, O, C>, host: Host, options: DocumentOptions<D, O, C> = {}, offline = false) {
+  constructor(id: string, types: readonly AnyType[], host: Host, options: DocumentOptions<D, O, C> = {}, offline = false) {
+    const unsent = options.unsent as Unsent<O> | undefined;
     this.id = id;
-    this.#type = type;
+    this.#types = types;
+    this.#type = unsent ? this.#typeCalled(unsent.type ?? "text") : types[0]!;
+    if (typeof options.create === "string") this.#typeCalled(options.create);
     this.#host = host;
     this.#options = options;
     this.#everFailed = offline;
     this.#backoff = new Backoff(host.clock, 500, 15_000);
-    this.#peers = new Peers(type as Type<unknown, O, C>);
+    this.#peers = new Peers(() => this.#type);
     const every = options.presenceEvery ?? 60;
-    this.#self = new Self(type as Type<unknown, O, C>, host.clock, every, options.user, () => this.#flush());
-    const unsent = options.unsent as Unsent<O> | undefined;
+    this.#self = new Self(() => this.#type, host.clock, every, options.user, () => this.#flush());
     this.#client = unsent?.client ?? host.newClient();
     this.#pending = this.#newPending(unsent);
-    if (unsent) this.#held = { doc: type.create(unsent.content), inc: unsent.inc, rev: unsent.rev };
+    if (unsent) this.#held = { doc: this.#type.create(unsent.content), inc: unsent.inc, rev: unsent.rev };
+  }
+
+  #typeCalled(name: string): AnyType {
+    const type = this.#types.find((type) => type.name === name);
+    if (!type) throw new Error(`document ${this.id}: the type ${name} is not among those it may be opened with`);
+    return type;
+  }
+
+  /** The name of the document's type as the server said it, also of one that cannot be opened here. Undefined before that. */
+  get typeName(): string | undefined {
+    return this.#typeName;
   }
 
   /** What the screen shows: the committed document with everything pending. Undefined before the first `reset`. */
@@ -198,7 +219,7 @@ export class Document<D, O, C> {
     if (!this.#held || this.#pending.empty) return null;
     const { doc, inc, rev } = this.#held;
     const { seq, flight, waiting } = this.#pending;
-    return { doc: this.id, client: this.#client, inc, rev, seq, content: this.#type.content(doc), flight, waiting };
+    return { doc: this.id, type: this.#type.name, client: this.#client, inc, rev, seq, content: this.#type.content(doc), flight, waiting };
   }
 
   /**
@@ -208,7 +229,8 @@ export class Document<D, O, C> {
    */
   edit(op: O, cursor?: C): void {
     if (!this.#held || !this.editable) throw new Error(`document ${this.id} is not open`);
-    this.#held.doc = this.#type.apply(this.#held.doc, this.#type.operation(op));
+    op = this.#type.operation(op);
+    this.#held.doc = this.#type.apply(this.#held.doc, op);
     this.#pending.add(op);
     this.#self.move(op, "right");
     if (cursor !== undefined) this.#self.cursor = cursor;
@@ -285,7 +307,7 @@ export class Document<D, O, C> {
         this.#storeFails = !message.saved;
         break;
       case "check":
-        if (this.#pending.empty && message.rev === this.rev && message.sum !== this.#type.checksum(this.#held!.doc)) {
+        if (this.#pending.empty && message.rev === this.rev && this.#differs(this.#held!.doc, message.sum)) {
           this.#startAfresh("checksum", "the text here differs from the server's", true);
         }
         break;
@@ -311,23 +333,30 @@ export class Document<D, O, C> {
       const { inc, rev } = this.#held;
       this.#link.send({ t: "open", doc: this.id, client: this.#client, inc, rev, seq: this.#pending.seq, ...user });
     } else {
-      const create = this.#options.create ? { create: this.#type.name } : {};
+      const { create: wanted } = this.#options;
+      const create = wanted ? { create: wanted === true ? this.#types[0]!.name : wanted } : {};
       this.#link.send({ t: "open", doc: this.id, client: this.#client, ...create, ...user });
     }
   }
 
   #opened(message: OpenedMessage): void {
-    if (message.type !== this.#type.name) return this.#finish("bad_type", `this document is of type ${message.type}`);
+    const type = this.#types.find((type) => type.name === message.type);
+    this.#typeName = message.type;
+    if (!type) {
+      this.#link?.send({ t: "close", doc: this.id });
+      return this.#refused({ t: "error", code: "bad_type", class: "fatal", message: `this document is of type ${message.type}` }, false);
+    }
     if (message.resumed && this.#held) {
       this.#catchUp = { rev: message.head ?? message.rev, seq: message.seq };
     } else {
-      const doc = this.#type.create(message.content);
-      if (this.#type.checksum(doc) !== message.sum) {
+      const doc = type.create(message.content);
+      if (this.#differs(doc, message.sum, type)) {
         const fault: ErrorMessage = { t: "error", code: "checksum", class: "retry", message: "the text arrived damaged" };
         this.#link?.send({ t: "close", doc: this.id });
         return this.#pause(fault);
       }
       this.#handBack("not_resumed", "the server did not take the unsent edits up again");
+      this.#type = type;
       this.#held = { doc, inc: message.inc, rev: message.rev };
       this.#pending = this.#newPending({ seq: message.seq, flight: [], waiting: [] });
       this.#catchUp = { rev: message.rev, seq: message.seq };
@@ -377,7 +406,8 @@ export class Document<D, O, C> {
     const ops = [...this.#pending.flight, ...this.#pending.waiting].map((pending) => pending.op);
     const text = this.#type.plain(this.#held.doc);
     this.#pending = this.#newPending();
-    this.#options.events?.draft?.({ doc: this.id, code, message, text, ops });
+    const content = this.#type.content(this.#held.doc);
+    this.#options.events?.draft?.({ doc: this.id, type: this.#type.name, code, message, text, content, ops });
   }
 
   #finish(code: string, message: string): void {
@@ -483,6 +513,11 @@ export class Document<D, O, C> {
   }
 
   // Housekeeping.
+
+  #differs(doc: D, sum: string | undefined, type: Type<D, O, C> = this.#type): boolean {
+    const own = type.checksum(doc);
+    return own !== null && own !== sum;
+  }
 
   #newPending(from: Pick<Unsent<O>, "seq" | "flight" | "waiting"> = { seq: 0, flight: [], waiting: [] }): Pending<O> {
     const type = this.#type as Type<unknown, O, unknown>;

@@ -1,3 +1,4 @@
+import { orderedJSON } from "./json.js";
 import { OperationError, type Type } from "./type.js";
 
 /** An operation that is not acknowledged, and how many edits of the person it holds. */
@@ -97,7 +98,7 @@ export class Pending<O> {
   acknowledge(seq: number | undefined, op: O): void {
     const first = this.#flight[0];
     if (!first || seq !== this.#seq + 1) throw new OperationError(`unexpected own operation ${seq}`);
-    if (JSON.stringify(first.op) !== JSON.stringify(op)) throw new OperationError(`own operation ${seq} came back different`);
+    if (orderedJSON(first.op) !== orderedJSON(op)) throw new OperationError(`own operation ${seq} came back different`);
     this.#flight.shift();
     this.#seq = seq;
   }

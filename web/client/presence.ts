@@ -15,10 +15,11 @@ export interface Peer<C> {
  * each committed operation exactly as the server moves them (section 6).
  */
 export class Peers<O, C> {
-  readonly #type: Type<unknown, O, C>;
+  readonly #type: () => Type<any, O, C>;
   readonly #peers = new Map<string, { user: User | null; cursor: C | null }>();
 
-  constructor(type: Type<unknown, O, C>) {
+  /** `type` returns the document's type, which may change when it is opened afresh. */
+  constructor(type: () => Type<any, O, C>) {
     this.#type = type;
   }
 
@@ -39,7 +40,7 @@ export class Peers<O, C> {
   move(op: O, author: string | undefined): void {
     for (const [client, peer] of this.#peers) {
       if (peer.cursor === null) continue;
-      peer.cursor = this.#type.transformCursor(peer.cursor, op, client === author ? "right" : "left");
+      peer.cursor = this.#type().transformCursor(peer.cursor, op, client === author ? "right" : "left");
     }
   }
 
@@ -56,14 +57,14 @@ export class Peers<O, C> {
     return [...this.#peers].map(([client, { user, cursor }]) => ({
       client,
       user,
-      cursor: ops.reduce<C | null>((c, { op }) => c && this.#type.transformCursor(c, op, "left"), cursor),
+      cursor: ops.reduce<C | null>((c, { op }) => c && this.#type().transformCursor(c, op, "left"), cursor),
     }));
   }
 }
 
 /** The person here: who they are, where their cursor is, and what the server knows of both. */
 export class Self<O, C> {
-  readonly #type: Type<unknown, O, C>;
+  readonly #type: () => Type<any, O, C>;
   readonly #clock: Clock;
   readonly #every: number;
   readonly #wake: () => void;
@@ -76,7 +77,7 @@ export class Self<O, C> {
   #timer: unknown;
 
   /** `wake` is called when a cursor that had to wait, at most `every` milliseconds, is due. */
-  constructor(type: Type<unknown, O, C>, clock: Clock, every: number, user: User | undefined, wake: () => void) {
+  constructor(type: () => Type<any, O, C>, clock: Clock, every: number, user: User | undefined, wake: () => void) {
     this.#type = type;
     this.#clock = clock;
     this.#every = every;
@@ -91,8 +92,8 @@ export class Self<O, C> {
 
   /** The cursor moves over an operation as the screen applies it. */
   move(op: O, side: Side): void {
-    if (this.cursor !== null) this.cursor = this.#type.transformCursor(this.cursor, op, side);
-    if (this.#told !== null) this.#told = this.#type.transformCursor(this.#told, op, side);
+    if (this.cursor !== null) this.cursor = this.#type().transformCursor(this.cursor, op, side);
+    if (this.#told !== null) this.#told = this.#type().transformCursor(this.#told, op, side);
   }
 
   /** What others are shown of the cursor may be out of place: it is to be sent again. */
@@ -138,6 +139,6 @@ export class Self<O, C> {
 
   #same(): boolean {
     if (this.cursor === null || this.#told === null) return this.cursor === this.#told;
-    return this.#type.sameCursor(this.cursor, this.#told);
+    return this.#type().sameCursor(this.cursor, this.#told);
   }
 }

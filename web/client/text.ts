@@ -101,7 +101,8 @@ class Walk {
   }
 }
 
-const lone = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+/** Matches an unpaired surrogate. */
+export const halfCharacter = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
 function compose(a: TextOp, b: TextOp): TextOp {
   const out = new Builder();
@@ -159,7 +160,8 @@ function walkOver(doc: string, op: TextOp, visit: (component: Component, at: num
   return at;
 }
 
-function inPair(doc: string, at: number): boolean {
+/** Reports whether a position is in the middle of a surrogate pair. */
+export function inPair(doc: string, at: number): boolean {
   return (doc.charCodeAt(at) & 0xfc00) === 0xdc00 && (doc.charCodeAt(at - 1) & 0xfc00) === 0xd800;
 }
 
@@ -227,7 +229,7 @@ function operation(json: unknown): TextOp {
     else if (Number.isSafeInteger(component) && component !== 0) kind = component > 0 ? "retain" : "delete";
     else throw new OperationError("a component is a string or a whole number, and not empty or zero");
     if (kind === before) throw new OperationError(`two neighbours both ${kind}`);
-    if (kind === "insert" && lone.test(component)) throw new OperationError("an insert holds an unpaired surrogate");
+    if (kind === "insert" && halfCharacter.test(component)) throw new OperationError("an insert holds an unpaired surrogate");
     if (kind !== "insert") reach += Math.abs(component);
     before = kind;
   }

@@ -46,9 +46,12 @@ export interface Type<D, O, C> {
   transformCursor(cursor: C, op: O, side: Side): C;
   /** Reports whether two cursors are the same. */
   sameCursor(a: C, b: C): boolean;
-  /** Returns the checksum of the protocol's section 8. */
-  checksum(doc: D): string;
+  /** Returns the checksum of the protocol's section 8; null when it cannot be told here, and is not compared. */
+  checksum(doc: D): string | null;
 }
+
+/** A type of which only the name is known. */
+export type AnyType = Type<any, any, any>;
 
 /** An operation, or a document's content, that is malformed or does not fit. */
 export class OperationError extends Error {

@@ -1,26 +1,50 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Connection, text, type Document, type Draft, type TextCursor, type TextOp } from "../index.js";
-import { random, randomOp, type Random } from "./random.js";
+import { richText } from "../delta.js";
+import { Connection, text, type Document, type Draft, type TextCursor, type Type } from "../index.js";
+import { deltaPlaces, random, randomDeltaOp, randomOp, type Random } from "./random.js";
 import { World } from "./world.js";
 
-type TextDocument = Document<string, TextOp, TextCursor>;
+/** A type of document, how it begins, and how it is edited at random. */
+interface Flavour<D = any, O = any> {
+  readonly type: Type<D, O, TextCursor>;
+  readonly start: D;
+  readonly op: (rnd: Random, doc: D) => O;
+  /** Where a cursor may stand. */
+  readonly places: (doc: D) => number[];
+}
+
+function textPlaces(doc: string): number[] {
+  const places = [0, ...Array.from(doc, (char) => char.length)];
+  for (let i = 1; i < places.length; i++) places[i]! += places[i - 1]!;
+  return places;
+}
+
+const plain: Flavour = { type: text, start: "Hello 🌍", op: randomOp, places: textPlaces };
+const rich: Flavour = {
+  type: richText,
+  start: [{ insert: "Hello 🌍" }, { insert: "\n", attributes: { header: 1 } }],
+  op: randomDeltaOp,
+  places: deltaPlaces,
+};
 
 /** One editor: a document and a screen that knows only what the events told it. */
 class Editor {
-  readonly document: TextDocument;
+  readonly document: Document<any, any, TextCursor>;
   readonly connection: Connection;
-  readonly drafts: Draft<TextOp>[] = [];
-  screen = "";
+  readonly drafts: Draft<unknown>[] = [];
+  screen: any;
   cursor: TextCursor = [];
 
   constructor(
     readonly world: World,
+    readonly flavour: Flavour,
     compose: boolean,
   ) {
+    const { type } = flavour;
     this.connection = new Connection(world.connection);
-    this.document = this.connection.open("d", text, {
+    this.document = this.connection.open("d", type, {
       compose,
       user: { name: "someone", color: "#000000" },
       events: {
@@ -29,17 +53,17 @@ class Editor {
           this.cursor = [];
         },
         remote: (op) => {
-          this.screen = text.apply(this.screen, op);
-          this.cursor = text.transformCursor(this.cursor, op, "left");
+          this.screen = type.apply(this.screen, op);
+          this.cursor = type.transformCursor(this.cursor, op, "left");
         },
         draft: (draft) => this.drafts.push(draft),
       },
     });
   }
 
-  type(op: TextOp, rnd: Random): void {
+  type(op: unknown, rnd: Random): void {
     if (!this.document.editable) return;
-    this.screen = text.apply(this.screen, op);
+    this.screen = this.flavour.type.apply(this.screen, op);
     this.cursor = this.place(rnd);
     this.document.edit(op, this.cursor);
   }
@@ -51,15 +75,15 @@ class Editor {
   }
 
   place(rnd: Random): TextCursor {
-    const ends = [0, ...Array.from(this.screen, (char) => char.length)];
-    for (let i = 1; i < ends.length; i++) ends[i]! += ends[i - 1]!;
+    const ends = this.flavour.places(this.screen);
     return [[ends[rnd.int(ends.length)]!, ends[rnd.int(ends.length)]!]];
   }
 
   check(at: string): void {
-    assert.equal(this.screen, this.document.content ?? "", `${at}: the screen and the document differ`);
+    assert.deepEqual(this.screen, this.document.content, `${at}: the screen and the document differ`);
+    const end = this.screen && this.flavour.places(this.screen).at(-1)!;
     for (const { cursor } of this.document.peers) {
-      for (const position of (cursor ?? []).flat()) assert.ok(position >= 0 && position <= this.screen.length, at);
+      for (const position of (cursor ?? []).flat()) assert.ok(position >= 0 && position <= end, at);
     }
   }
 }
@@ -76,7 +100,7 @@ function finish(world: World, editors: Editor[], at: string): void {
     editor.check(at);
     assert.equal(editor.document.state.kind, "saved", at);
     assert.equal(editor.document.state.unsaved, 0, at);
-    assert.equal(editor.screen, server.content, `${at}: a screen and the server differ`);
+    assert.deepEqual(editor.screen, server.content, `${at}: a screen and the server differ`);
     assert.equal(editor.document.rev, server.head, at);
     assert.deepEqual(server.people.get(editor.document.client)?.cursor, editor.cursor, `${at}: own cursor`);
     const others = editors.filter((other) => other !== editor);
@@ -93,21 +117,22 @@ function finish(world: World, editors: Editor[], at: string): void {
 const rounds = Number(process.env["ROUNDS"] ?? 300);
 const firstSeed = Number(process.env["SEED"] ?? 1);
 
-for (const compose of [true, false]) {
-  test(`editors converge through drops, composites and resends (${compose ? "composed" : "separate"} waiting)`, () => {
+for (const [flavour, compose] of [[plain, true], [plain, false], [rich, true], [rich, false]] as const) {
+  const { type, start, op } = flavour;
+  test(`editors of a ${type.name} converge through drops, composites and resends (${compose ? "composed" : "separate"} waiting)`, () => {
     let drops = 0;
     let faults = 0;
     let stale = 0;
     for (let seed = firstSeed; seed < firstSeed + rounds; seed++) {
       const at = `seed ${seed}`;
       const rnd = random(seed);
-      const world = new World(rnd, "Hello 🌍");
-      const editors = Array.from({ length: 2 + rnd.int(3) }, () => new Editor(world, compose));
+      const world = new World(rnd, start, type);
+      const editors = Array.from({ length: 2 + rnd.int(3) }, () => new Editor(world, flavour, compose));
       world.settle();
       for (let step = 0; step < 150; step++) {
         const editor = editors[rnd.int(editors.length)]!;
         const dice = rnd();
-        if (dice < 0.2) editor.type(randomOp(rnd, editor.screen), rnd);
+        if (dice < 0.2) editor.type(op(rnd, editor.screen), rnd);
         else if (dice < 0.25) editor.look(rnd);
         else if (dice < 0.27) {
           drops++;
@@ -134,7 +159,7 @@ test("every character typed arrives exactly once", () => {
     const at = `seed ${seed}`;
     const rnd = random(seed);
     const world = new World(rnd);
-    const editors = [new Editor(world, true), new Editor(world, true), new Editor(world, false)];
+    const editors = [new Editor(world, plain, true), new Editor(world, plain, true), new Editor(world, plain, false)];
     world.settle();
     const typed: string[] = [];
     for (let step = 0; step < 200; step++) {

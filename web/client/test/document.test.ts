@@ -99,7 +99,7 @@ test("a refused edit is handed back with what was typed after it, and the docume
   document.edit([9, "!"]);
   world.settle();
   assert.deepEqual(drafts, [
-    { doc: "d", code: "too_large", message: "too_large", text: "Hello you!", ops: [[5, " you"], [9, "!"]] },
+    { doc: "d", type: "text", code: "too_large", message: "too_large", text: "Hello you!", content: "Hello you!", ops: [[5, " you"], [9, "!"]] },
   ]);
   assert.notEqual(document.client, client);
   assert.deepEqual(resets, ["Hello", "Hello"]);

@@ -2,19 +2,19 @@
 // duplicates, transforms over what each reader was or will be sent, and
 // composes for readers at random where it has not transformed for them.
 
-import { crc32c, text, type TextCursor, type TextOp } from "../index.js";
+import type { AnyType } from "../index.js";
 import type { ClientMessage, ErrorClass, Item } from "../message.js";
 import type { Random } from "./random.js";
 
 interface Entry {
-  op: TextOp;
+  op: unknown;
   client: string;
   seq: number;
 }
 
 interface Present {
   user: unknown;
-  cursor: TextCursor;
+  cursor: unknown;
 }
 
 /** What one opening was sent and will be sent: pieces [from, to) in order. */
@@ -38,7 +38,8 @@ export const limits = { message: 4096, document: 1 << 20, run: 4, docs: 8, range
 
 /** A server of one document, called "d". */
 export class Server {
-  content: string;
+  /** The document as its type holds it. */
+  content: any;
   inc = "inc1";
   readonly log: Entry[] = [];
   /** Operations from here on are accepted but not durable. */
@@ -49,13 +50,15 @@ export class Server {
   readonly people = new Map<string, Present>();
   readonly #readers: Reader[] = [];
   readonly #rnd: Random;
-  #tip: string;
+  #tip: unknown;
+  readonly #type: AnyType;
   /** How many submissions were refused because a composite was on its way. */
   stale = 0;
 
-  constructor(rnd: Random, content: string) {
+  constructor(rnd: Random, type: AnyType, content: unknown) {
     this.#rnd = rnd;
-    this.content = this.#tip = content;
+    this.#type = type;
+    this.content = this.#tip = type.create(content);
   }
 
   get quiet(): boolean {
@@ -70,9 +73,9 @@ export class Server {
   commit(): void {
     for (; this.head < this.log.length; this.head++) {
       const { op, client } = this.log[this.head]!;
-      this.content = text.apply(this.content, op);
+      this.content = this.#type.apply(this.content, op);
       for (const [who, present] of this.people) {
-        present.cursor = text.transformCursor(present.cursor, op, who === client ? "right" : "left");
+        present.cursor = this.#type.transformCursor(present.cursor, op, who === client ? "right" : "left");
       }
     }
   }
@@ -116,13 +119,13 @@ export class Server {
       case "submit":
         return this.#submit(reader, message, (code, errorClass) => fail(code, errorClass, { seq: message.seq }));
       case "presence": {
-        let cursor = message.cursor as TextCursor;
-        for (const { op } of this.log.slice(message.base, this.head)) cursor = text.transformCursor(cursor, op, "left");
+        let cursor = message.cursor;
+        for (const { op } of this.log.slice(message.base, this.head)) cursor = this.#type.transformCursor(cursor, op, "left");
         this.people.set(reader.client, { user: message.user ?? this.people.get(reader.client)?.user, cursor });
         return;
       }
       case "check":
-        if (reader.at === this.head) connection.send({ t: "check", doc: "d", rev: this.head, sum: crc32c(this.content) });
+        if (reader.at === this.head) connection.send({ t: "check", doc: "d", rev: this.head, sum: this.#type.checksum(this.content) });
         return;
       case "close":
         this.#leave(reader);
@@ -143,10 +146,10 @@ export class Server {
       return;
     }
     const own = (to: number) => this.log.slice(0, to).reduce((seq, entry) => (entry.client === client ? entry.seq : seq), 0);
-    const common = { t: "opened", doc: "d", client, type: "text", inc: this.inc, seq: own(this.head), head: this.head };
+    const common = { t: "opened", doc: "d", client, type: this.#type.name, inc: this.inc, seq: own(this.head), head: this.head };
     let at = this.head;
     if (message.inc === undefined) {
-      connection.send({ ...common, rev: at, content: this.content, sum: crc32c(this.content) });
+      connection.send({ ...common, rev: at, content: this.#type.content(this.content), sum: this.#type.checksum(this.content) });
     } else {
       if (message.inc !== this.inc) return fail("incarnation", "fatal");
       if (message.rev > this.head) return fail("future", "fatal");
@@ -161,7 +164,7 @@ export class Server {
 
   #submit(reader: Reader, message: Message, fail: (code: string, errorClass: ErrorClass) => void): void {
     const { base, seq } = message;
-    const ops: TextOp[] = message["ops"];
+    const ops: unknown[] = message["ops"];
     const mine = this.log.filter((entry) => entry.client === reader.client).length;
     if (JSON.stringify(message).length > limits.message) throw new Error("a message larger than the limit");
     if (ops.length > limits.run) throw new Error("a run longer than the limit");
@@ -178,29 +181,29 @@ export class Server {
     }
     reader.single = this.log.length + ops.length;
     let xs = this.log.slice(base).map(({ op }) => op);
-    const out: TextOp[] = [];
+    const out: unknown[] = [];
     for (const op of ops) {
-      let p = text.operation(op);
+      let p = this.#type.operation(op);
       xs = xs.map((x) => {
-        const moved = text.transform(x, p, "left");
-        p = text.transform(p, x, "right");
+        const moved = this.#type.transform(x, p, "left");
+        p = this.#type.transform(p, x, "right");
         return moved;
       });
       out.push(p);
     }
-    let cursor = message["cursor"] as TextCursor | undefined;
+    let cursor = message["cursor"];
     out.forEach((op, i) => {
-      this.#tip = text.apply(this.#tip, op);
+      this.#tip = this.#type.apply(this.#tip, op);
       this.log.push({ op, client: reader.client, seq: seq + i });
     });
     if (!cursor) return;
-    for (const x of xs) cursor = text.transformCursor(cursor, x, "left");
+    for (const x of xs) cursor = this.#type.transformCursor(cursor, x, "left");
     this.commit();
     this.people.set(reader.client, { user: this.people.get(reader.client)?.user, cursor });
   }
 
-  #composed(from: number, to: number): TextOp {
-    return this.log.slice(from, to).reduce<TextOp>((all, { op }) => text.compose(all, op), []);
+  #composed(from: number, to: number): unknown {
+    return this.log.slice(from, to).map(({ op }) => op).reduce((all, op) => this.#type.compose(all, op));
   }
 
   /** Fixes in which pieces a reader gets everything up to `to`. */

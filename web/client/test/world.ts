@@ -1,4 +1,4 @@
-import type { Clock, Socket } from "../index.js";
+import { text, type AnyType, type Clock, type Socket } from "../index.js";
 import type { Random } from "./random.js";
 import { Server, type ServerSide } from "./server.js";
 
@@ -99,10 +99,11 @@ export class World {
 
   constructor(
     readonly rnd: Random,
-    content = "",
+    content: unknown = "",
+    type: AnyType = text,
   ) {
     this.clock = new TestClock(rnd);
-    this.server = new Server(rnd, content);
+    this.server = new Server(rnd, type, content);
   }
 
   /** Options for a Connection in this world. */

@@ -36,9 +36,9 @@ export function listDocs(prefix: string, after: string, signal: AbortSignal): Pr
   return call(`/api/docs?${query}`, { signal });
 }
 
-/** Creates an empty text and returns its id; without `id`, the server makes one up. */
-export async function createDoc(id?: string): Promise<string> {
-  const body = JSON.stringify({ ...(id === undefined ? {} : { id }), type: "text" });
+/** Creates an empty document of a type and returns its id; without `id`, the server makes one up. */
+export async function createDoc(type: string, id?: string): Promise<string> {
+  const body = JSON.stringify({ ...(id === undefined ? {} : { id }), type });
   const made = await call<Listed>("/api/docs", { method: "POST", headers: { "content-type": "application/json" }, body });
   return made.id;
 }

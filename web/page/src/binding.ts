@@ -3,39 +3,43 @@ import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/sea
 import { Annotation, Compartment, EditorState, Transaction, type Extension } from "@codemirror/state";
 import { EditorView, highlightSpecialChars, keymap, panels, placeholder } from "@codemirror/view";
 
-import { OperationError, type Document, type DocumentEvents, type TextCursor, type TextOp } from "../../client/index.js";
+import { OperationError, text, type Document, type DocumentEvents, type TextCursor, type TextOp } from "../../client/index.js";
 import { peerCarets, setPeers } from "./carets.js";
 import { changesToOp, onlyWholeCharacters, opToChanges, selectionToCursor } from "./convert.js";
+import { el } from "./dom.js";
+import type { Pane, PaneHost } from "./pane.js";
+import { mountStylesWithoutInline } from "./styles.js";
 
 type TextDocument = Document<string, TextOp, TextCursor>;
 
 /** Marks what came from the server. */
 const remote = Annotation.define<boolean>();
 
+mountStylesWithoutInline();
+
 /**
  * An editor that shows a document: what is typed goes to the document, what
  * others do comes from it. Undo takes back what was typed here, never what
  * others did.
  */
-export class Binding {
+export class Binding implements Pane {
+  readonly type = text;
+  readonly element = el("div", {});
+  readonly panel = el("div", {});
   readonly view: EditorView;
+  readonly #top: HTMLElement;
   readonly #locked = new Compartment();
   #document: TextDocument | undefined;
 
-  /** `above` stays on top of the window; what is to be found is asked for under it. */
-  constructor(
-    parent: HTMLElement,
-    private readonly above: HTMLElement,
-  ) {
-    this.view = new EditorView({ parent, state: this.#state("", true) });
+  constructor({ top }: PaneHost) {
+    this.#top = top;
+    this.view = new EditorView({ parent: this.element, state: this.#state("", true) });
   }
 
-  /** Connects the editor with a document, whose events are to be `events`. */
   bind(document: TextDocument): void {
     this.#document = document;
   }
 
-  /** What the document has to tell this editor. */
   get events(): Pick<DocumentEvents<string, TextOp, TextCursor>, "reset" | "remote" | "peers"> {
     return {
       reset: (content) => {
@@ -56,14 +60,16 @@ export class Binding {
     };
   }
 
-  /** Lets nobody type, or lets them again. */
   lock(locked: boolean): void {
     if (this.view.state.readOnly !== locked) this.view.dispatch({ effects: this.#locked.reconfigure(lockedAs(locked)) });
   }
 
-  /** Scrolls to a position and puts the focus into the text. */
-  reveal(position: number): void {
-    const at = Math.min(position, this.view.state.doc.length);
+  focus(): void {
+    this.view.focus();
+  }
+
+  reveal(cursor: TextCursor): void {
+    const at = Math.min(cursor[0]?.[1] ?? 0, this.view.state.doc.length);
     this.view.dispatch({ effects: EditorView.scrollIntoView(at, { y: "center" }) });
   }
 
@@ -76,8 +82,8 @@ export class Binding {
         onlyWholeCharacters,
         history(),
         search({ top: true }),
-        panels({ topContainer: this.above.querySelector<HTMLElement>(".panels")! }),
-        EditorView.scrollMargins.of(() => ({ top: this.above.offsetHeight + 16, bottom: 32 })),
+        panels({ topContainer: this.panel }),
+        EditorView.scrollMargins.of(() => ({ top: this.#top.offsetHeight + 16, bottom: 32 })),
         highlightSelectionMatches(),
         highlightSpecialChars(),
         EditorView.lineWrapping,

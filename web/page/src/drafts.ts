@@ -3,6 +3,8 @@ import { el } from "./dom.js";
 
 interface Kept {
   readonly text: string;
+  /** The same with its formats, of a rich text. */
+  readonly content?: unknown;
   readonly code: string;
   readonly message: string;
   readonly at: number;
@@ -45,21 +47,25 @@ export class Drafts {
   }
 
   /** Takes a draft in. */
-  add({ text, code, message }: Draft<unknown>): void {
-    const kept: Kept = { text, code, message, at: Date.now() };
+  add({ type, text, content, code, message }: Draft<unknown>): void {
+    const kept: Kept = { text, ...(type === "delta" ? { content } : {}), code, message, at: Date.now() };
     const key = `${prefixOf(this.#doc)}${kept.at}-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
     const stored = safely(() => (localStorage.setItem(key, JSON.stringify(kept)), true));
     if (!stored) this.#loose++;
     this.#show(kept, stored ? key : null);
   }
 
-  #show({ text, code, message, at }: Kept, key: string | null): void {
+  #show({ text, content, code, message, at }: Kept, key: string | null): void {
     const file = `${this.#doc.replace(/[^\p{L}\p{N} ._-]/gu, "_")} (draft).txt`;
     const area = el("textarea", { readOnly: true, value: text, rows: 5, attrs: { "aria-label": "Your text" } });
     const said = el("span", { className: "said", attrs: { role: "status" } });
     const copy = async () => {
       const copied = await copyText(text, area);
       said.textContent = copied ? "Copied" : "Select the text and copy it by hand";
+    };
+    const copyRich = async () => {
+      const { htmlOf } = await import("./rich/rich.js");
+      said.textContent = copyHtml(htmlOf(content as never), text) ? "Copied" : "This browser does not copy formatting";
     };
     const download = () => {
       const url = URL.createObjectURL(new Blob([text], { type: "text/plain;charset=utf-8" }));
@@ -78,7 +84,8 @@ export class Drafts {
       el("p", {}, `${reasons[code] ?? `The server refused them: ${message}.`} This is your text as you last saw it, ${new Date(at).toLocaleString()}.`),
       area,
       el("div", { className: "actions" },
-        button("Copy text", () => void copy()), button("Download", download), button("Discard", discard), said));
+        button("Copy text", () => void copy()),
+        content !== undefined && button("Copy with formatting", () => void copyRich()), button("Download", download), button("Discard", discard), said));
     this.element.append(panel);
   }
 }
@@ -89,6 +96,22 @@ function safely<T>(run: () => T): T | null {
   } catch {
     return null;
   }
+}
+
+/** Copies HTML to the clipboard, and the text for who takes none. Reports whether the browser did. */
+function copyHtml(html: string, text: string): boolean {
+  let done = false;
+  const fill = (event: ClipboardEvent) => {
+    event.clipboardData?.setData("text/html", html);
+    event.clipboardData?.setData("text/plain", text);
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    done = true;
+  };
+  document.addEventListener("copy", fill, { capture: true });
+  document.execCommand("copy");
+  document.removeEventListener("copy", fill, { capture: true });
+  return done;
 }
 
 /** Copies text to the clipboard; through `area` where the page may not write to it directly. */

@@ -1,10 +1,10 @@
-import { Connection, Keeper, recoverUnsent, sendUnsent, systemClock, text, type Document, type Draft, type Peer, type State, type TextCursor, type TextOp, type User } from "../../client/index.js";
+import { Connection, Keeper, recoverUnsent, sendUnsent, systemClock, text, type Document, type Peer, type State, type User } from "../../client/index.js";
 import { ApiError, createDoc } from "./api.js";
-import { Binding } from "./binding.js";
 import { count, el } from "./dom.js";
 import { copyText, Drafts } from "./drafts.js";
+import { nameOfType, paneFor, type Pane, type PaneHost } from "./pane.js";
 import { askWho, initials, me, paint } from "./person.js";
-import { remember } from "./recent.js";
+import { forget, recents, remember } from "./recent.js";
 
 /** Address of the server's WebSocket. */
 const socketUrl = () => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
@@ -31,70 +31,116 @@ class EditorPage {
   readonly #id: string;
   #user: User = me();
   readonly #connection: Connection;
-  #document!: Document<string, TextOp, TextCursor>;
-  readonly #binding: Binding;
+  #document: Document<any, any, any> | undefined;
+  /** The panes that are loaded, by type, and the one that is shown. */
+  readonly #panes = new Map<string, Pane>();
+  #pane: Pane | undefined;
+  #reopening = false;
+  readonly #host: PaneHost;
   readonly #drafts: Drafts;
   readonly #keeper = newKeeper();
 
   readonly #state = el("p", { className: "state", attrs: { "data-state": "connecting", "data-unsaved": "0" } });
   readonly #spoken = el("p", { className: "spoken", attrs: { role: "status", "aria-live": "polite" } });
   #speak: ReturnType<typeof setTimeout> | undefined;
+  #saying: ReturnType<typeof setTimeout> | undefined;
   readonly #people = el("ul", { className: "people", attrs: { "aria-label": "Who is here" } });
   readonly #self = el("button", { type: "button", className: "avatar self" });
   readonly #notice = el("div", { className: "notice" });
-  readonly #paper = el("div", { className: "paper" });
+  readonly #paper = el("div", { className: "paper", hidden: true });
+  readonly #panels = el("div", { className: "panels" });
+  readonly #said = el("p", { className: "toast", hidden: true });
 
   constructor(app: HTMLElement, id: string) {
     this.#id = id;
     this.#drafts = new Drafts(id);
-    const top = el("div", { className: "top" }, this.#header(), el("div", { className: "panels" }));
-    app.replaceChildren(top, el("main", { className: "desk" }, this.#drafts.element, this.#notice, this.#paper), this.#spoken);
-    this.#binding = new Binding(this.#paper, top);
+    const top = el("div", { className: "top" }, this.#header(), this.#panels);
+    app.replaceChildren(top, el("main", { className: "desk" }, this.#drafts.element, this.#notice, this.#paper), this.#said, this.#spoken);
+    this.#host = { top, say: (words) => this.#say(words), reopen: () => this.#reopen() };
     this.#showSelf();
     this.#connection = new Connection({ url: socketUrl() });
-    this.#open();
     this.#followPage();
+    void this.#begin(recents().find((one) => one.id === id)?.type);
     if (this.#keeper) void this.#recover();
   }
 
+  /** Opens the document, after loading what its type needs if that is known. */
+  async #begin(type?: string): Promise<void> {
+    if (type === undefined || (await this.#load(type))) this.#open();
+  }
+
+  /** Makes the pane for a type ready. Tells the person, and answers null, when it could not be loaded. */
+  async #load(type: string): Promise<Pane | null> {
+    try {
+      const pane = this.#panes.get(type) ?? (await paneFor(type, this.#host));
+      this.#panes.set(type, pane);
+      return pane;
+    } catch (error) {
+      console.error(error);
+      this.#document?.close();
+      this.#show({ kind: "closed", unsaved: 0, code: "not_loaded", message: "the editor could not be loaded from the server" });
+      return null;
+    }
+  }
+
   #open(): void {
-    const document = this.#connection.open(this.#id, text, {
+    const types = [text, ...[...this.#panes.values()].map((pane) => pane.type).filter((type) => type !== text)];
+    const opened: Document<any, any, any> = this.#connection.open(this.#id, types, {
       user: this.#user,
       events: {
-        ...this.#binding.events,
-        reset: (content) => {
-          this.#binding.events.reset?.(content);
-          this.#arrive();
-        },
+        reset: (content) => this.#arrive(opened, content),
+        remote: (op) => this.#pane?.events.remote?.(op),
         peers: (peers) => {
-          this.#binding.events.peers?.(peers);
+          this.#pane?.events.peers?.(peers);
           this.#showPeople(peers);
         },
         sending: () => this.#keeper?.sending(),
-        state: (state) => this.#show(state),
+        state: (state) => {
+          if (state.code === "bad_type" && opened.typeName && !this.#panes.has(opened.typeName)) void this.#begin(opened.typeName);
+          else if (state.code !== "left" && !(this.#reopening && state.kind === "connecting")) this.#show(state);
+        },
         draft: (draft) => this.#drafts.add(draft),
       },
     });
-    this.#document = document;
-    this.#binding.bind(document);
-    this.#keeper?.watch(document);
-    this.#show(document.state);
+    this.#document = opened;
+    this.#keeper?.watch(opened);
+    if (!this.#reopening) this.#show(opened.state);
   }
 
-  /** The text is there to be written in. */
-  #arrive(): void {
-    remember(this.#id, true);
-    this.#paper.hidden = false;
+  /** Fetches the whole document again, leaving what is shown until it is there. */
+  #reopen(): void {
+    this.#reopening = true;
+    this.#document?.close();
+    this.#open();
+  }
+
+  /** The document is there to be written in. */
+  #arrive(opened: Document<any, any, any>, content: unknown): void {
+    const type = opened.typeName!;
+    const pane = this.#panes.get(type);
+    if (!pane) return void this.#load(type).then((pane) => pane && opened.editable && this.#arrive(opened, opened.content));
+    this.#reopening = false;
+    if (pane !== this.#pane) {
+      this.#pane = pane;
+      this.#paper.replaceChildren(pane.element);
+      this.#panels.replaceChildren(pane.panel);
+    }
+    pane.bind(opened);
+    pane.events.reset?.(content);
+    this.#show(opened.state);
+    remember(this.#id, pane.type.name);
     // A keyboard on glass should not jump up unasked.
-    if (document.activeElement === document.body && matchMedia("(pointer: fine)").matches) this.#binding.view.focus();
+    if (document.activeElement === document.body && matchMedia("(pointer: fine)").matches) pane.focus();
   }
 
   /** Sends what earlier pages of this browser could not. */
   async #recover(): Promise<void> {
     await recoverUnsent(localStorage, navigator.locks, this.#id, async (unsent) => {
+      const pane = await this.#load(unsent.type ?? "text");
+      if (!pane) return; // what is unsent stays where it is
       const connection = new Connection({ url: socketUrl() });
       const keeper = newKeeper()!;
-      await sendUnsent(connection, text, unsent, keeper, (draft: Draft<TextOp>) => this.#drafts.add(draft));
+      await sendUnsent(connection, pane.type, unsent, keeper, (draft) => this.#drafts.add(draft));
       connection.close();
     });
   }
@@ -111,7 +157,7 @@ class EditorPage {
     addEventListener("pagehide", () => this.#keeper?.flush());
     addEventListener("beforeunload", (event) => {
       this.#keeper?.flush();
-      const lost = this.#document.state.unsaved > 0 && !this.#keeper?.kept;
+      const lost = (this.#document?.state.unsaved ?? 0) > 0 && !this.#keeper?.kept;
       if (lost || this.#drafts.loose) event.preventDefault();
     });
   }
@@ -151,17 +197,17 @@ class EditorPage {
       askWho(this.#user, (user) => {
         this.#user = user;
         this.#showSelf();
-        this.#document.setUser(user);
+        this.#document?.setUser(user);
       });
   }
 
-  #showPeople(peers: Peer<TextCursor>[]): void {
+  #showPeople(peers: Peer<unknown>[]): void {
     const most = 5;
     const avatars = peers.slice(0, most).map(({ client, user }) => {
       const name = user?.name || "Somebody";
       const go = () => {
-        const cursor = this.#document.peers.find((peer) => peer.client === client)?.cursor?.[0];
-        if (cursor) this.#binding.reveal(cursor[1]);
+        const cursor = this.#document?.peers.find((peer) => peer.client === client)?.cursor;
+        if (cursor) this.#pane?.reveal(cursor);
       };
       const avatar = el("button", { type: "button", className: "avatar", title: name, attrs: { "aria-label": `${name}: go to their cursor`, "data-peer": name }, on: { click: go } }, initials(name));
       paint(avatar, user?.color ?? "");
@@ -173,6 +219,8 @@ class EditorPage {
   }
 
   #show(state: State): void {
+    // The text may be here before what shows it.
+    if (this.#document?.editable && !this.#here) state = { kind: "connecting", unsaved: state.unsaved };
     const { kind, unsaved } = state;
     const words = this.#words(state);
     this.#state.dataset["state"] = kind;
@@ -180,18 +228,24 @@ class EditorPage {
     this.#state.replaceChildren(words);
     if (kind === "offline") this.#state.append(" ", this.#link("Try now", () => this.#connection.probe()));
     document.title = `${unsaved > 0 ? "• " : ""}${this.#id} — Quire`;
-    this.#binding.lock(!this.#document.editable);
-    this.#paper.hidden = !this.#document.editable;
-    this.#notice.replaceChildren(...(this.#document.editable ? [] : [this.#panel(state, words)]));
+    const editable = this.#here;
+    this.#pane?.lock(!editable);
+    this.#paper.hidden = this.#panels.hidden = !editable;
+    this.#notice.replaceChildren(...(editable ? [] : [this.#panel(state, words)]));
     this.#keeper?.changed();
     // Said aloud only when it has lasted: between keystrokes it changes several times a second.
     clearTimeout(this.#speak);
     this.#speak = setTimeout(() => (this.#spoken.textContent = words), 1200);
   }
 
+  /** Whether there is a text to write in. */
+  get #here(): boolean {
+    return this.#pane !== undefined && (this.#document?.editable ?? false);
+  }
+
   #words({ kind, unsaved, code, message }: State): string {
     const edits = count(unsaved, "unsaved change");
-    const here = this.#document.editable;
+    const here = this.#here;
     switch (kind) {
       case "connecting":
         if (!here) return "Opening…";
@@ -225,17 +279,21 @@ class EditorPage {
       case "unreadable":
         return panel(
           el("p", {}, `It is there, but the server could not load it: ${message ?? code}. Nothing is lost by waiting.`),
-          again("Try again", () => this.#document.retry()));
+          again("Try again", () => this.#document?.retry()));
       default:
         if (code !== "not_found" && code !== "deleted") return panel(again("Open again", () => location.reload()), all);
-        remember(this.#id, false);
-        return panel(el("p", {}, code === "deleted" ? "You can begin anew under its name." : "You can begin it, under this name."), again("Create it", () => void this.#create()), all);
+        forget(this.#id);
+        return panel(
+          el("p", {}, code === "deleted" ? "You can begin anew under its name." : "You can begin it, under this name."),
+          again("Create it", () => void this.#create("text")),
+          el("button", { type: "button", on: { click: () => void this.#create("delta") } }, `Create as ${nameOfType("delta")}`),
+          all);
     }
   }
 
-  async #create(): Promise<void> {
+  async #create(type: string): Promise<void> {
     try {
-      await createDoc(this.#id);
+      await createDoc(type, this.#id);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.code !== "exists") {
@@ -243,8 +301,14 @@ class EditorPage {
         return;
       }
     }
-    this.#open();
-    this.#binding.view.focus();
+    void this.#begin(type);
+  }
+
+  #say(words: string): void {
+    this.#said.textContent = this.#spoken.textContent = words;
+    this.#said.hidden = false;
+    clearTimeout(this.#saying);
+    this.#saying = setTimeout(() => (this.#said.hidden = true), 6_000);
   }
 
   #link(label: string, click: () => void): HTMLElement {

@@ -1,7 +1,8 @@
 import { countUnsent } from "../../client/index.js";
 import { ApiError, createDoc, listDocs, pathOf, type Listed } from "./api.js";
 import { ago, count, el } from "./dom.js";
-import { recents } from "./recent.js";
+import { nameOfType } from "./pane.js";
+import { recents, remember } from "./recent.js";
 
 /** The page at `/`: what was opened here, everything there is, and a way to begin something new. */
 export function showList(app: HTMLElement): void {
@@ -17,7 +18,7 @@ export function showList(app: HTMLElement): void {
       opened.length > 0 &&
         el("section", { attrs: { "aria-labelledby": "recent" } },
           el("h2", { id: "recent" }, "Opened here"),
-          el("ul", { className: "docs" }, ...opened.slice(0, 8).map(({ id, at }) => row(id, `opened ${ago(at)}`, unsent)))),
+          el("ul", { className: "docs" }, ...opened.slice(0, 8).map(({ id, at, type = "text" }) => row(id, type, `opened ${ago(at)}`, unsent)))),
       allDocuments(unsent)),
   );
 }
@@ -30,10 +31,11 @@ function storedUnsent(): Set<string> {
   }
 }
 
-function row(id: string, about: string, unsent: Set<string>): HTMLElement {
+function row(id: string, type: string, about: string, unsent: Set<string>): HTMLElement {
   return el("li", {},
     el("a", { href: pathOf(id) },
       el("span", { className: "name" }, id),
+      type !== "text" && el("span", { className: "kind" }, nameOfType(type)),
       unsent.has(id) && el("span", { className: "badge" }, "unsent changes"),
       el("span", { className: "about" }, about)));
 }
@@ -42,12 +44,17 @@ function newDocument(): HTMLElement {
   const name = el("input", { id: "new-name", maxLength: 200, placeholder: "Untitled", attrs: { autocomplete: "off", "aria-describedby": "new-problem" } });
   const button = el("button", { type: "submit", className: "primary" }, "New document");
   const problem = el("p", { id: "new-problem", className: "problem", attrs: { role: "alert" } });
+  const kinds = ["text", "delta"].map((type, i) =>
+    el("label", { className: "choice" }, el("input", { type: "radio", name: "type", value: type, checked: i === 0 }), capital(nameOfType(type))));
   const create = async () => {
     const id = name.value.trim();
+    const type = String(new FormData(form).get("type"));
     button.disabled = true;
     problem.replaceChildren();
     try {
-      location.assign(pathOf(await createDoc(id || undefined)));
+      const made = await createDoc(type, id || undefined);
+      remember(made, type);
+      location.assign(pathOf(made));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.code === "exists") problem.append(`There is a document “${id}” already. `, el("a", { href: pathOf(id) }, "Open it"));
@@ -60,11 +67,15 @@ function newDocument(): HTMLElement {
     event.preventDefault();
     void create();
   };
-  return el("form", { className: "new", on: { submit } },
+  const form = el("form", { className: "new", on: { submit } },
     el("label", { htmlFor: "new-name" }, "Name of the new document"),
     el("div", { className: "row" }, name, button),
+    el("div", { className: "choices", attrs: { role: "radiogroup", "aria-label": "Kind of document" } }, ...kinds),
     problem);
+  return form;
 }
+
+const capital = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
 
 function allDocuments(unsent: Set<string>): HTMLElement {
   const filter = el("input", { type: "search", placeholder: "Begins with…", attrs: { "aria-label": "Show documents whose name begins with", autocomplete: "off" } });
@@ -80,7 +91,7 @@ function allDocuments(unsent: Set<string>): HTMLElement {
     note.replaceChildren(list.childElementCount === 0 || after ? "Loading…" : "");
     try {
       const { docs, next } = await listDocs(filter.value, after, signal);
-      const rows = docs.map((doc) => row(doc.id, describe(doc), unsent));
+      const rows = docs.map((doc) => row(doc.id, doc.type, describe(doc), unsent));
       if (after) list.append(...rows);
       else list.replaceChildren(...rows);
       note.replaceChildren();

@@ -1,6 +1,5 @@
 import { showEditor } from "./editor.js";
 import { showList } from "./list.js";
-import { mountStylesWithoutInline } from "./styles.js";
 
 /** Returns the id in a path `/d/<id>`, or null. */
 function docIn(path: string): string | null {
@@ -14,6 +13,5 @@ function docIn(path: string): string | null {
 
 const app = document.getElementById("app")!;
 const id = docIn(location.pathname);
-mountStylesWithoutInline();
 if (id === null) showList(app);
 else showEditor(app, id);

@@ -2,6 +2,8 @@
 export interface Recent {
   readonly id: string;
   readonly at: number;
+  /** Its type, where it is not "text". */
+  readonly type?: string;
 }
 
 const key = "quire:recent";
@@ -16,10 +18,19 @@ export function recents(): Recent[] {
   }
 }
 
-/** Puts a document on top of the list, or takes it off. */
-export function remember(id: string, opened: boolean): void {
-  const rest = recents().filter((one) => one.id !== id);
-  const list = opened ? [{ id, at: Date.now() }, ...rest].slice(0, 30) : rest;
+/** Puts a document of a type on top of the list. */
+export function remember(id: string, type: string): void {
+  keep([{ id, at: Date.now(), ...(type === "text" ? {} : { type }) }, ...without(id)].slice(0, 30));
+}
+
+/** Takes a document off the list. */
+export function forget(id: string): void {
+  keep(without(id));
+}
+
+const without = (id: string) => recents().filter((one) => one.id !== id);
+
+function keep(list: Recent[]): void {
   try {
     localStorage.setItem(key, JSON.stringify(list));
   } catch {
