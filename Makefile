@@ -8,12 +8,12 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CHROMIUM := /usr/bin/chromium
 NPM := npm --prefix web --no-fund --no-audit
 
-.PHONY: build test tools lint test-go test-web test-browser web soak bench
+.PHONY: build test tools lint test-go test-web test-sharedb test-browser web soak bench
 
 build:
 	go build -trimpath -o quire ./cmd/quire
 
-test: tools lint test-go test-web test-browser
+test: tools lint test-go test-web test-sharedb test-browser
 	@echo "all checks passed"
 
 tools:
@@ -41,6 +41,9 @@ test-web:
 	$(NPM) run check
 	$(NPM) test
 	$(NPM) run test:bundle
+
+test-sharedb:
+	$(NPM) run test:sharedb
 
 test-browser:
 	@if [ -x $(CHROMIUM) ]; then $(NPM) run test:browser; \
