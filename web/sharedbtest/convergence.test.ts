@@ -18,7 +18,6 @@ for (const server of kinds) {
       const running = await server.start();
       t.after(() => running.close());
       const clients = Array.from({ length: 3 + rnd.int(3) }, () => new Client(running));
-      for (const c of clients) { const put=(d:string)=>(m:any)=>{const f=((globalThis as any).frames??=new Map()); const k=c.connection.id; f.set(k,[...(f.get(k)??[]),d+JSON.stringify(d=="<"?m.data:m)]);}; c.connection.on("send" as never,put(">") as never); c.connection.on("receive" as never,put("<") as never);}
       t.after(() => clients.forEach((client) => client.close()));
       await clients[0]!.create(clients[0]!.get("all"), kind.begin(rnd), types[kind.type]);
       for (const [i, client] of clients.entries()) {
@@ -30,7 +29,6 @@ for (const server of kinds) {
       for (let step = 0; step < steps; step++) {
         const client = clients[rnd.int(clients.length)]!;
         const doc = client.get("all");
-        if (doc.data === undefined) console.error("undef", step, client.connection.id, doc.version, doc.type, client.errors, client.connection.state, (globalThis as any).frames?.get(client.connection.id).slice(-14).join("\n"));
         submitted++;
         doc.submitOp(kind.op(rnd, doc.data) as never, undefined as never, (error) => {
           assert.ifError(error);
