@@ -443,9 +443,7 @@ func (m *Manager) Delete(ctx context.Context, doc string) error {
 	if err := checkDocID(doc); err != nil {
 		return err
 	}
-	m.mu.Lock()
-	l := m.sessions[doc] // before: a session that is there afterwards may be of a new document
-	m.mu.Unlock()
+	before := m.loadingOf(doc)
 	if err := m.opt.Store.Delete(ctx, doc); err != nil {
 		if !errors.Is(err, storage.ErrNotFound) {
 			m.opt.Logger.Error("cannot delete a document", "doc", doc, "err", err)
@@ -453,17 +451,42 @@ func (m *Manager) Delete(ctx context.Context, doc string) error {
 		}
 		return AsError(err)
 	}
-	if l != nil {
-		<-l.done
+	m.purge(before, func(*Session) bool { return true })
+	if after := m.loadingOf(doc); after != before {
+		// It was read meanwhile, before the document went or after a new one came.
+		info, err := m.opt.Store.Stat(ctx, doc)
+		gone := errors.Is(err, storage.ErrNotFound)
+		m.purge(after, func(s *Session) bool { return s.inc != 0 && (gone || err == nil && info.Incarnation != s.inc) })
 	}
-	if l != nil && l.s != nil {
-		l.s.mu.Lock()
-		subs := l.s.end(Errorf(CodeDeleted, "the document was deleted"))
-		l.s.mu.Unlock()
+	m.changed(doc)
+	return nil
+}
+
+func (m *Manager) loadingOf(doc string) *loading {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sessions[doc]
+}
+
+// purge ends a session, if there is one, when its document was removed. removed is called
+// with the session's lock held.
+func (m *Manager) purge(l *loading, removed func(*Session) bool) {
+	if l == nil {
+		return
+	}
+	if <-l.done; l.s == nil {
+		return
+	}
+	var subs []*Subscription
+	l.s.mu.Lock()
+	ends := removed(l.s)
+	if ends {
+		subs = l.s.end(Errorf(CodeDeleted, "the document was deleted"))
+	}
+	l.s.mu.Unlock()
+	if ends {
 		m.forget(l.s)
 		wake(subs)
 		m.progressed()
 	}
-	m.changed(doc)
-	return nil
 }

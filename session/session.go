@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -113,12 +114,13 @@ func (s *Session) stage(u *submission) *Error {
 	} else if work := ot.TransformCost(u.typ, u.ops, over); work > s.m.opt.Limits.Work {
 		return Errorf(CodeStale, "transforming over %d operations would take %d steps, limit %d", len(over), work, s.m.opt.Limits.Work)
 	}
-	out, rest, err := s.transform(u, over)
-	if err != nil {
-		return Errorf(CodeBadOp, "it cannot be transformed: %v", err)
+	out, rest, refusal := s.transform(u, over)
+	if refusal != nil {
+		return refusal
 	}
 	then := s.tip
 	for i, op := range out {
+		var err error
 		if then, err = then.apply(op, s.window.tip()+Revision(i)+1); err != nil {
 			return Errorf(CodeBadOp, "operation %d of the run: %v", i+1, err)
 		}
@@ -233,35 +235,62 @@ func (s *Session) admissible(u *submission, over []ot.Op) ([]ot.Op, *Error) {
 // transform moves a run over the operations its submitter had not seen, which it may
 // overwrite: a grid of single steps, on the side that it says. When
 // the submission brings a cursor it also returns them as they read after the run.
-func (s *Session) transform(u *submission, over []ot.Op) (out, rest []ot.Op, err error) {
+func (s *Session) transform(u *submission, over []ot.Op) (out, rest []ot.Op, refusal *Error) {
 	if _, deletes := u.ops[0].(Deletion); deletes {
 		return []ot.Op{Deletion{s.tip.typ}}, nil, nil
 	}
 	if len(over) == 0 {
 		return u.ops, nil, nil
 	}
-	side := u.side
+	_, grows := u.typ.(ot.Pairwise)
+	work, err := 0, error(nil)
 	out = make([]ot.Op, len(u.ops))
 	for i, p := range u.ops {
-		if i == len(u.ops)-1 && u.cursor == nil {
-			if out[i], err = u.typ.TransformAll(p, over, side); err != nil {
-				return nil, nil, err
+		last := i == len(u.ops)-1 && u.cursor == nil // over is not needed any more
+		if last && !grows {
+			if out[i], err = u.typ.TransformAll(p, over, u.side); err != nil {
+				return nil, nil, untransformed(err)
 			}
 			break
 		}
 		for j, x := range over {
-			p2, err := u.typ.Transform(p, x, side)
-			if err != nil {
-				return nil, nil, err
+			if !last {
+				if over[j], err = u.typ.Transform(x, p, u.side.Other()); err != nil {
+					return nil, nil, untransformed(err)
+				}
 			}
-			if over[j], err = u.typ.Transform(x, p, side.Other()); err != nil {
-				return nil, nil, err
+			if p, refusal = s.step(u, p, x, &work); refusal != nil {
+				return nil, nil, refusal
 			}
-			p = p2
 		}
 		out[i] = p
 	}
 	return out, over, nil
+}
+
+// step transforms one operation of a submission over another. Operations may grow on the
+// way, so work counts what each step takes.
+func (s *Session) step(u *submission, op, over ot.Op, work *int) (ot.Op, *Error) {
+	x := []ot.Op{over}
+	before := ot.TransformCost(u.typ, []ot.Op{op}, x)
+	op, err := u.typ.Transform(op, over, u.side)
+	if err != nil {
+		return nil, untransformed(err)
+	}
+	limit := s.m.opt.Limits.Work
+	if *work += max(before, ot.TransformCost(u.typ, []ot.Op{op}, x)); *work < 0 || *work > limit {
+		return nil, Errorf(CodeStale, "transforming would take more than %d steps", limit)
+	}
+	return op, nil
+}
+
+// untransformed says why an operation has no place. One that is too much to transform may
+// come again on a newer base.
+func untransformed(err error) *Error {
+	if errors.Is(err, ot.ErrLimit) {
+		return Errorf(CodeStale, "it cannot be transformed: %v", err)
+	}
+	return Errorf(CodeBadOp, "it cannot be transformed: %v", err)
 }
 
 // committed makes everything in appending visible: the head advances, one batch is

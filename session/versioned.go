@@ -50,10 +50,7 @@ func (r *Subscription) change(ctx context.Context, c Change) *Error {
 	u := &submission{sub: r, client: r.state, received: s.m.opt.Now(), base: c.Base, seq: c.Seq, typ: c.Type, side: c.Side, ops: []ot.Op{c.Op}}
 	work := 0
 	for {
-		s.mu.Lock()
-		err, again := r.enter(u)
-		start := s.window.start
-		s.mu.Unlock()
+		start, again, err := r.enter(u)
 		if !again {
 			return err
 		}
@@ -64,35 +61,37 @@ func (r *Subscription) change(ctx context.Context, c Change) *Error {
 }
 
 // enter stages a submission of a Versioned reader unless it is there already. It asks to
-// be called again when the base is no longer in memory. Called with the lock held.
-func (r *Subscription) enter(u *submission) (err *Error, again bool) {
+// be called again when the base is no longer in memory, which begins at start.
+func (r *Subscription) enter(u *submission) (start Revision, again bool, err *Error) {
 	s := r.s
-	switch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch start = s.window.start; {
 	case r.closed != nil:
-		return r.closed, false
+		return start, false, r.closed
 	case s.m.stopping():
-		return Errorf(CodeBusy, "the server is stopping"), false
+		return start, false, Errorf(CodeBusy, "the server is stopping")
 	case u.seq <= r.state.tipSeq:
-		return r.repeated(u.seq), false
+		return start, false, r.repeated(u.seq)
 	case s.unsaved > 4*s.m.opt.Limits.WindowBytes:
-		return Errorf(CodeBusy, "too many edits wait for the disk"), false
+		return start, false, Errorf(CodeBusy, "too many edits wait for the disk")
 	case u.base < Unborn:
-		return Errorf(CodeFuture, "revision %d", u.base), false
-	case u.base < s.window.start:
-		return nil, true
+		return start, false, Errorf(CodeFuture, "revision %d", u.base)
+	case u.base < start:
+		return start, true, nil
 	}
 	if err := s.stage(u); err != nil {
 		if tip := s.window.tip(); tip > s.head && err.Code != CodeStale {
 			// What it does not go with may never become durable. Whoever is refused is
 			// told when it has.
 			r.refusals = append(r.refusals, refusal{tip, Rejection{u.seq, err}})
-			return nil, false
+			return start, false, nil
 		}
-		return err, false
+		return start, false, err
 	}
 	u.client.refs++
 	s.kick()
-	return nil, false
+	return start, false, nil
 }
 
 // refusal is a Rejection to be told once the head has reached a revision.
@@ -162,23 +161,22 @@ func (s *Session) bringForward(ctx context.Context, u *submission, start Revisio
 			if deletes {
 				continue
 			}
-			if *work += ot.TransformCost(u.typ, u.ops, []ot.Op{e.op}); *work < 0 || *work > s.m.opt.Limits.Work {
-				return Errorf(CodeStale, "transforming over the operations since %d would take more than %d steps", u.base, s.m.opt.Limits.Work)
+			op, refusal := s.step(u, u.ops[0], e.op, work)
+			if refusal != nil {
+				return refusal
 			}
-			if u.ops[0], err = u.typ.Transform(u.ops[0], e.op, u.side); err != nil {
-				return Errorf(CodeBadOp, "it cannot be transformed: %v", err)
-			}
+			u.ops[0] = op
 		}
 		u.base += Revision(len(entries))
 	}
 	return nil
 }
 
-// MoveCursor moves a cursor of this reader's client from revision base to the newest
-// one, which it returns; from a base past that it returns the cursor as it is. Over the
+// MoveCursor moves a cursor of type typ of this reader's client from revision base to the
+// newest one, which it returns; from a base past that it returns the cursor as it is. Over the
 // client's own operations it moves on the Right. CodeDeleted when the content it was in
-// is gone, CodeStale when base is too old.
-func (r *Subscription) MoveCursor(base Revision, c ot.Cursor) (ot.Cursor, Revision, error) {
+// is gone, CodeStale when base is too old, CodeBadCursor in content of another type.
+func (r *Subscription) MoveCursor(typ ot.Type, base Revision, c ot.Cursor) (ot.Cursor, Revision, error) {
 	s := r.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,6 +187,8 @@ func (r *Subscription) MoveCursor(base Revision, c ot.Cursor) (ot.Cursor, Revisi
 		return nil, 0, Errorf(CodeStale, "base %d is too old, the oldest served is %d", base, s.window.start)
 	case s.at.typ == nil || base < s.at.born:
 		return nil, 0, Errorf(CodeDeleted, "the document was deleted")
+	case s.at.typ != typ:
+		return nil, 0, Errorf(CodeBadCursor, "a cursor of type %s in a document of type %s", typ.Name(), s.at.typ.Name())
 	}
 	for _, e := range s.window.slice(base, s.head) {
 		side := ot.Left

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quire/ot"
+	"quire/ot/json0"
 	"quire/ot/text"
 	"quire/session"
 	"quire/storage"
@@ -449,7 +450,7 @@ func TestMoveCursor(t *testing.T) {
 		}{
 			{a, 0, 0, "[[1,1]] at 1"}, {b, 0, 0, "[[0,0]] at 1"}, {b, 0, 2, "[[3,3]] at 1"}, {b, 1, 2, "[[2,2]] at 1"}, {b, 7, 2, "[[2,2]] at 7"},
 		} {
-			moved, rev, err := c.m.MoveCursor(c.base, text.Cursor{{c.at, c.at}})
+			moved, rev, err := c.m.MoveCursor(text.Type{}, c.base, text.Cursor{{c.at, c.at}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -457,9 +458,12 @@ func TestMoveCursor(t *testing.T) {
 				t.Errorf("%s from %d: %s, want %s", c.m.id, c.base, got, c.want)
 			}
 		}
+		if _, _, err := b.MoveCursor(json0.Type{}, 0, json0.Cursor{{json0.Name("a")}}); code(err) != session.CodeBadCursor {
+			t.Errorf("of another type: %v", err)
+		}
 		a.change(1, 3, session.Deletion{})
 		a.take()
-		if _, _, err := b.MoveCursor(1, text.Cursor{{0, 0}}); code(err) != session.CodeDeleted {
+		if _, _, err := b.MoveCursor(text.Type{}, 1, text.Cursor{{0, 0}}); code(err) != session.CodeDeleted {
 			t.Errorf("in a deleted document: %v", err)
 		}
 	})

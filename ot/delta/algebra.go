@@ -68,24 +68,26 @@ func (it *iterator) take(n int) (Component, bool) {
 
 // Compose returns the one operation that does what a and then b do. It fails with
 // ot.ErrMismatch when b would split a surrogate pair that a inserts, and with
-// ot.ErrLimit when the result would span more than 1<<31 - 1 units.
+// ot.ErrLimit when the result would span more than 1<<31 - 1 units or have 32 MiB of
+// attributes more than a and b.
 //
 // Apply(Apply(d, a), b) equals Apply(d, Compose(a, b)); Compose is associative,
 // operation for operation. Transform does not distribute over it.
 func Compose(a, b Op) (Op, error) {
 	out := sized(len(a) + len(b))
+	out.room = maxFormats + a.formats() + b.formats()
 	p, q := iterate(a), iterate(b)
 	for !p.done || !q.done {
-		if !out.compose(&p, &q) {
-			return nil, fmt.Errorf("%w: compose would split a surrogate pair", ot.ErrMismatch)
+		if err := out.compose(&p, &q); err != nil {
+			return nil, err
 		}
 	}
 	return out.finish()
 }
 
-// compose adds what the next of p becomes by the next of q. It reports false when
-// that would split a surrogate pair.
-func (b *Builder) compose(p, q *iterator) bool {
+// compose adds what the next of p becomes by the next of q. It fails when that would
+// split a surrogate pair, or there is no room for the attributes.
+func (b *Builder) compose(p, q *iterator) error {
 	switch {
 	case q.Kind == Insert:
 		b.add(q.Component)
@@ -97,10 +99,13 @@ func (b *Builder) compose(p, q *iterator) bool {
 		n := min(p.N, q.N)
 		c, ok := p.take(n)
 		if !ok {
-			return false
+			return errSplit
 		}
 		switch {
 		case q.Kind == Retain:
+			if c.Attributes != nil && q.Attributes != nil {
+				b.format(c.Attributes, q.Attributes)
+			}
 			c.Attributes = composeAttributes(c.Attributes, q.Attributes, c.Kind == Retain)
 			b.add(c)
 		case c.Kind == Retain:
@@ -108,13 +113,13 @@ func (b *Builder) compose(p, q *iterator) bool {
 		}
 		q.skip(n)
 	}
-	return true
+	return b.err
 }
 
 // Transform returns op as it must read after over was applied, when both were
 // made on the same document and op stands on the given side of over: on the Left its
 // insert goes first and its attributes win. It fails only with ot.ErrLimit, when the
-// result would span more than 1<<31 - 1 units.
+// result would span more than 1<<31 - 1 units or have 32 MiB of attributes more than op.
 //
 // Apply(Apply(d, a), Transform(b, a, Right)) equals
 // Apply(Apply(d, b), Transform(a, b, Left)).
@@ -123,8 +128,9 @@ func (b *Builder) compose(p, q *iterator) bool {
 // the other way round: its transform(op, over, "left") is that on the Right here.
 func Transform(op, over Op, side ot.Side) (Op, error) {
 	out := sized(len(op) + 2)
+	out.room = maxFormats + op.formats()
 	p, x := iterate(op), iterate(over)
-	for !p.done {
+	for !p.done && out.err == nil {
 		switch {
 		case p.Kind == Insert && (x.Kind != Insert || side == ot.Left):
 			out.add(p.Component)
@@ -137,7 +143,9 @@ func Transform(op, over Op, side ot.Side) (Op, error) {
 			if x.Kind == Retain {
 				c := p.Component
 				c.N = n
-				c.Attributes = transformAttributes(p.Attributes, x.Attributes, side)
+				if c.Attributes = transformAttributes(p.Attributes, x.Attributes, side); c.Attributes != p.Attributes {
+					out.format(p.Attributes) // looked through
+				}
 				out.add(c)
 			}
 			p.skip(n)

@@ -156,7 +156,7 @@ func (d *Doc) check(at int) error {
 // Apply returns the document after op, which may reach past its end: what it retains
 // and deletes there stays in the document, as it does in quill-delta. It fails with
 // ot.ErrMismatch when op would split a surrogate pair, and with ot.ErrLimit when the
-// document would pass 1<<31 - 1 units.
+// document would pass 1<<31 - 1 units, or have 32 MiB of attributes more than it has size.
 func (d *Doc) Apply(op Op) (*Doc, error) {
 	if len(op) == 0 {
 		return d, nil
@@ -167,13 +167,14 @@ func (d *Doc) Apply(op Op) (*Doc, error) {
 	e := editors.Get().(*editor)
 	defer e.release()
 	e.iterator = iterate(op)
+	e.build.room = maxFormats + d.Size()
 	if d.root == nil {
 		e.leaf(nil)
 	} else {
 		e.edit(d.root)
 	}
-	if e.split {
-		return nil, errSplit
+	if e.err != nil {
+		return nil, e.err
 	}
 	after := &Doc{root: grow(e.out), tail: d.tail}
 	if e.done {

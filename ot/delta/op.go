@@ -95,6 +95,8 @@ type Builder struct {
 	text    []byte // the insert at the end, once it is long and has several parts
 	deleted int    // a delete behind ops, which inserts still go before
 	span    int    // sum of the retains and deletes
+	formats int    // bytes of attributes that were put in or put together
+	room    int    // the most formats may be; 0 for any
 	err     error
 }
 
@@ -173,6 +175,33 @@ func (b *Builder) add(c Component) {
 		b.join()
 	}
 	b.ops = append(b.ops, c)
+	b.format(c.Attributes)
+}
+
+// maxFormats is how many bytes of attributes may come out of operations and documents
+// beyond what these have themselves: one component may be divided into very many, and
+// each of them says again what is set.
+const maxFormats = 32 << 20
+
+// format counts attributes that were put in or put together.
+func (b *Builder) format(list ...*jsonvalue.Object) {
+	for _, a := range list {
+		if a != nil {
+			b.formats += jsonvalue.Size(a)
+		}
+	}
+	if b.formats > b.room && b.room > 0 {
+		b.err = fmt.Errorf("%w: more than %d bytes of attributes", ot.ErrLimit, b.room)
+	}
+}
+
+// formats returns how many bytes of attributes op has.
+func (op Op) formats() int {
+	var b Builder
+	for i := range op {
+		b.format(op[i].Attributes)
+	}
+	return b.formats
 }
 
 // flush appends the delete that waits for inserts to go before it.

@@ -236,7 +236,7 @@ type editor struct {
 	iterator
 	out   []*node // a stack: results that the levels above have not grouped yet
 	build Builder // scratch: the new pieces of one leaf
-	split bool    // the operation would split a surrogate pair
+	err   error
 }
 
 var editors = sync.Pool{New: func() any { return new(editor) }}
@@ -273,7 +273,7 @@ func (e *editor) edit(n *node) {
 			e.out = append(e.out, n.kids[i:]...)
 			break
 		}
-		if e.edit(kid); e.split {
+		if e.edit(kid); e.err != nil {
 			return
 		}
 	}
@@ -286,7 +286,7 @@ func (e *editor) leaf(pieces []Component) {
 	e.build.ops = e.build.ops[:0]
 	p := iterate(pieces)
 	for !p.done || e.Kind == Insert {
-		if e.split = !e.build.compose(&p, &e.iterator); e.split {
+		if e.err = e.build.compose(&p, &e.iterator); e.err != nil {
 			return
 		}
 	}

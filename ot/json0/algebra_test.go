@@ -70,11 +70,11 @@ func TestDepth(t *testing.T) {
 // TestWork: an operation whose copies would come to too much is refused.
 func TestWork(t *testing.T) {
 	defer json0.SetMaxWork(100)()
-	d := parsed(t, `{"list":[1,2,3,4,5,6,7,8,9],"text":"`+strings.Repeat("x", 160)+`"}`)
+	d := parsed(t, `{"list":[1,2,3,4,5,6,7,8,9],"text":"`+strings.Repeat("x", 40)+`"}`)
 	for in, want := range map[string]error{
 		`[` + strings.Repeat(`{"p":["list",0],"lm":1},`, 8) + `{"p":["list",0],"lm":1}]`:                nil, // 2 members and 9 items each
 		`[` + strings.Repeat(`{"p":["list",0],"lm":1},`, 9) + `{"p":["list",0],"lm":1}]`:                ot.ErrLimit,
-		`[` + strings.Repeat(`{"p":["text",0],"si":""},`, 7) + `{"p":["text",0],"si":""}]`:              nil, // 10 sixteenths
+		`[` + strings.Repeat(`{"p":["text",0],"si":""},`, 7) + `{"p":["text",0],"si":""}]`:              nil, // 10 quarters
 		`[` + strings.Repeat(`{"p":["text",0],"si":""},`, 8) + `{"p":["text",0],"si":""}]`:              ot.ErrLimit,
 		`[{"p":["text"],"t":"text0","o":[` + strings.Repeat(`{"p":0,"i":""},`, 9) + `{"p":0,"i":""}]}]`: ot.ErrLimit,
 	} {

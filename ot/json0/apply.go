@@ -42,8 +42,8 @@ func (d *Doc) Checksum() uint32 {
 }
 
 // maxWork bounds what one operation may copy in all: the lengths of the lists and objects
-// on the paths of its components, and sixteenths of strings. It is a second or two.
-var maxWork = 1 << 28
+// on the paths of its components, and quarters of strings. It is a second or two.
+var maxWork = 1 << 27
 
 // Apply returns the document after op; what op does not touch is shared. It fails with
 // ot.ErrMismatch, with the reference's words, when op does not fit, and with ot.ErrLimit
@@ -83,7 +83,7 @@ func (c *Component) work(v jsonvalue.Value) (n int) {
 		case *jsonvalue.Object:
 			n += v.Len()
 		case string:
-			n += len(v) / 16 * c.cost()
+			n += len(v) / 4 * c.cost()
 		}
 		if i == len(c.Path) {
 			return n

@@ -14,13 +14,14 @@ type Cursor []Path
 
 // Transform moves c over op: each path goes with what it leads to, through items that
 // are inserted, deleted and moved; those of what is deleted or replaced are dropped. c is
-// left as it was. There are no sides: nothing goes where a path leads to.
+// left as it was. There are no sides: nothing goes where a path leads to. Of many paths
+// only the first ones go over an operation of very many components.
 func (c Cursor) Transform(op Op) Cursor {
 	if len(c) == 0 || len(op) == 0 {
 		return c
 	}
 	moved := make(Cursor, 0, len(c))
-	for _, path := range c {
+	for _, path := range c[:min(len(c), 1+maxMoves/len(op))] {
 		if path = path.moved(op); path != nil {
 			moved = append(moved, path)
 		}
@@ -28,13 +29,17 @@ func (c Cursor) Transform(op Op) Cursor {
 	return moved
 }
 
+// maxMoves is about how many times a component moves a path of one cursor: some hundredths
+// of a second.
+const maxMoves = 1 << 17
+
 // moved returns where a path leads after op, or nil.
 func (p Path) moved(op Op) Path {
 	// A component that adds nothing goes where the path does.
 	rest := []Component{{Path: p, Has: NA}}
 	for i := range op {
 		var err error
-		if rest, err = transform(nil, &rest[0], &op[i], ot.Left); err != nil || len(rest) == 0 {
+		if rest, err = transform(nil, &rest[0], &op[i], ot.Left, nil); err != nil || len(rest) == 0 {
 			return nil
 		}
 	}

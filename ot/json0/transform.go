@@ -4,10 +4,14 @@ import (
 	"fmt"
 
 	"quire/ot"
+	"quire/ot/jsonvalue"
 	"quire/ot/text0"
 )
 
-var algebra = text0.Algebra[Component]{Append: Append, Transform: transform}
+var algebra = text0.Algebra[Component]{Append: Append, Transform: transform, Size: merging}
+
+// merging is about how many bytes are copied to merge a component with c.
+func merging(c *Component) int { return len(c.Text) + 48*len(c.Edit) }
 
 // Transform returns op as it must read after over was applied, when both were made on
 // the same document and op stands on the given side. It takes time in proportion to the
@@ -17,7 +21,9 @@ var algebra = text0.Algebra[Component]{Append: Append, Transform: transform}
 //
 // Apply(Apply(d, a), Transform(b, a, Right)) equals
 // Apply(Apply(d, b), Transform(a, b, Left)), but for what the package comment excepts.
-func Transform(op, over Op, side ot.Side) (Op, error) { return algebra.Op(op, over, side) }
+func Transform(op, over Op, side ot.Side) (Op, error) {
+	return algebra.Op(op, over, side, nil)
+}
 
 // common returns the index of the key in the path of b that a changes something at, when
 // that is on the way to what b changes: then a affects b. The index is -1 when a changes
@@ -51,13 +57,13 @@ type meeting struct {
 }
 
 // transform appends to dst what becomes of c after over.
-func transform(dst []Component, c, over *Component, side ot.Side) ([]Component, error) {
+func transform(dst []Component, c, over *Component, side ot.Side, left *text0.Budget) ([]Component, error) {
 	at, affected := common(over, c)
 	if !affected && !c.has(LD|OD) {
 		return Append(dst, *c)
 	}
 	m := meeting{Component: *c, over: over, side: side, at: at, level: c.span() == over.span()}
-	if err := m.updateDeleted(); err != nil {
+	if err := m.updateDeleted(left); err != nil {
 		return nil, err
 	}
 	if !affected {
@@ -69,7 +75,7 @@ func transform(dst []Component, c, over *Component, side ot.Side) ([]Component, 
 		return m.texts(dst)
 	case over.has(T):
 		if c.has(T) {
-			if m.Edit, m.err = text0.Transform(c.Edit, over.Edit, side); m.err == nil && len(m.Edit) == 0 {
+			if m.Edit, m.err = text0.TransformWithin(c.Edit, over.Edit, side, left); m.err == nil && len(m.Edit) == 0 {
 				return dst, nil
 			}
 		}
@@ -118,7 +124,7 @@ func (m *meeting) append(dst []Component) ([]Component, error) {
 
 // updateDeleted keeps what the component says that it deletes as it is when over changes
 // something inside.
-func (m *meeting) updateDeleted() error {
+func (m *meeting) updateDeleted(left *text0.Budget) error {
 	if !m.has(LD | OD) {
 		return nil
 	}
@@ -126,6 +132,9 @@ func (m *meeting) updateDeleted() error {
 	at, ok := common(&m.Component, m.over)
 	if !ok || m.over.span() <= n || !m.Path.at(at).equals(m.over.Path.at(at)) {
 		return nil
+	}
+	if err := left.Spend(jsonvalue.Size(m.Deleted)); err != nil {
+		return err
 	}
 	inner := *m.over
 	inner.Path = inner.Path[n:]

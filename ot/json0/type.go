@@ -141,11 +141,14 @@ func (Type) DecodeCursor(data []byte, lim ot.Limits) (ot.Cursor, error) {
 func (Type) AppendCursor(dst []byte, c ot.Cursor) []byte { return cursor(c).AppendJSON(dst) }
 
 // Cost returns the number of components of op, those of text0 operations in it counted
-// one by one.
+// one by one, and more for what it deletes, which is changed with every edit inside.
 func (Type) Cost(op ot.Op) int {
 	n := 0
 	for _, c := range op.(Op) {
 		n += c.cost()
+		if c.has(LD | OD) {
+			n += jsonvalue.Size(c.Deleted) / 64
+		}
 	}
 	return n
 }

@@ -26,17 +26,25 @@ func Size(v Value) int {
 func stringSize(s string) int {
 	n := 2
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\' || c == '\b' || c == '\f' || c == '\n' || c == '\r' || c == '\t':
-			n += 2
-		case c < ' ':
-			n += 6
-		default:
-			n++
-		}
+		n += int(written[s[i]])
 	}
 	return n
 }
+
+// written is how many bytes each byte of a string is written in.
+var written = func() (n [256]uint8) {
+	for c := range n {
+		switch {
+		case c == '"' || c == '\\' || c == '\b' || c == '\f' || c == '\n' || c == '\r' || c == '\t':
+			n[c] = 2
+		case c < ' ':
+			n[c] = 6
+		default:
+			n[c] = 1
+		}
+	}
+	return n
+}()
 
 // Depth returns how many lists and objects lie within one another at most; 0 for
 // a value that is neither.

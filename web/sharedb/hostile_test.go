@@ -230,3 +230,17 @@ func FuzzReceive(f *testing.F) {
 		})
 	})
 }
+
+// TestKnownTwice: a client that says ten thousand times that it wants a document is given
+// it once.
+func TestKnownTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.stop()
+		w.say(`{"a":"op","c":"cats","d":"tom","v":0,"seq":1,"create":{"type":"json0","data":"miaow"}}`)
+		said := w.say(`{"a":"qs","id":1,"c":"cats","q":{},"r":[` + strings.Repeat(`["tom",null],`, 9999) + `["tom",null]]}`)
+		if n := strings.Count(strings.Join(said, " "), "miaow"); n != 1 {
+			t.Errorf("it is told %d times", n)
+		}
+	})
+}

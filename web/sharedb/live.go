@@ -121,7 +121,7 @@ func queryAnswer(a, id string, dst []byte) []byte {
 	return append(appendMember(appendText(dst, "a", a), "id", []byte(id)), '}')
 }
 
-// results reads the documents that a client has already, from the member r.
+// results reads the documents that a client has already, each once, from the member r.
 func (r *request) results() ([]wanted, *wire.Error) {
 	v := r.value("r")
 	if v == nil {
@@ -130,6 +130,7 @@ func (r *request) results() ([]wanted, *wire.Error) {
 	invalid := malformed("Invalid query results")
 	var list []wanted
 	var bad *wire.Error
+	seen := map[string]bool{}
 	in := jsonscan.New(v)
 	err := in.Array(func() error {
 		var pair [2][]byte
@@ -152,7 +153,10 @@ func (r *request) results() ([]wanted, *wire.Error) {
 		case !okV:
 			bad = malformed("Invalid version")
 		}
-		list = append(list, wanted{d, doc, rev})
+		if !seen[d] {
+			seen[d] = true
+			list = append(list, wanted{d, doc, rev})
+		}
 		return err
 	})
 	if err != nil || in.End() != nil {
@@ -204,6 +208,9 @@ func (c *Conn) queryNews(n *query.News) {
 	l.answered = true
 }
 
+// maxResume is how many bytes of documents a client may ask for that it names itself.
+const maxResume = 64 << 20
+
 // resume answers a client that has had results before: with what it missed of these
 // documents, how the result is another now, and the answer.
 func (c *Conn) resume(n *query.News, l *live) error {
@@ -219,7 +226,9 @@ func (c *Conn) resume(n *query.News, l *live) error {
 		if err != nil {
 			return err
 		}
-		data = append(appendKey(data, x.d), value...)
+		if data = append(appendKey(data, x.d), value...); len(data) > maxResume {
+			return wire.Errorf(wire.CodeLimit, "The documents asked for have more than %d bytes, the limit", maxResume)
+		}
 	}
 	if len(n.Result.Diff) > 0 {
 		c.say(queryDiff(n.ID, n.Result.Diff.Append(nil)))

@@ -184,7 +184,7 @@ func (c *Conn) move(pl *place, base session.Revision, d PresenceDialect, pub *pr
 	if pub.Value != nil {
 		cursor, unread = d.Cursor(pub.Value)
 	}
-	moved, rev, err := pl.sub.MoveCursor(base, cursor)
+	moved, rev, err := pl.sub.MoveCursor(d.Type(), base, cursor)
 	var e *session.Error
 	switch {
 	case errors.As(err, &e) && (e.Code == session.CodeDeleted || pub.Value == nil):

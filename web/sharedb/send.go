@@ -186,7 +186,7 @@ func (c *Conn) sendBatch(w Sender, pl *place) error {
 		c.mu.Lock()
 		own := c.land(pl, it.Client, it.Seq)
 		streams := c.streams(pl) && !pl.gone
-		if streams {
+		if streams && own.n == 0 { // an acknowledgement of one operation tells nothing of another
 			pl.cross(it.Op)
 		}
 		c.mu.Unlock()

@@ -180,6 +180,8 @@ test("queries beyond filters and orders of json0 are refused", async (t) => {
     await assert.rejects(ada.query("notes", query, false), (error: any) => error.code === "ERR_DATABASE_METHOD_NOT_IMPLEMENTED", JSON.stringify(query));
   }
   assert.equal((await ada.query("notes", null, false)).results.length, 1);
+  const options = { db: "other", pollInterval: 1, pollDebounce: 1 }; // of no meaning here
+  await called((callback) => ada.connection.createFetchQuery("notes", {}, options as never, callback as never));
 });
 
 test("json1 and other types are refused", async (t) => {

@@ -11,7 +11,8 @@ const folder = fileURLToPath(new URL(".", import.meta.url));
 const app = await context({
   absWorkingDir: folder,
   entryPoints: ["app.js"],
-  outdir: "built",
+  outdir: "built", // in memory only
+  write: false,
   bundle: true,
   format: "esm",
   target: "es2022",

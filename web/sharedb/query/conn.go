@@ -171,17 +171,46 @@ func (c *Conn) Close() {
 	c.news = nil
 }
 
+// maxTake is about how many bytes of documents Take hands out at a time.
+const maxTake = 1 << 20
+
 // Take returns what the connection was not told yet, in order, without waiting; nil when
-// there is nothing. ErrBehind when too much had gathered.
+// there is nothing. Of much it returns the first part, about a megabyte unless one result
+// is larger, and notifies once more. ErrBehind when too much had gathered.
 func (c *Conn) Take() ([]News, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.behind {
 		return nil, ErrBehind
 	}
-	news := c.news
-	c.news = nil
+	n := 0
+	for bytes := 0; n < len(c.news) && bytes < maxTake; n++ {
+		bytes += c.news[n].size()
+	}
+	news := c.news[:n:n]
+	if c.news = c.news[n:]; len(c.news) == 0 {
+		c.news = nil
+	} else {
+		c.notify()
+	}
 	return news, nil
+}
+
+// size is about how many bytes of documents are in the news.
+func (n *News) size() (bytes int) {
+	var snapshots []*Snapshot
+	switch {
+	case n.Result != nil:
+		snapshots = n.Result.Snapshots
+	case n.Update != nil:
+		for _, step := range n.Update.Diff {
+			snapshots = append(snapshots, step.Values...)
+		}
+	}
+	for _, s := range snapshots {
+		bytes += s.size()
+	}
+	return bytes
 }
 
 // tell hands news to a subscription's connection, unless it has ended the query.

@@ -347,6 +347,27 @@ func TestResume(t *testing.T) {
 	})
 }
 
+// TestTakeInParts: large results are handed out one by one, so that a connection that does
+// not listen has no more than one of them made.
+func TestTakeInParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Limits{})
+		defer w.stop()
+		a := w.reader()
+		w.create("cats/1", "json0", `{"text":"`+strings.Repeat("x", maxTake)+`"}`)
+		for _, id := range []string{"1", "2", "3"} {
+			a.ask(id, "cats", "{}")
+		}
+		synctest.Wait()
+		for _, id := range []string{"1", "2", "3"} {
+			if news, err := a.Take(); err != nil || len(news) != 1 || news[0].ID != id {
+				t.Errorf("%d news, error %v", len(news), err)
+			}
+		}
+		a.hears()
+	})
+}
+
 // TestLiveEnds: a result that grows too large, a connection that does not listen, a
 // collection that cannot be read.
 func TestLiveEnds(t *testing.T) {
