@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"quire/storage"
@@ -131,15 +132,38 @@ func (s *Session) settled(took time.Duration, err error) {
 		backlog, err = s.readAll(s.background(), s.head, conflict.Head)
 	}
 
+	subs, dead, advanced := s.conclude(took, err, conflict != nil, backlog)
+	if dead {
+		s.m.forget(s)
+	}
+	if advanced {
+		s.m.changed(s.id) // before its author knows: what it asks for then is to show it
+	}
+	wake(subs)
+	s.m.progressed()
+}
+
+// conclude takes in what became of an append, and returns who is to be told, whether the
+// session has ended and whether the head has advanced. A panic in a type's code ends the
+// session: the next open reads afresh what is durable.
+func (s *Session) conclude(took time.Duration, err error, conflict bool, backlog []storage.Record) (subs []*Subscription, dead, advanced bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.committer = false
 	before := s.head
+	defer func() {
+		if p := recover(); p != nil {
+			s.log().Error("panic in a session, which ends", "rev", s.head, "panic", p, "stack", string(debug.Stack()))
+			s.end(Errorf(CodeInternal, "the server failed; its log says why"))
+		}
+		subs, dead, advanced = s.subs, s.dead != nil, s.head > before
+	}()
 	var delay time.Duration
 	recovered := s.failures > 0
 	switch {
 	case s.dead != nil:
 		recovered = false
-	case err == nil && conflict != nil:
+	case err == nil && conflict:
 		s.overtaken(backlog)
 	case err == nil:
 		if n := len(s.appending); n > 0 {
@@ -149,6 +173,7 @@ func (s *Session) settled(took time.Duration, err error) {
 	case errors.Is(err, storage.ErrNotFound):
 		s.end(Errorf(CodeDeleted, "the document was deleted"))
 	case len(s.appending) > 0 && s.appending[0].giveUp(err):
+		recovered = false
 		s.log().Error("cannot create a document", "err", err)
 		s.m.opt.Observer.WriteFailed()
 		s.created(Errorf(CodeUnavailable, "the document cannot be created now"))
@@ -168,16 +193,7 @@ func (s *Session) settled(took time.Duration, err error) {
 		s.kick()
 	}
 	s.snapshotIfDue()
-	subs, dead, advanced := s.subs, s.dead != nil, s.head > before
-	s.mu.Unlock()
-	if dead {
-		s.m.forget(s)
-	}
-	if advanced {
-		s.m.changed(s.id) // before its author knows: what it asks for then is to show it
-	}
-	wake(subs)
-	s.m.progressed()
+	return nil, false, false // as the deferred function says
 }
 
 // giveUp reports whether a submission is handed back when it could not be written: a

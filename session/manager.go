@@ -369,34 +369,11 @@ func (s *Session) create(ctx context.Context, typ ot.Type, content []byte, user 
 	if err := user.check(s.m.opt.Limits); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	switch {
-	case s.dead != nil:
-		defer s.mu.Unlock()
-		return s.dead
-	case s.m.stopping():
-		defer s.mu.Unlock()
-		return Errorf(CodeBusy, "the server is stopping")
-	}
-	exists := s.tip.typ != nil
-	if exists && s.at.typ != nil {
-		s.mu.Unlock()
-		return Errorf(CodeExists, "a document of that name exists")
-	}
-	if !exists {
-		r := &Subscription{s: s, state: s.acquire(""), notify: func() {}, user: user, convention: Versioned}
-		u := &submission{sub: r, client: r.state, received: s.m.opt.Now(), base: Head, typ: typ, ops: []ot.Op{Creation{typ, doc}}}
-		if err := s.stage(u); err != nil {
-			s.release("", r.state)
-			s.mu.Unlock()
-			return err
-		}
-	}
 	done := make(chan *Error, 1)
-	s.creating = append(s.creating, done)
-	mine := !s.committer // then the step is taken here, where it is waited for
-	s.committer = true
-	s.mu.Unlock()
+	exists, mine, refusal := s.beginCreation(typ, doc, user, done)
+	if refusal != nil {
+		return refusal
+	}
 	if mine {
 		s.commit()
 	}
@@ -412,6 +389,33 @@ func (s *Session) create(ctx context.Context, typ ot.Type, content []byte, user 
 	case <-ctx.Done():
 		return Errorf(CodeUnavailable, "creating the document took too long; it may be there later")
 	}
+}
+
+// beginCreation stages a creation, unless one is under way already, of which done is told
+// when it has ended. mine says that the commit step is the caller's to take.
+func (s *Session) beginCreation(typ ot.Type, doc ot.Doc, user User, done chan *Error) (exists, mine bool, refusal *Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.dead != nil:
+		return false, false, s.dead
+	case s.m.stopping():
+		return false, false, Errorf(CodeBusy, "the server is stopping")
+	case s.at.typ != nil && s.tip.typ != nil:
+		return true, false, Errorf(CodeExists, "a document of that name exists")
+	}
+	if exists = s.tip.typ != nil; !exists {
+		r := &Subscription{s: s, state: s.acquire(""), notify: func() {}, user: user, convention: Versioned}
+		u := &submission{sub: r, client: r.state, received: s.m.opt.Now(), base: Head, typ: typ, ops: []ot.Op{Creation{typ, doc}}}
+		if err := s.stage(u); err != nil {
+			s.release("", r.state)
+			return false, false, err
+		}
+	}
+	s.creating = append(s.creating, done)
+	mine = !s.committer
+	s.committer = true
+	return exists, mine, nil
 }
 
 // List returns documents in byte order of their ids, those that begin with prefix

@@ -201,9 +201,10 @@ func (r *Subscription) SetPresence(base Revision, cursor []byte, user *User) err
 func (r *Subscription) setPresence(base Revision, cursor []byte, user *User) *Error {
 	s := r.s
 	var c ot.Cursor
+	var typ ot.Type
 	if cursor != nil {
 		var err *Error
-		if c, err = r.decodeCursor(cursor); err != nil {
+		if c, typ, err = r.decodeCursor(cursor); err != nil {
 			return err
 		}
 	}
@@ -221,16 +222,16 @@ func (r *Subscription) setPresence(base Revision, cursor []byte, user *User) *Er
 		return Errorf(CodeBadID, "a reader without a client id has no presence")
 	case base > r.pos:
 		return Errorf(CodeFuture, "base %d, sent so far %d", base, r.pos)
-	case c != nil && s.at.typ != r.typ:
+	case c != nil && s.at.typ != typ:
 		return Errorf(CodeDeleted, "the document was deleted")
 	case c != nil && base < max(s.window.start, s.at.born):
 		return Errorf(CodeStale, "base %d is too old, the oldest served is %d", base, max(s.window.start, s.at.born))
 	}
 	if c != nil {
 		for _, o := range s.window.slice(base, s.head) {
-			c = r.typ.TransformCursor(c, o.op, ot.Left)
+			c = typ.TransformCursor(c, o.op, ot.Left)
 		}
-		if err := r.typ.CheckCursor(s.at.doc, c); err != nil {
+		if err := typ.CheckCursor(s.at.doc, c); err != nil {
 			return Errorf(CodeBadCursor, "%v", err)
 		}
 	}
@@ -247,22 +248,24 @@ func (r *Subscription) setPresence(base Revision, cursor []byte, user *User) *Er
 	return nil
 }
 
-func (r *Subscription) decodeCursor(data []byte) (ot.Cursor, *Error) {
+// decodeCursor reads a cursor of the content at the reader's position, whose type it also
+// returns.
+func (r *Subscription) decodeCursor(data []byte) (ot.Cursor, ot.Type, *Error) {
 	s := r.s
 	s.mu.Lock()
 	typ := r.typ
 	s.mu.Unlock()
 	if lim := s.m.opt.Limits.Presence; len(data) > lim {
-		return nil, Errorf(CodeTooLarge, "a cursor of %d bytes, limit %d", len(data), lim)
+		return nil, nil, Errorf(CodeTooLarge, "a cursor of %d bytes, limit %d", len(data), lim)
 	}
 	if typ == nil {
-		return nil, Errorf(CodeNotFound, "no such document")
+		return nil, nil, Errorf(CodeNotFound, "no such document")
 	}
 	c, err := typ.DecodeCursor(data, s.m.opt.Limits.Op)
 	if err != nil {
-		return nil, Errorf(CodeBadCursor, "%v", err)
+		return nil, nil, Errorf(CodeBadCursor, "%v", err)
 	}
-	return c, nil
+	return c, typ, nil
 }
 
 func (u *User) check(lim Limits) *Error {

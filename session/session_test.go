@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,7 +36,7 @@ func newWorld(t *testing.T, opt session.Options, store *storagetest.Faulty) *wor
 	if store == nil {
 		store = storagetest.NewFaulty(mem.New())
 	}
-	opt.Store, opt.Types = store, []ot.Type{text.Type{}, other{}, aloof{}}
+	opt.Store, opt.Types = store, []ot.Type{text.Type{}, other{}, aloof{}, fragile{}}
 	opt.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	w := &world{t: t, store: store, Manager: session.New(opt)}
 	return w
@@ -528,5 +529,73 @@ func TestWhatCannotBeComposedComesOneByOne(t *testing.T) {
 		}
 		near.holds(want)
 		far.holds(want)
+	})
+}
+
+// fragile is text that panics where cursors move, and when it is encoded, while broken.
+type fragile struct{ text.Type }
+
+var broken atomic.Bool
+
+func (fragile) Name() string { return "fragile" }
+
+func (f fragile) TransformCursor(c ot.Cursor, op ot.Op, side ot.Side) ot.Cursor {
+	if broken.Load() {
+		panic("of a test")
+	}
+	return f.Type.TransformCursor(c, op, side)
+}
+
+func (f fragile) MarshalDoc(dst []byte, d ot.Doc) []byte {
+	if broken.Load() {
+		panic("of a test")
+	}
+	return f.Type.MarshalDoc(dst, d)
+}
+
+// A panic in a type's code, behind everybody's back, ends that session and nothing else.
+func TestPanicEndsTheSessionOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, session.Options{SnapshotOps: 4, Limits: session.Limits{Window: 8}}, nil)
+		defer w.stop()
+		if _, err := w.Manager.Create(context.Background(), "doc", "fragile", nil, session.User{}); err != nil {
+			t.Fatal(err)
+		}
+		a := w.editor("author-1")
+		if err := a.SetPresence(0, []byte(`[[0,0]]`), nil); err != nil {
+			t.Fatal(err)
+		}
+		writer := w.from("author-3", session.Head)
+		broken.Store(true)
+		defer broken.Store(false)
+		n := 0
+		for { // until cursors have to move
+			if err := writer.try(session.Revision(n), uint64(n+1), `["x"]`); code(err) == session.CodeInternal {
+				break
+			} else if err != nil || n > 100 {
+				t.Fatalf("nothing panicked in %d edits, %v", n, err)
+			}
+			n++
+			time.Sleep(2 * time.Second) // the bubble's time; snapshots are due
+			if n == 2 {
+				func() { // a reader that panics leaves the session usable
+					defer func() {
+						if recover() == nil {
+							t.Error("moving cursors did not panic")
+						}
+					}()
+					_, _ = a.Take(context.Background())
+				}()
+			}
+		}
+		if d, err := a.Take(context.Background()); err != nil || d.Closed == nil || d.Closed.Code != session.CodeInternal {
+			t.Errorf("told %v, %v", d.Closed, err)
+		}
+		broken.Store(false)
+		b := w.editor("author-2")
+		want := strings.Repeat("x", n)
+		b.holds(want)
+		b.submit(session.Revision(n), 1, `["y"]`)
+		b.holds("y" + want)
 	})
 }

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"quire/storage"
@@ -37,8 +39,10 @@ func (s *Session) snapshotIfDue() {
 
 // snapshot writes one snapshot. A failure is logged and made good by the next one.
 func (s *Session) snapshot(at content, rev Revision, bytes int) {
-	data := at.typ.MarshalDoc(make([]byte, 0, at.size()), at.doc)
-	err := s.m.opt.Store.PutSnapshot(s.background(), s.id, s.inc, storage.Snapshot{Rev: rev, Type: at.typ.Name(), Data: data})
+	snap, err := at.snapshot(rev)
+	if err == nil {
+		err = s.m.opt.Store.PutSnapshot(s.background(), s.id, s.inc, snap)
+	}
 	if err != nil {
 		s.m.opt.Observer.WriteFailed()
 		s.log().Warn("cannot write a snapshot; the log has everything", "rev", rev, "err", err)
@@ -51,4 +55,14 @@ func (s *Session) snapshot(at content, rev Revision, bytes int) {
 		s.snap.rev = rev
 		s.snap.bytes -= bytes
 	}
+}
+
+// snapshot encodes the content. A panic in the type's code is an error.
+func (c content) snapshot(rev Revision) (snap storage.Snapshot, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic while encoding: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return storage.Snapshot{Rev: rev, Type: c.typ.Name(), Data: c.typ.MarshalDoc(make([]byte, 0, c.size()), c.doc)}, nil
 }

@@ -69,7 +69,7 @@ func (r *Subscription) submit(base Revision, seq uint64, ops [][]byte, cursor []
 		}
 	}
 	if cursor != nil {
-		c, err := r.decodeCursor(cursor)
+		c, _, err := r.decodeCursor(cursor)
 		if err != nil {
 			return err
 		}
@@ -141,20 +141,52 @@ func (r *Subscription) RequestCheck() {
 // log could not be read; the subscription is of no more use then.
 func (r *Subscription) Take(ctx context.Context) (Delivery, error) {
 	s := r.s
+	d, more := r.takeNow()
+	if more.stored {
+		return r.takeStored(ctx, d)
+	}
+	if more.sumDoc != nil {
+		d.Check.Sum = more.typ.Checksum(more.sumDoc)
+	}
+	if more.behind != nil {
+		it, err := compose(more.typ, more.behind)
+		if err != nil { // a sum past the largest number, for example
+			s.log().Info("operations cannot be composed; a reader gets them one by one", "rev", more.from, "to", more.to, "err", err)
+			d.Batches = cut(d.Batches, more.behind, s.id, more.typ, more.from)
+			return d, nil
+		}
+		s.m.opt.Observer.Composed(it.N)
+		d.Batches = append(d.Batches, &Batch{Doc: s.id, From: more.from, To: more.to, Items: []Item{it}, typ: more.typ})
+	}
+	return d, nil
+}
+
+// leftover is what takeNow leaves to do without the lock.
+type leftover struct {
+	stored   bool // what comes next is in the store only
+	typ      ot.Type
+	behind   []entry // to be composed: [from, to)
+	from, to Revision
+	sumDoc   ot.Doc // to be summed; may be nil
+}
+
+// takeNow is what Take does under the lock.
+func (r *Subscription) takeNow() (d Delivery, more leftover) {
+	s := r.s
 	s.mu.Lock()
-	d := r.news
-	r.news = Delivery{}
+	defer s.mu.Unlock()
+	d, r.news = r.news, Delivery{}
 	if saved := s.failures == 0; saved != r.saved {
 		r.saved = saved
 		d.StatusChanged, d.Saved = true, saved
 	}
 	if r.closed != nil {
 		d.Closed = r.closed
-		s.mu.Unlock()
-		return d, nil
+		return d, more
 	}
 	if r.pos < s.window.start {
-		return r.takeStored(ctx, d)
+		more.stored = true
+		return d, more
 	}
 	if r.pos < r.single || int(s.head-r.pos) <= s.compositeAfter(r) {
 		end := s.head
@@ -165,36 +197,19 @@ func (r *Subscription) Take(ctx context.Context) (Delivery, error) {
 		r.reached(d.Batches)
 	}
 	d.Rejections = append(d.Rejections, r.refused()...)
-	var behind []entry
-	from, to := r.pos, s.head
-	if from < to {
-		behind = s.window.slice(from, to)
-		r.pos, r.composed = to, to
+	more.typ, more.from, more.to = r.typ, r.pos, s.head
+	if more.from < more.to {
+		more.behind = s.window.slice(more.from, more.to)
+		r.pos, r.composed = more.to, more.to
 		r.presence = 0 // a composite does not tell whose text moved a cursor: say where all are
 	}
-	var sumDoc ot.Doc
 	d.Presence = s.people.news(s, r)
 	if r.check {
 		r.check = false
-		sumDoc = s.at.doc
+		more.sumDoc = s.at.doc
 		d.Check = &Check{Rev: s.head}
 	}
-	s.mu.Unlock()
-
-	if sumDoc != nil {
-		d.Check.Sum = r.typ.Checksum(sumDoc)
-	}
-	if behind != nil {
-		it, err := compose(r.typ, behind)
-		if err != nil { // a sum past the largest number, for example
-			s.log().Info("operations cannot be composed; a reader gets them one by one", "rev", from, "to", to, "err", err)
-			d.Batches = cut(d.Batches, behind, s.id, r.typ, from)
-			return d, nil
-		}
-		s.m.opt.Observer.Composed(it.N)
-		d.Batches = append(d.Batches, &Batch{Doc: s.id, From: from, To: to, Items: []Item{it}, typ: r.typ})
-	}
-	return d, nil
+	return d, more
 }
 
 // reached moves the reader's position to the end of batches that it is given.
@@ -217,11 +232,11 @@ func (s *Session) compositeAfter(r *Subscription) int {
 	return lim.CompositeAfter
 }
 
-// takeStored is Take for a reader whose position is no longer in memory. It is
-// called with the lock held and returns without it. No submission on a base that
-// old is accepted meanwhile.
+// takeStored is Take for a reader whose position is no longer in memory. No submission
+// on a base that old is accepted meanwhile.
 func (r *Subscription) takeStored(ctx context.Context, d Delivery) (Delivery, error) {
 	s := r.s
+	s.mu.Lock()
 	from, to, single, typ := r.pos, s.head, r.pos < r.single, r.typ
 	if single {
 		to = min(r.single, s.head)

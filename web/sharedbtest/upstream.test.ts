@@ -8,7 +8,7 @@ import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { needs, notRun } from "./upstream/reasons.js";
+import { needs, notRun, raced } from "./upstream/reasons.js";
 import type { Outcome } from "./upstream/run.js";
 import { kinds } from "./servers.js";
 
@@ -25,7 +25,7 @@ function described(outcomes: Record<string, Outcome>): string {
   const names = Object.keys(outcomes);
   const skipped = (need: string) => names.filter((name) => (outcomes[name] as { skipped?: string }).skipped === need);
   const ran = names.filter((name) => !("skipped" in outcomes[name]!));
-  const item = (name: string) => `- ${name}`;
+  const item = (name: string) => `- ${name}${raced.has(name) ? " (may be tried again: see `raced` in reasons.ts)" : ""}`;
   return [
     "# ShareDB's client tests against Quire",
     `The tests of \`sharedb/test/client\` (version ${JSON.parse(readFileSync("node_modules/sharedb/package.json", "utf8")).version}), run unmodified from \`node_modules\`, with \`new Backend()\` replaced by something that`,
@@ -57,6 +57,7 @@ for (const { name } of kinds) {
     const all = await outcomes.get(name)!;
     const unexplained = Object.entries(all).filter(([key, outcome]) => "skipped" in outcome && !(outcome.skipped ? outcome.skipped in needs : key in notRun));
     assert.deepEqual(unexplained, []);
+    assert.deepEqual([...raced].filter((key) => !(key in all)), []);
     if (process.env["UPDATE"]) writeFileSync(list, described(all));
     assert.equal(described(all), readFileSync(list, "utf8"));
   });

@@ -56,6 +56,8 @@ function cursors() {
   });
 }
 
+// Who makes the document at the same moment as somebody else may be told of it here as well.
+doc.on("error", (error) => console.warn(error.message));
 connection.on("state", (state) => (document.querySelector("#state").textContent = state));
 const changes = document.querySelector("#changes");
 doc.on("before op", (_, source) => source && (changes.textContent = "on their way"));

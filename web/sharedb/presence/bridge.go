@@ -84,7 +84,7 @@ func (h *Hub) bridge(ch *channel, doc docName) {
 		ch.bridge.stop()
 	}
 	b := &bridge{hub: h, channel: ch.name, doc: doc, docID: id, rev: session.Unborn}
-	b.worker = wire.NewWorker(&h.group, b.step)
+	b.worker = wire.NewWorker(&h.group, h.opt.Logger, b.step)
 	ch.bridge = b
 	b.worker.Wake()
 }

@@ -56,7 +56,7 @@ type document struct {
 
 func newCollection(e *Engine, name, prefix string) *collection {
 	c := &collection{engine: e, name: name, prefix: prefix, queued: map[string]bool{}, lives: map[string]*live{}, docs: map[string]*document{}}
-	c.worker = wire.NewWorker(&e.group, c.step)
+	c.worker = wire.NewWorker(&e.group, e.opt.Logger, c.step)
 	return c
 }
 
@@ -121,7 +121,9 @@ func (c *collection) join(s *subscription) {
 			defer c.engine.group.Done()
 			ctx, cancel := context.WithTimeout(c.engine.ctx, c.engine.opt.Timeout)
 			defer cancel()
-			result, err := c.engine.read(ctx, c.prefix, l.query)
+			var result []*Snapshot
+			err := wire.Errorf(wire.CodeUnknown, "The server failed; its log says why")
+			wire.Safely(c.engine.opt.Logger, func() { result, err = c.engine.read(ctx, c.prefix, l.query) })
 			c.post(func() { c.install(l, result, err) })
 		}()
 	}

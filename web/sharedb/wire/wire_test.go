@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -74,7 +75,7 @@ func TestWorker(t *testing.T) {
 	var group, producers sync.WaitGroup
 	var box, taken, running, steps atomic.Int64
 	all := make(chan struct{})
-	w := wire.NewWorker(&group, func() {
+	w := wire.NewWorker(&group, slog.New(slog.DiscardHandler), func() {
 		if running.Add(1) > 1 {
 			t.Error("two steps at once")
 		}
@@ -101,5 +102,24 @@ func TestWorker(t *testing.T) {
 	group.Wait()
 	if steps.Load() != n {
 		t.Error("a step after Stop")
+	}
+}
+
+// TestWorkerSurvives has a step panic: the process goes on, and so does the worker.
+func TestWorkerSurvives(t *testing.T) {
+	var group sync.WaitGroup
+	var log strings.Builder
+	steps := 0
+	w := wire.NewWorker(&group, slog.New(slog.NewTextHandler(&log, nil)), func() {
+		if steps++; steps == 1 {
+			panic("of a test")
+		}
+	})
+	for range 2 {
+		w.Wake()
+		group.Wait()
+	}
+	if steps != 2 || !strings.Contains(log.String(), "of a test") {
+		t.Errorf("%d steps, log %q", steps, log.String())
 	}
 }

@@ -11,7 +11,7 @@ import { dirname, join, relative } from "node:path";
 
 import { Quire, Reference, type Server } from "../servers.js";
 import { Backend, present } from "./backend.js";
-import { notRun } from "./reasons.js";
+import { notRun, raced } from "./reasons.js";
 
 /** passed, failed: why, or skipped: what the test asked for. */
 export type Outcome = { passed: true } | { failed: string } | { skipped: string };
@@ -53,6 +53,7 @@ mocha.suite.beforeEach(async function () {
     asked.set(test, "");
     return this.skip();
   }
+  if (raced.has(nameOf(test))) test.retries(50);
   present.dressed = test.file!.endsWith("doc-presence.js");
   present.server = await (next ?? start());
   next = start();
@@ -97,6 +98,7 @@ const put = (test: Mocha.Test, outcome: Outcome) => {
   outcomes[key] = outcome;
   if (pattern) console.error(key, JSON.stringify(outcome));
 };
+if (pattern) runner.on("retry", (test) => console.error("again", nameOf(test)));
 runner.on("pass", (test) => put(test, { passed: true }));
 runner.on("pending", (test) => put(test, { skipped: asked.get(test) ?? "" }));
 runner.on("fail", (test, error) => put(test as Mocha.Test, { failed: String(error?.stack ?? error) }));
