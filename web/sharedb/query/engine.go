@@ -24,7 +24,7 @@ type Limits struct {
 	// Results is how many documents a result may have. A live query that grows past it
 	// ends with an error. Default 10000.
 	Results int
-	// Bytes is about how many bytes of documents a result may hold. Default 64 MiB.
+	// Bytes is about how many bytes of documents a result may hold. Default 16 MiB.
 	Bytes int
 	// Scan is how many documents of a collection a query may look at. Default 100000.
 	Scan int
@@ -41,7 +41,7 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	def(&l.Results, 10000)
-	def(&l.Bytes, 64<<20)
+	def(&l.Bytes, 16<<20)
 	def(&l.Scan, 100000)
 	def(&l.Live, 64)
 	def(&l.Backlog, 4096)
