@@ -7,6 +7,7 @@ import (
 
 	"quire/ot"
 	"quire/session"
+	"quire/web/sharedb/wire"
 )
 
 // document is a document in use on a connection. Guarded by Conn.mu.
@@ -37,6 +38,7 @@ type place struct {
 	pos     session.Revision  // what is below has been taken and encoded
 	typ     ot.Type           // of the content at pos as far as known; nil when there is none
 	at      *snapshot         // the document at pos, of dialects that need it; else nil
+	turned  session.Revision  // what the last creation or deletion that was sent led to
 	past    []stretch         // the last batches, when it is known what they started from
 
 	// Owned by Send.
@@ -65,11 +67,18 @@ type flight struct {
 // after that it would take for another operation's.
 func (f flight) yields() bool { return !f.quiet && !f.deletes }
 
-// cross notes what an operation that is being sent does to those in flight. Called with
-// the lock held.
-func (pl *place) cross(op ot.Op) {
+// late reports whether a refusal comes too late for a client: it has taken the operation
+// back by itself.
+func (f flight) late(e *wire.Error) bool {
+	return f.crossed && (e.Code == codeExists || e.Code == codeDeleted || e.Code == codeMissing)
+}
+
+// cross notes what an operation that is being sent, and leads to revision rev, does to
+// those in flight. Called with the lock held.
+func (pl *place) cross(op ot.Op, rev session.Revision) {
 	switch op.(type) {
 	case session.Creation, session.Deletion:
+		pl.turned = rev
 		for seq, f := range pl.flights {
 			f.crossed = f.yields()
 			pl.flights[seq] = f
@@ -186,7 +195,7 @@ func (c *Conn) open(docID, cName, dName, client string, rev session.Revision, ne
 		return nil, err
 	}
 	c.mu.Lock()
-	pl.sub, pl.start, pl.pos = sub, o.Rev, o.Rev
+	pl.sub, pl.start, pl.pos, pl.turned = sub, o.Rev, o.Rev, session.Unborn
 	if typ, doc := o.Doc(); typ != nil {
 		pl.typ = typ
 		if d, err := c.p.dialects.of(typ); err == nil && d.NeedsDoc() {

@@ -187,7 +187,7 @@ func (c *Conn) sendBatch(w Sender, pl *place) error {
 		own := c.land(pl, it.Client, it.Seq)
 		streams := c.streams(pl) && !pl.gone
 		if streams && own.n == 0 { // an acknowledgement of one operation tells nothing of another
-			pl.cross(it.Op)
+			pl.cross(it.Op, b.From+session.Revision(pl.item)+1)
 		}
 		c.mu.Unlock()
 		switch {
@@ -249,7 +249,7 @@ func (c *Conn) settle(w Sender, pl *place, d *session.Delivery) {
 			c.closeWith(tryAgain(e))
 			continue
 		}
-		if !f.crossed || e.Code != codeExists && e.Code != codeDeleted && e.Code != codeMissing {
+		if !f.late(e) {
 			w.SendText(appendRejection(nil, pl, r.Seq, e))
 		}
 		c.mu.Lock()

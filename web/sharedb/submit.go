@@ -141,11 +141,13 @@ func (c *Conn) submit(r *request) *ws.CloseError {
 		}
 	}
 	if err := pl.sub.Change(c.ctx, ch); err != nil {
-		_, again := told(err)
+		e, again := told(err)
 		if again {
 			return c.refuseOp(r, s, err) // what it misses is still to be sent
 		}
-		c.bail(pl, s.seq)
+		if c.bail(pl, s.seq).late(e) {
+			return nil
+		}
 		return c.refuseOp(r, s, err)
 	}
 	return nil
@@ -159,7 +161,11 @@ func (c *Conn) board(r *request, s *submission) (*place, error) {
 		}
 		f := pl.flights[s.seq]
 		_, deletes := s.does.(session.Deletion)
-		pl.flights[s.seq] = flight{n: f.n + 1, quiet: r.rev == session.Head, deletes: deletes, crossed: f.crossed}
+		f = flight{n: f.n + 1, quiet: r.rev == session.Head, deletes: deletes, crossed: f.crossed}
+		if r.rev < pl.turned {
+			f.crossed = f.yields() // it was on its way when that was sent
+		}
+		pl.flights[s.seq] = f
 	}
 	c.mu.Lock()
 	pl := c.find(r.doc, s.client, r.rev)
@@ -176,11 +182,12 @@ func (c *Conn) board(r *request, s *submission) (*place, error) {
 	})
 }
 
-// bail takes an operation out of flight that was refused at once.
-func (c *Conn) bail(pl *place, seq uint64) {
+// bail takes an operation out of flight that was refused at once, and returns it.
+func (c *Conn) bail(pl *place, seq uint64) flight {
 	c.mu.Lock()
 	done := func() {}
-	if f, ok := pl.flights[seq]; ok {
+	f, ok := pl.flights[seq]
+	if ok {
 		if f.n--; f.n > 0 {
 			pl.flights[seq] = f
 		} else {
@@ -190,6 +197,7 @@ func (c *Conn) bail(pl *place, seq uint64) {
 	}
 	c.mu.Unlock()
 	done()
+	return f
 }
 
 // refuseOp answers an operation that was refused.

@@ -181,8 +181,7 @@ func TestFetchLimits(t *testing.T) {
 // reader is a connection with live queries.
 type reader struct {
 	*Conn
-	w     *world
-	woken int
+	w *world
 }
 
 func (w *world) reader() *reader {
