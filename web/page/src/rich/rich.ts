@@ -196,7 +196,7 @@ class RichBinding implements Pane {
   }
 
   #selected(): void {
-    if (this.#quill.composition.isComposing) return;
+    if (this.#quill.composition.isComposing || this.#toolbar.asking) return;
     const range = this.#quill.selection.getRange()[0];
     if (!range) return; // the focus is elsewhere: others go on seeing where it was
     const [start, end] = [range.index, range.index + range.length];

@@ -43,6 +43,7 @@ const shortcut = (key: string) => ` (${mac ? "⌘" : "Ctrl+"}${key})`;
  */
 export class Toolbar {
   readonly element = el("div", { className: "tools", attrs: { role: "toolbar", "aria-label": "Formatting", "aria-orientation": "horizontal" } });
+  #asking = false;
   readonly #quill: Quill;
   readonly #host: ToolbarHost;
   readonly #refresh: ((formats: Formats, undo: Undo) => void)[] = [];
@@ -70,7 +71,7 @@ export class Toolbar {
     this.#refresh.push((formats) => press(link, Boolean(formats["link"])));
     group(
       link,
-      this.#button("image", "Picture", () => askImage((address, alt) => this.#insertImage(address, alt), host.insertPictures, () => quill.focus())),
+      this.#button("image", "Picture", () => this.#askImage()),
       this.#button("clear", "Clear formatting", () => this.#clear()));
     this.element.addEventListener("keydown", (event) => this.#walk(event));
     this.element.addEventListener("focusin", ({ target }) => this.#stop(target as Control));
@@ -88,24 +89,46 @@ export class Toolbar {
     this.element.inert = locked;
   }
 
+  /** Whether a dialog is open, or just closing: what the browser does to the selection then is nobody's doing. */
+  get asking(): boolean {
+    return this.#asking;
+  }
+
+  /** Puts the selection back that a dialog took away. */
+  #asked(): void {
+    if (!this.#asking) return;
+    this.#asking = false;
+    const { index, length } = this.#host.selection();
+    this.#quill.setSelection(index, length, "silent");
+  }
+
+  #askImage(): void {
+    this.#asking = true;
+    const first = <A extends unknown[]>(act: (...args: A) => void) => (...args: A) => (this.#asked(), act(...args));
+    askImage(first((address, alt) => this.#insertImage(address, alt)), first(this.#host.insertPictures), () => this.#asked());
+  }
+
   /** Asks where the selection is to lead, or what to do with the link that is there. */
   askLink(): void {
     const quill = this.#quill;
+    this.#asking = true;
     const { index, length, address: current } = this.#linkHere();
     askLink({
       current,
       text: quill.getText(index, length),
       done: (address, text) => {
+        this.#asked();
         const { index, length } = this.#linkHere();
         if (length > 0) quill.formatText(index, length, "link", address, "user");
         else quill.insertText(index, text || address, { link: address }, "user");
         quill.setSelection(index + (length || (text || address).length), 0, "user");
       },
       remove: () => {
+        this.#asked();
         const { index, length } = this.#linkHere();
         quill.formatText(index, length, "link", false, "user");
       },
-      closed: () => quill.focus(),
+      closed: () => this.#asked(),
     });
   }
 
