@@ -21,7 +21,7 @@ type Subscription struct {
 
 	// Guarded by Session.mu.
 	user     User
-	typ      ot.Type  // of the content at pos; of a Sequenced reader's, always
+	typ      ot.Type  // of the content at pos; a Sequenced reader's is static
 	pos      Revision // everything below was taken
 	single   Revision // what is below goes out one by one: a submission was transformed over it
 	composed Revision // the end of the last composite sent: no base before it is accepted
@@ -217,7 +217,9 @@ func (r *Subscription) reached(batches []*Batch) {
 	if n := len(batches); n > 0 {
 		b := batches[n-1]
 		r.pos = b.To
-		_, r.typ = around(b.typ, b.Items[len(b.Items)-1].Op)
+		if r.convention == Versioned { // else it is static, and read without the lock
+			_, r.typ = around(b.typ, b.Items[len(b.Items)-1].Op)
+		}
 	}
 }
 
