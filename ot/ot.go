@@ -242,3 +242,28 @@ func ComposeBalanced(t Type, ops []Op) (Op, error) {
 	}
 	return level[0], nil
 }
+
+// ComposeStoredBalanced is ComposeBalanced of what t.UnmarshalOp makes of stored: the
+// ComposeStored of types that do not know better.
+func ComposeStoredBalanced(t Type, stored [][]byte) (Op, error) {
+	ops := make([]Op, len(stored))
+	for i, data := range stored {
+		var err error
+		if ops[i], err = t.UnmarshalOp(data); err != nil {
+			return nil, err
+		}
+	}
+	return ComposeBalanced(t, ops)
+}
+
+// TransformEach transforms op over each of over in turn: the TransformAll of types that
+// do not know better.
+func TransformEach(t Type, op Op, over []Op, side Side) (Op, error) {
+	for _, x := range over {
+		var err error
+		if op, err = t.Transform(op, x, side); err != nil {
+			return nil, err
+		}
+	}
+	return op, nil
+}

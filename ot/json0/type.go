@@ -42,33 +42,17 @@ func (Type) Compose(a, b ot.Op) (ot.Op, error) { return boxed(Compose(a.(Op), b.
 // ComposeAll is ot.ComposeBalanced.
 func (t Type) ComposeAll(ops []ot.Op) (ot.Op, error) { return ot.ComposeBalanced(t, ops) }
 
-// ComposeStored is ComposeAll of what UnmarshalOp makes of ops.
-func (t Type) ComposeStored(ops [][]byte) (ot.Op, error) {
-	read := make([]ot.Op, len(ops))
-	for i, data := range ops {
-		var err error
-		if read[i], err = t.UnmarshalOp(data); err != nil {
-			return nil, err
-		}
-	}
-	return t.ComposeAll(read)
-}
+// ComposeStored is ot.ComposeStoredBalanced.
+func (t Type) ComposeStored(ops [][]byte) (ot.Op, error) { return ot.ComposeStoredBalanced(t, ops) }
 
 // Transform is the function Transform.
 func (Type) Transform(op, over ot.Op, side ot.Side) (ot.Op, error) {
 	return boxed(Transform(op.(Op), over.(Op), side))
 }
 
-// TransformAll transforms op over each of over in turn.
-func (Type) TransformAll(op ot.Op, over []ot.Op, side ot.Side) (ot.Op, error) {
-	typed := op.(Op)
-	for _, x := range over {
-		var err error
-		if typed, err = Transform(typed, x.(Op), side); err != nil {
-			return nil, err
-		}
-	}
-	return typed, nil
+// TransformAll is ot.TransformEach.
+func (t Type) TransformAll(op ot.Op, over []ot.Op, side ot.Side) (ot.Op, error) {
+	return ot.TransformEach(t, op, over, side)
 }
 
 // Invert is the function Invert.

@@ -49,7 +49,7 @@ func TestSimulation(t *testing.T) {
 				return
 			}
 			runs := *simRuns
-			if webtest.Slow {
+			if ottest.Race {
 				runs /= 5
 			}
 			for seed := uint64(1); seed <= uint64(runs) && !t.Failed(); seed++ {
@@ -106,14 +106,7 @@ func (g gapAfter) Compose(a, b ot.Op) (ot.Op, error) {
 }
 
 func (g gapAfter) ComposeStored(stored [][]byte) (ot.Op, error) {
-	ops := make([]ot.Op, len(stored))
-	for i, data := range stored {
-		var err error
-		if ops[i], err = g.UnmarshalOp(data); err != nil {
-			return nil, err
-		}
-	}
-	return g.ComposeAll(ops)
+	return ot.ComposeStoredBalanced(g, stored)
 }
 
 func (g gapAfter) ComposeAll(ops []ot.Op) (ot.Op, error) { return ot.ComposeBalanced(g, ops) }

@@ -42,7 +42,7 @@ func TestSimulation(t *testing.T) {
 				return
 			}
 			runs := *simRuns
-			if webtest.Slow {
+			if ottest.Race {
 				runs /= 5
 			}
 			for seed := uint64(1); seed <= uint64(runs) && !t.Failed(); seed++ {
