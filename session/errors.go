@@ -26,6 +26,8 @@ const (
 	CodeTooMany     Code = "too_many"     // too many documents on one connection
 	CodeNotOpen     Code = "not_open"     // the document is not open here
 	CodeAlreadyOpen Code = "already_open" // it is, by another client id
+	CodeGone        Code = "gone"         // a revision older than what is kept
+	CodeMoved       Code = "moved"        // the document has another id now; the message is it
 
 	// Submitting.
 	CodeBadOp     Code = "bad_op"     // not canonical, or does not fit the document
@@ -34,6 +36,7 @@ const (
 	CodeInFlight  Code = "in_flight"  // overtakes the client's own submission
 	CodeStale     Code = "stale"      // the base is too old to transform over
 	CodeTooLarge  Code = "too_large"  // a limit would be passed; the message names it
+	CodeReused    Code = "reused"     // the idempotency key was used for another request
 
 	// While open.
 	CodeReplaced Code = "replaced" // the client id opened the document elsewhere

@@ -62,6 +62,9 @@ type Options struct {
 	Store Store
 	// Types are the document types on offer. Required.
 	Types []ot.Type
+	// Diff returns a small operation that leads from one document of a type to another:
+	// ot/diff.Between. Required for Manager.Merge and Manager.Restore.
+	Diff func(t ot.Type, from, to ot.Doc) (ot.Op, error)
 	// Limits bounds documents and submissions.
 	Limits Limits
 	// Logger receives failures, once each, and never document text.

@@ -82,6 +82,20 @@ type Snapshot struct {
 	Data []byte
 }
 
+// Note is a small value that is kept beside a document, or beside the store as a whole.
+type Note struct {
+	// Key is 1 to MaxNoteKey bytes.
+	Key string
+	// Value is at most MaxNote bytes.
+	Value []byte
+}
+
+// Limits of notes, enforced with ErrInvalid.
+const (
+	MaxNoteKey = 1024
+	MaxNote    = 16 << 20
+)
+
 // Info is what is known of a document without reading its content.
 type Info struct {
 	// ID is the document's name.
@@ -97,6 +111,9 @@ type Info struct {
 	Created, Modified int64
 	// Head is the newest revision.
 	Head Revision
+	// Oldest is the first record that is kept, -1 unless the document was trimmed: then
+	// it is the revision of the snapshot that the past begins with.
+	Oldest Revision
 	// Born is the revision that the newest Create led to; 0 when it is record -1.
 	Born Revision
 }
@@ -116,6 +133,8 @@ var (
 	ErrCorrupt = errors.New("storage: damaged data")
 	// ErrInvalid: an argument breaks a limit of this package.
 	ErrInvalid = errors.New("storage: invalid argument")
+	// ErrTrimmed: the record is older than what is kept of the document.
+	ErrTrimmed = errors.New("storage: older than what is kept")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("storage: closed")
 )
