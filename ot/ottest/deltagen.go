@@ -33,8 +33,8 @@ func Delta() Gen {
 			var text strings.Builder
 			for _, c := range d.(*delta.Doc).Op() {
 				text.WriteString(c.S)
-				if c.S == "" {
-					text.WriteByte(0xFF) // what no text has
+				if c.S == "" && c.Kind != delta.Delete {
+					text.WriteString(strings.Repeat("\xff", c.N)) // what no text has
 				}
 				for _, o := range []*jsonvalue.Object{c.Attributes, c.Embed} {
 					if o != nil {
