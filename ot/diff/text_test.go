@@ -188,6 +188,24 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+func FuzzText(f *testing.F) {
+	f.Add("The cat", "The cart")
+	f.Add("a\r\nb\u0301", "a\nb")
+	f.Add("🇩🇪🇫🇷", "🇪🇫👩\u200d🚀")
+	f.Fuzz(func(t *testing.T, from, to string) {
+		from, to = strings.ToValidUTF8(from, ""), strings.ToValidUTF8(to, "")
+		if first := form(t, from, to); first != form(t, from, to) {
+			t.Fatal("another result the second time")
+		}
+		for _, name := range []string{"text-unicode", "text0"} {
+			op := ok(diff.Between(types[name], doc(from), doc(to)))
+			if got := ok(types[name].Apply(doc(from), op)).(*text.Doc).String(); got != to {
+				t.Fatalf("%s: %s gives %q", name, types[name].AppendOp(nil, op), got)
+			}
+		}
+	})
+}
+
 // BenchmarkText compares large texts that share little, or differ in very many places.
 func BenchmarkText(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
