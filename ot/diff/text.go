@@ -105,7 +105,8 @@ func (t *texts) compare(e edit, cut func(string) iter.Seq[string], unique bool) 
 }
 
 // tidy joins edits that stand so close together that telling them apart costs more than it
-// saves: what is the same between them is short, and no longer than either of them.
+// saves: what is the same between them is short, no longer than either of them, and
+// has no whole word in it.
 func tidy(x string, edits []edit) []edit {
 	const short = 8 // characters
 	longest := func(e *edit) int { return max(e.End-e.Start, e.ReplEnd-e.ReplStart) }
@@ -114,7 +115,7 @@ func tidy(x string, edits []edit) []edit {
 		for len(out) > 0 {
 			last := &out[len(out)-1]
 			same := x[last.End:e.Start]
-			if utf8.RuneCountInString(same) > short || len(same) > min(longest(last), longest(&e)) {
+			if utf8.RuneCountInString(same) > short || len(same) > min(longest(last), longest(&e)) || holdsWord(x, last.End, e.Start) {
 				break
 			}
 			e.Start, e.ReplStart = last.Start, last.ReplStart
@@ -123,6 +124,30 @@ func tidy(x string, edits []edit) []edit {
 		out = append(out, e)
 	}
 	return out
+}
+
+// holdsWord reports whether a whole word of s, of two letters or more, lies in s[from:to].
+func holdsWord(s string, from, to int) bool {
+	before, _ := utf8.DecodeLastRuneInString(s[:from])
+	within := isLetter(before) // a word that began before from
+	n := 0
+	for _, r := range s[from:to] {
+		switch {
+		case !isLetter(r):
+			if !within && n > 1 {
+				return true
+			}
+			within, n = false, 0
+		default:
+			n++
+		}
+	}
+	after, _ := utf8.DecodeRuneInString(s[to:])
+	return !within && n > 1 && !isLetter(after)
+}
+
+func isLetter(r rune) bool {
+	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))
 }
 
 // shrink takes off e what both texts have at its start and its end, up to where neither
