@@ -170,13 +170,26 @@ func (m *Manager) View(ctx context.Context, id string, rev Revision) (View, erro
 	if err == nil {
 		return v, nil
 	}
-	var e *Error
-	if !errors.As(err, &e) {
-		m.opt.Logger.Error("cannot read a document", "doc", id, "rev", rev, "err", err)
-		e = Errorf(CodeUnavailable, "the document cannot be read now")
-	}
+	e := m.unreadable(ctx, id, rev, err)
 	m.opt.Observer.Refused(e.Code)
 	return View{}, e
+}
+
+// unreadable says why a document's past, from revision rev on, could not be read.
+func (m *Manager) unreadable(ctx context.Context, id string, rev Revision, err error) *Error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, storage.ErrTrimmed):
+		if info, err := m.opt.Store.Stat(ctx, id); err == nil {
+			return Errorf(CodeGone, "revision %d is older than what is kept, the oldest is %d", rev, info.Oldest)
+		}
+	case errors.Is(err, storage.ErrNotFound):
+		return Errorf(CodeNotFound, "no such document")
+	}
+	m.opt.Logger.Error("cannot read a document", "doc", id, "rev", rev, "err", err)
+	return Errorf(CodeUnavailable, "the document cannot be read now")
 }
 
 func (m *Manager) view(ctx context.Context, id string, rev Revision) (View, error) {
