@@ -37,6 +37,9 @@ type Manager struct {
 
 	closing atomic.Bool
 
+	// labelling is held while labels are set, and while what they are to keep is squashed.
+	labelling sync.Mutex
+
 	watchMu  sync.Mutex
 	watchers []*func(doc string) // copied when changed; guarded by watchMu
 }
