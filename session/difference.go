@@ -79,7 +79,7 @@ func (m *Manager) difference(ctx context.Context, doc string, from, to Revision)
 			m.opt.Logger.Info("steps of a document cannot be composed; they are compared", "doc", doc, "rev", from, "to", to, "err", err)
 		}
 	}
-	d.Op, err = m.opt.Diff(d.Type, d.Before, d.After)
+	d.Op, err = m.diff(d.Type, d.Before, d.After)
 	return d, err
 }
 

@@ -112,8 +112,18 @@ func (m *Manager) between(ctx context.Context, from View, to ot.Doc) (plan, erro
 		return plan{}, err
 	}
 	defer done()
-	op, err := m.opt.Diff(from.Type, from.Doc, to)
+	op, err := m.diff(from.Type, from.Doc, to)
 	return plan{from.Rev, from.Type, op}, err
+}
+
+// diff is Options.Diff with a refusal for its error.
+func (m *Manager) diff(typ ot.Type, from, to ot.Doc) (ot.Op, error) {
+	op, err := m.opt.Diff(typ, from, to)
+	if err != nil {
+		m.opt.Logger.Error("cannot compare two contents", "type", typ.Name(), "err", err)
+		return nil, Errorf(CodeInternal, "the contents cannot be compared")
+	}
+	return op, nil
 }
 
 // look waits for a place among the few that may do lengthy work on the past at a time, and
