@@ -209,19 +209,6 @@ func putSegment(tx *bbolt.Tx, num uint64, first storage.Revision, recs []storage
 	return put(tx, bucketSegments, keySegment(num, first), appendRun(binary.AppendUvarint(nil, uint64(len(recs))), recs))
 }
 
-// parseSegment returns how many records a segment has, and their run.
-func parseSegment(key, value []byte) (n storage.Revision, run []byte, err error) {
-	body, err := unseal(bucketSegments, key, value)
-	if err != nil {
-		return 0, nil, err
-	}
-	p := parser{rest: body}
-	if n = p.revision(); p.bad || n == 0 {
-		return 0, nil, corrupt("bucket segments, key %x: malformed", key)
-	}
-	return n, p.rest, nil
-}
-
 // lastSeq is the highest Seq of a client and the revision after its record.
 type lastSeq struct {
 	seq uint64
