@@ -240,16 +240,23 @@ func parseLastSeq(body []byte) (lastSeq, error) {
 // snapHead says where a snapshot's content is.
 type snapHead struct {
 	blob uint64 // number; 0 when there is no content
-	size uint64 // bytes, in pieces of blobPiece and what is left
+	size uint64 // bytes of the content
 	sum  uint32 // CRC-32C of the content
 	typ  string // of the content; "" when there is no document at that revision
+	// kept is how many bytes it takes in pieces of blobPiece and what is left: less than
+	// size when it is compressed by zstd. Stored only then.
+	kept uint64
 }
 
 func (h snapHead) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, h.blob)
 	dst = binary.AppendUvarint(dst, h.size)
 	dst = binary.AppendUvarint(dst, uint64(h.sum))
-	return appendBytes(dst, h.typ)
+	dst = appendBytes(dst, h.typ)
+	if h.kept < h.size {
+		dst = binary.AppendUvarint(dst, h.kept)
+	}
+	return dst
 }
 
 func parseSnapHead(key, value []byte) (h snapHead, err error) {
@@ -259,11 +266,14 @@ func parseSnapHead(key, value []byte) (h snapHead, err error) {
 	}
 	p := parser{rest: body}
 	h = snapHead{blob: p.uvarint(), size: p.uvarint(), sum: uint32(p.uvarint()), typ: string(p.bytes())}
-	if p.bad || len(p.rest) > 0 || h.size > storage.MaxSnapshot {
+	if h.kept = h.size; len(p.rest) > 0 {
+		h.kept = p.uvarint()
+	}
+	if p.bad || len(p.rest) > 0 || h.size > storage.MaxSnapshot || h.kept > h.size {
 		return h, corrupt("bucket images, key %x: malformed", key)
 	}
 	return h, nil
 }
 
 // pieces returns how many pieces the content has.
-func (h snapHead) pieces() uint64 { return (h.size + blobPiece - 1) / blobPiece }
+func (h snapHead) pieces() uint64 { return (h.kept + blobPiece - 1) / blobPiece }
