@@ -84,7 +84,7 @@ func (m *Manager) squashTo(ctx context.Context, info Info, k Keep) (Revision, er
 // from then on is durable before the records go, so that it may end at any moment and be
 // done again.
 func (m *Manager) squash(ctx context.Context, info Info, oldest Revision) (Revision, error) {
-	done, err := m.look(ctx)
+	done, err := m.keep(ctx)
 	if err != nil {
 		return Unborn, err
 	}
