@@ -31,6 +31,8 @@ type Manager struct {
 	looks chan struct{}
 	// keeping has a place for who drops or rewrites the past of a document.
 	keeping chan struct{}
+	// contents are those that were looked at lately.
+	contents *recent[content]
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -55,7 +57,7 @@ type loading struct {
 
 // New makes a Manager. Close it before the store.
 func New(opt Options) *Manager {
-	m := &Manager{opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}), catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2), keeping: make(chan struct{}, 1)}
+	m := &Manager{opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}), catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2), keeping: make(chan struct{}, 1), contents: newRecent[content](recentBytes, recentCount)}
 	for _, t := range opt.Types {
 		m.types[t.Name()] = t
 	}

@@ -225,6 +225,7 @@ func (m *Manager) redactPast(ctx context.Context, doc string, r Redaction) (n in
 		if err = m.opt.Store.Rewrite(ctx, doc, p.info.Incarnation, p.record, p.snapshot); err != nil {
 			return 0, err
 		}
+		m.contents.forget(p.info.Incarnation)
 	}
 	return p.changed, p.notes(ctx)
 }

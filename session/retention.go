@@ -95,6 +95,7 @@ func (m *Manager) squash(ctx context.Context, info Info, oldest Revision) (Revis
 	if err != nil {
 		return Unborn, m.unwritable(ctx, info.ID, err)
 	}
+	m.contents.forget(info.Incarnation)
 	if s := m.loaded(info.ID); s != nil {
 		s.mu.Lock()
 		if s.inc == info.Incarnation {
