@@ -52,8 +52,6 @@ func (m *Manager) Blame(ctx context.Context, doc string, rev, since Revision) ([
 const (
 	blameBytes = 64 << 20 // of blames that were asked for lately
 	blameCount = 512
-	// blameEvery is at what multiples one is kept on the way, for asking for others nearby.
-	blameEvery = 32768
 )
 
 // keptBlame is an authorship that was asked for lately, or came on the way.
