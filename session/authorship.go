@@ -255,9 +255,14 @@ func (m *Manager) unmarshalAuthorship(rev Revision, data []byte) (*authorship, e
 	var time int64
 	for range uvarint(r.Len()) {
 		o, time = o+ot.Origin(varint()), time+varint()
-		if at := uvarint(len(names) - 1); err == nil {
-			a.by[o] = byline{names[at], time}
+		at := uvarint(len(names))
+		if err == nil && at == uint64(len(names)) {
+			err = fmt.Errorf("author %d of %d", at, len(names))
 		}
+		if err != nil {
+			return nil, err
+		}
+		a.by[o] = byline{names[at], time}
 	}
 	t, ok := a.typ.(ot.Tracer)
 	if err == nil && !ok {
