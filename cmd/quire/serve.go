@@ -110,6 +110,7 @@ func (m *Main) Run(ctx context.Context) error {
 		Store:     store,
 		Types:     types(),
 		Limits:    session.Limits{Document: c.MaxDocument, Run: c.MaxRun},
+		Keep:      session.Keep(c.HistoryKeep),
 		IdleAfter: c.IdleAfter,
 		Logger:    m.Logger,
 		Observer:  met.Observer(),
