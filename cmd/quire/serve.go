@@ -45,7 +45,7 @@ func dialects() []sharedb.Dialect {
 }
 
 // dataFile is the bbolt file in the data folder.
-const dataFile = "quire.db"
+const dataFile = bolt.FileName
 
 // Main is the whole server. Make one, call Run; Close may be called from anywhere.
 type Main struct {
