@@ -49,38 +49,44 @@ type assembly struct {
 	why    string // what is missing; "" for nothing
 }
 
-// document brings back one document, as far as it is there.
+// document brings back one document, as far as it is there: from where on its records lead
+// furthest, which is its beginning when none is missing, and else a snapshot after the gap.
 func (p *repairer) document(d found) error {
 	a := &assembly{repairer: p, doc: d, pieces: p.pieces(d.val)}
 	snaps := a.snapshots()
-	start, typ := d.val.oldest, ""
-	if start >= 0 {
-		if i := slices.IndexFunc(snaps, func(s snapAt) bool { return s.rev == start }); i >= 0 {
-			typ = snaps[i].head.typ
-		} else {
-			start, a.why = -2, fmt.Sprintf("the snapshot at revision %d, which it begins with, is lost", start)
+	start, typ, reach := storage.Revision(-2), "", storage.Revision(-2)
+	if d.val.oldest < 0 && a.covers(-1) {
+		start, reach = -1, a.reach(-1)
+	}
+	for _, s := range snaps {
+		if to := a.reach(s.rev); to > reach && s.rev >= d.val.oldest {
+			start, typ, reach = s.rev, s.head.typ, to
 		}
 	}
-	if start == -1 && !a.covers(-1) {
-		start, a.why = -2, "the record that creates it is lost"
+	if start != d.val.oldest {
+		a.why = fmt.Sprintf("its beginning, or records before revision %d, are lost", max(start, 0)+1)
 	}
 	if start < -1 {
-		// Its beginning is lost: it is kept from its oldest snapshot that is whole, if any.
-		if len(snaps) == 0 {
-			return a.giveUp()
-		}
-		start, typ = snaps[0].rev, snaps[0].head.typ
+		return a.giveUp()
 	}
 	if err := a.build(start, typ); err != nil {
 		return err
 	}
-	if head := a.out.head(); a.why == "" && head < d.val.folded {
-		a.why = fmt.Sprintf("the record that leads to revision %d is lost", head+1)
-	}
-	if a.asideRecords() && a.why == "" {
+	if after := a.asideRecords(); after || a.out.head() < d.val.folded {
 		a.why = fmt.Sprintf("the record that leads to revision %d is lost", a.out.head()+1)
 	}
 	return a.finish(snaps)
+}
+
+// reach returns the revision that records lead to from another one, without a gap.
+func (a *assembly) reach(from storage.Revision) storage.Revision {
+	for _, p := range a.pieces {
+		if p.first > from {
+			break
+		}
+		from = max(from, p.end())
+	}
+	return from
 }
 
 // pieces returns where records of a document are, by their first one.
@@ -175,7 +181,7 @@ func (a *assembly) build(start storage.Revision, typ string) error {
 		a.turns = append(a.turns, turn{start, typ})
 	}
 	a.out = a.b.document(a.doc.id, val)
-	for {
+	for a.low = 0; ; {
 		at := a.out.head()
 		i, recs := a.next(at)
 		if i < 0 {
@@ -215,7 +221,7 @@ func (a *assembly) asideRecords() (after bool) {
 			}
 			after = after || rev >= head
 			a.r.AsideRecords++
-			a.side.put(aside{Why: "a record before it is lost", Doc: a.doc.id, Number: a.doc.val.num}.record(rev+1, &recs[i]))
+			a.side.put(aside{Why: "records between it and those that were kept are lost", Doc: a.doc.id, Number: a.doc.val.num}.record(rev+1, &recs[i]))
 		}
 		done = max(done, p.end())
 	}

@@ -50,8 +50,8 @@ type Cut struct {
 // Repair makes an openable data file of a damaged one that no server has open
 // (ErrLocked otherwise): of what it finds whole, wherever in the file, it makes a new file,
 // verifies it and puts it in the place of the old one, which is kept beside it under
-// the name in Repaired.Damaged. A document that misses records is kept up to the first one
-// missing, or, when its beginning is lost, from its oldest snapshot on. What is
+// the name in Repaired.Damaged. A document that misses records is kept from its oldest snapshot
+// after the gap on, or, when there is none, up to the gap. What is
 // not in the new file is written to the file Repaired.Aside, except what is beyond recognition in
 // pages that hold nothing else. A document that lost anything, or may have, gets another
 // incarnation of its lineage, see storage.Renew. A file that Check finds nothing wrong with is not touched.
@@ -145,7 +145,7 @@ func rebuild(ctx context.Context, f *os.File, to string, side *sideFile, r *Repa
 	if err != nil {
 		return err
 	}
-	p := &repairer{ctx: ctx, s: s, b: b, side: side, r: r, nums: make(map[uint64]bool), log: make(map[uint64][]piece)}
+	p := &repairer{ctx: ctx, s: s, b: b, side: side, r: r, nums: make(map[uint64]bool), dead: make(map[uint64]bool), log: make(map[uint64][]piece)}
 	if err := p.run(); err != nil {
 		return errors.Join(err, b.abandon())
 	}
@@ -168,6 +168,7 @@ type repairer struct {
 	state    state
 	hasState bool
 	nums     map[uint64]bool    // of documents and their segments: what is of others belongs to nothing
+	dead     map[uint64]bool    // of deleted documents
 	log      map[uint64][]piece // entries by document number
 }
 
@@ -178,9 +179,11 @@ func (p *repairer) run() error {
 		p.hasState = !q.bad
 	}
 	for _, k := range p.s.keys(bucketTrash, nil) {
-		if len(k) == 9 && k[0] != trashBlob {
-			p.nums[binary.BigEndian.Uint64([]byte(k[1:]))] = true
+		if len(k) != 9 || k[0] == trashBlob {
+			continue
 		}
+		num := binary.BigEndian.Uint64([]byte(k[1:]))
+		p.nums[num], p.dead[num] = true, p.dead[num] || k[0] == trashDoc
 	}
 	p.readLog()
 	docs := p.documents()
@@ -244,7 +247,7 @@ func (p *repairer) documents() []found {
 	sure := 0
 	for _, id := range p.s.keys(bucketDocs, nil) {
 		d, ok := p.value(id)
-		if !ok || !d.sure && p.nums[d.val.num] {
+		if !ok || !d.sure && p.dead[d.val.num] {
 			continue
 		}
 		if other, twice := byNum[d.val.num]; twice {

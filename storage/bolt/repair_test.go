@@ -284,8 +284,8 @@ func TestRepairValues(t *testing.T) {
 		records int // set aside
 		renewed bool
 	}{
-		{name: "a segment flipped", edit: flip(bucketSegments, keySegment(1, 511)), cut: "doc", oldest: -1, head: 511, records: 2030 - 1023, renewed: true},
-		{name: "the first segment gone", edit: del(bucketSegments, keySegment(1, -1)), cut: "doc", oldest: 511, head: 2030, renewed: true},
+		{name: "a segment flipped", edit: flip(bucketSegments, keySegment(1, 511)), cut: "doc", oldest: 1500, head: 2030, records: 1500 - 512 + 1, renewed: true},
+		{name: "the first segment gone", edit: del(bucketSegments, keySegment(1, -1)), cut: "doc", oldest: 1000, head: 2030, records: 1000 - 511, renewed: true},
 		{name: "a sequence number flipped", edit: flip(bucketLastSeq, keyClient(1, "client"))},
 		{name: "a snapshot's piece flipped", edit: flip(bucketBlobs, key2[uint64](2, 1))},
 		{name: "a document's value flipped", edit: flip(bucketDocs, []byte("doc")), cut: "recovered-1", oldest: -1, head: 2030, renewed: true},
@@ -309,7 +309,7 @@ func TestRepairValues(t *testing.T) {
 			switch {
 			case test.cut == "" && len(r.Cut) > 0:
 				t.Errorf("cut: %+v", r.Cut)
-			case test.cut != "" && (len(r.Cut) != 1 || r.Cut[0].Doc != test.cut || r.Cut[0].Head != test.head || r.AsideRecords != test.records):
+			case test.cut != "" && (len(r.Cut) != 1 || r.Cut[0].Doc != test.cut || r.Cut[0].Head != test.head || r.Cut[0].Oldest != test.oldest || r.AsideRecords != test.records):
 				t.Errorf("%+v", r)
 			}
 			s := testStore(t, Options{Path: path})
