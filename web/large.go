@@ -63,14 +63,8 @@ func (l *large) expected(ctx *fasthttp.RequestCtx) int {
 		return fasthttp.StatusContinue
 	}
 	secure(ctx)
-	refuseLarge(ctx, limit, name)
+	api.Refuse(ctx, api.BodyTooLarge(limit, name))
 	return ctx.Response.StatusCode()
-}
-
-func refuseLarge(ctx *fasthttp.RequestCtx, limit int, name string) {
-	e := api.Errorf(fasthttp.StatusRequestEntityTooLarge, "too_large", "The body has more than %d bytes, the limit %s.", limit, name)
-	e.Numbers = map[string]int64{"limit": int64(limit)}
-	api.Refuse(ctx, e)
 }
 
 // length returns the length of the body that was left unread, -1 when it is not known.
@@ -131,7 +125,7 @@ func (l *large) read(ctx *fasthttp.RequestCtx, in *slowReader) (whole bool) {
 	defer secure(ctx)
 	limit, name, streamed := l.server.api.Limit(&ctx.Request.Header, string(ctx.URI().PathOriginal()))
 	if in.left > limit {
-		refuseLarge(ctx, limit, name)
+		api.Refuse(ctx, api.BodyTooLarge(limit, name))
 		return false
 	}
 	select {
@@ -154,7 +148,7 @@ func (l *large) read(ctx *fasthttp.RequestCtx, in *slowReader) (whole bool) {
 	data, err := io.ReadAll(io.LimitReader(body, int64(limit)+1))
 	switch {
 	case len(data) > limit:
-		refuseLarge(ctx, limit, name)
+		api.Refuse(ctx, api.BodyTooLarge(limit, name))
 		return false
 	case err != nil || in.left > len(data):
 		broken(ctx, err)
@@ -189,8 +183,10 @@ func (r *slowReader) Read(p []byte) (int, error) {
 // linger reads on for a moment what a peer still sends that was answered before its end:
 // closing at once could take the answer from it.
 func (r *slowReader) linger() {
-	if c, ok := r.conn.(interface{ CloseWrite() error }); ok {
-		_ = c.CloseWrite()
+	if c, ok := r.conn.(interface{ UnsafeConn() net.Conn }); ok { // fasthttp's wrapping
+		if c, ok := c.UnsafeConn().(interface{ CloseWrite() error }); ok {
+			_ = c.CloseWrite()
+		}
 	}
 	_ = r.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 	_, _ = io.Copy(io.Discard, r.conn)

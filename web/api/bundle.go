@@ -103,8 +103,10 @@ func (a *API) stream(r *request, run func(w *stream.Writer) error) error {
 	if a.opt.Streams.Start(r.ctx, run) {
 		return nil
 	}
-	limit := a.opt.Streams.Max()
-	return Errorf(fasthttp.StatusServiceUnavailable, string(session.CodeBusy), "There are %d streams, the limit max-streams, or the server is stopping.", limit).with("limit", int64(limit))
+	limit := int64(a.opt.Streams.Max())
+	e := Errorf(fasthttp.StatusServiceUnavailable, string(session.CodeBusy), "There are %d streams, the limit max-streams, or the server is stopping.", limit)
+	e.Limit = &limit
+	return e
 }
 
 // exporter writes one bundle.
@@ -186,11 +188,7 @@ func (x *exporter) beginning(c context.Context, w io.Writer, at session.Revision
 }
 
 func line(w io.Writer, v any) error {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(data, '\n'))
+	_, err := w.Write(marshal(v))
 	return err
 }
 
@@ -303,7 +301,7 @@ func (in *importer) line() ([]byte, error) {
 			return out, nil
 		case errors.Is(err, bufio.ErrBufferFull):
 		case errors.Is(err, errBounded):
-			return nil, tooLarge(in.limit, "max-import")
+			return nil, BodyTooLarge(in.limit, "max-import")
 		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, in.fail("the bundle is cut off here")
 		default:

@@ -156,32 +156,32 @@ func (a *API) parse(r *request, body []byte) (typ string, content []byte, err er
 	if forced && a.opt.Manager.Type(asked) == nil {
 		return "", nil, session.Errorf(session.CodeBadType, "no such document type")
 	}
+	if typ = "text"; forced {
+		typ = asked
+	}
 	switch {
 	case r.media == mediaJSON:
-		if typ = "text"; forced {
-			typ = asked
-		}
 		return typ, body, nil
-	case r.media == mediaText && (!forced || textual(a.opt.Manager.Type(asked))):
-		if typ = "text"; forced {
-			typ = asked
-		}
-		content, err = json.Marshal(string(body))
+	case (forced || r.media == mediaText) && textual(a.opt.Manager.Type(typ)):
+		content, err = json.Marshal(string(body)) // Markdown and HTML are the text
 		return typ, content, err
-	case forced && textual(a.opt.Manager.Type(asked)):
-		content, err = json.Marshal(string(body)) // the source, as it is
-		return asked, content, err
 	}
-	typ, content, err = a.opt.Formats.Parse(r.media, body)
+	typ, content, err = a.opt.Formats.Parse(r.media, asked, body)
 	switch {
 	case errors.Is(err, ErrFormat):
-		return "", nil, Errorf(fasthttp.StatusUnsupportedMediaType, "content_type", "This server does not read %s.", r.media)
+		return "", nil, unreadable(asked, r.media)
 	case err != nil:
 		return "", nil, bad("bad_content", "The body cannot be read as %s: %v.", r.media, err)
-	case forced && asked != typ:
-		return "", nil, bad(string(session.CodeBadType), "A body of %s makes a document of type %s, not %s.", r.media, typ, asked)
 	}
 	return typ, content, nil
+}
+
+// unreadable: documents of a type cannot be written in that form.
+func unreadable(typ, media string) *Error {
+	if typ == "" {
+		return Errorf(fasthttp.StatusUnsupportedMediaType, "content_type", "This server does not read %s.", media)
+	}
+	return Errorf(fasthttp.StatusUnsupportedMediaType, "content_type", "A document of type %s cannot be written as %s; it can as %s.", typ, media, mediaJSON)
 }
 
 // Limits of what people say of a document; see session.Meta.
@@ -193,9 +193,9 @@ const (
 func checkMeta(m session.Meta) error {
 	switch {
 	case len(m.Title) > maxTitle:
-		return Errorf(fasthttp.StatusRequestEntityTooLarge, "too_large", "The title has %d bytes, limit %d.", len(m.Title), maxTitle).with("limit", maxTitle)
+		return TooLarge(maxTitle, "The title has %d bytes, limit %d.", len(m.Title), maxTitle)
 	case len(m.Fields) > maxMeta:
-		return Errorf(fasthttp.StatusRequestEntityTooLarge, "too_large", "meta has %d bytes, limit %d.", len(m.Fields), maxMeta).with("limit", maxMeta)
+		return TooLarge(maxMeta, "meta has %d bytes, limit %d.", len(m.Fields), maxMeta)
 	case strings.ContainsFunc(m.Title, unprintable):
 		return bad("bad_title", "The title holds a control character.")
 	}

@@ -89,7 +89,7 @@ func (a *API) operations(r *request) error {
 	case base == nil || len(list) == 0:
 		return bad("missing_field", `The body has "base", the revision that the operations were made on, and "ops", at least one operation.`)
 	case len(list) > maxOps:
-		return Errorf(fasthttp.StatusRequestEntityTooLarge, "too_large", "There are %d operations, limit %d.", len(list), maxOps).with("limit", maxOps)
+		return TooLarge(maxOps, "There are %d operations, limit %d.", len(list), maxOps)
 	}
 	rev, err := fieldRevision("base", base, 0)
 	if err != nil {
@@ -173,12 +173,15 @@ func (a *API) contentFor(r *request, info session.Info, body []byte) ([]byte, er
 	case typ != nil && textual(typ): // Markdown and HTML are its source
 		return json.Marshal(string(body))
 	}
-	made, content, err := a.opt.Formats.Parse(r.media, body)
-	if err != nil && !errors.Is(err, ErrFormat) {
-		return nil, bad("bad_content", "The body cannot be read as %s: %v.", r.media, err)
+	if r.media == mediaText { // it would lose its formatting
+		return nil, unreadable(info.Type, r.media)
 	}
-	if err != nil || made != info.Type {
-		return nil, Errorf(fasthttp.StatusUnsupportedMediaType, "content_type", "A document of type %s cannot be written as %s; it can as %s.", info.Type, r.media, mediaJSON)
+	_, content, err := a.opt.Formats.Parse(r.media, info.Type, body)
+	switch {
+	case errors.Is(err, ErrFormat):
+		return nil, unreadable(info.Type, r.media)
+	case err != nil:
+		return nil, bad("bad_content", "The body cannot be read as %s: %v.", r.media, err)
 	}
 	return content, nil
 }

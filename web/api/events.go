@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -126,8 +125,7 @@ func (f *follower) take(w *stream.Writer) (done bool, err error) {
 
 // end tells the reader why nothing follows.
 func end(w *stream.Writer, code session.Code, detail string) {
-	data, _ := json.Marshal(map[string]string{"code": string(code), "detail": detail})
-	fmt.Fprintf(w, "event: end\ndata: %s\n\n", data)
+	fmt.Fprintf(w, "event: end\ndata: %s\n", marshal(map[string]string{"code": string(code), "detail": detail}))
 }
 
 // eventKey is under which a batch keeps its events, made once for all readers.
@@ -155,9 +153,5 @@ func appendEvent(dst []byte, b *session.Batch, it session.Item, rev session.Revi
 		s.Kind = "delete"
 	}
 	s.Type, s.Op, s.Content = wire(b.Type(), it.Op)
-	data, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // strings, numbers and JSON of a type's own
-	}
-	return fmt.Appendf(dst, "id: %d\nevent: %s\ndata: %s\n\n", rev, s.Kind, data)
+	return fmt.Appendf(dst, "id: %d\nevent: %s\ndata: %s\n", rev, s.Kind, marshal(s))
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,8 +20,14 @@ type Error struct {
 	Code string
 	// Detail is a sentence for people that says what to do.
 	Detail string
-	// Numbers are members beside these, such as "head"; may be nil.
-	Numbers map[string]int64
+	Numbers
+}
+
+// Numbers are what a refusal tells beside its sentence.
+type Numbers struct {
+	Head   *int64 `json:"head,omitempty"`   // the newest revision
+	Oldest *int64 `json:"oldest,omitempty"` // the oldest revision that can be read
+	Limit  *int64 `json:"limit,omitempty"`  // the limit that was passed
 }
 
 // Error returns the code and the sentence.
@@ -31,13 +38,17 @@ func Errorf(status int, code, format string, args ...any) *Error {
 	return &Error{Status: status, Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
-// with adds a number.
-func (e *Error) with(name string, n int64) *Error {
-	if e.Numbers == nil {
-		e.Numbers = map[string]int64{}
-	}
-	e.Numbers[name] = n
+// TooLarge is a refusal of something larger than a limit.
+func TooLarge(limit int, format string, args ...any) *Error {
+	e := Errorf(fasthttp.StatusRequestEntityTooLarge, string(session.CodeTooLarge), format, args...)
+	n := int64(limit)
+	e.Limit = &n
 	return e
+}
+
+// BodyTooLarge is the refusal of a body.
+func BodyTooLarge(limit int, name string) *Error {
+	return TooLarge(limit, "The body has more than %d bytes, the limit %s.", limit, name)
 }
 
 func bad(code, format string, args ...any) *Error {
@@ -82,16 +93,13 @@ func Refuse(ctx *fasthttp.RequestCtx, err error) {
 	if e.Status == fasthttp.StatusServiceUnavailable {
 		ctx.Response.Header.Set("Retry-After", "1")
 	}
-	body := map[string]any{
-		"title":  fasthttp.StatusMessage(e.Status),
-		"status": e.Status,
-		"code":   e.Code,
-		"detail": e.Detail,
-	}
-	for name, n := range e.Numbers {
-		body[name] = n
-	}
-	answer(ctx, e.Status, "application/problem+json", body)
+	answer(ctx, e.Status, "application/problem+json", struct {
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Code   string `json:"code"`
+		Detail string `json:"detail"`
+		Numbers
+	}{fasthttp.StatusMessage(e.Status), e.Status, e.Code, e.Detail, e.Numbers})
 }
 
 // Problem answers with problem details.
@@ -101,14 +109,22 @@ func Problem(ctx *fasthttp.RequestCtx, status int, code, detail string) {
 
 // answer sends a value as JSON.
 func answer(ctx *fasthttp.RequestCtx, status int, contentType string, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // structs of strings, numbers and JSON that was checked
-	}
+	body := marshal(v)
 	ctx.SetStatusCode(status)
 	ctx.SetContentType(contentType)
 	ctx.Response.Header.Set("Cache-Control", "no-store")
-	ctx.SetBody(append(body, '\n'))
+	ctx.Response.SetBodyRaw(body)
+}
+
+// marshal returns a value of ours as a line of JSON.
+func marshal(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // structs of strings, numbers and JSON that was checked
+	}
+	return b.Bytes()
 }
 
 // numbered adds, to a refusal of a revision, what revisions there are.
@@ -118,10 +134,12 @@ func (a *API) numbered(r *request, err error) error {
 		return err
 	}
 	if info, statErr := a.opt.Manager.Stat(r.c, r.id); statErr == nil {
+		head, first := int64(info.Head), oldest(info)
 		if e.Code == string(session.CodeFuture) {
-			return e.with("head", int64(info.Head))
+			e.Head = &head
+		} else {
+			e.Oldest = &first
 		}
-		return e.with("oldest", oldest(info))
 	}
 	return e
 }

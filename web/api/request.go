@@ -88,7 +88,7 @@ func (r *request) checkBody(a *API) error {
 	}
 	limit, name := a.limit(r.route, media)
 	if len(r.ctx.Request.Body()) > limit {
-		return tooLarge(limit, name)
+		return BodyTooLarge(limit, name)
 	}
 	return nil
 }
@@ -102,10 +102,6 @@ func (a *API) limit(rt *route, media string) (int, string) {
 		return a.opt.MaxMessage, "max-message"
 	}
 	return a.opt.MaxBody, "max-body"
-}
-
-func tooLarge(limit int, name string) *Error {
-	return Errorf(fasthttp.StatusRequestEntityTooLarge, "too_large", "The body has more than %d bytes, the limit %s.", limit, name).with("limit", int64(limit))
 }
 
 // Limit returns the largest body in bytes that a request with this header may have, the
