@@ -62,6 +62,8 @@ type Options struct {
 	// ComeBack is the span over which clients are told to reconnect when the server
 	// stops. Default 3 s.
 	ComeBack time.Duration
+	// Backup makes a consistent copy of all data; see api.Backups. Required.
+	Backup func(ctx context.Context) (api.Copy, error)
 	// Ready says why the server cannot do its work; nil when it can.
 	Ready func() error
 	// Logger receives failures. Default slog.Default().
@@ -110,6 +112,7 @@ func New(opt Options) (*Server, error) {
 	s.api = api.New(api.Options{
 		Manager:    opt.Manager,
 		Streams:    s.streams,
+		Backups:    &api.Backups{Copy: opt.Backup},
 		Formats:    opt.Formats,
 		MaxMessage: opt.MaxMessage,
 		MaxBody:    opt.MaxBody,
@@ -238,8 +241,9 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	case p == "/sharedb":
 		s.sockets.ServeAny(ctx, func(c *ws.Conn) ws.Handler { return shareHandler{s.sharedb.Connect(c.Wake)} })
 	case strings.HasPrefix(raw, "/api/"):
-		if !ctx.IsGet() && !ctx.IsHead() && !s.originAllowed(ctx) {
-			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not change documents here.")
+		// A page may ask for what it may not read; a backup is too dear for that.
+		if (!ctx.IsGet() && !ctx.IsHead() || p == "/api/backup") && !s.originAllowed(ctx) {
+			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
 			return
 		}
 		s.api.Serve(ctx)

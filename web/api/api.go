@@ -16,13 +16,15 @@ import (
 	"quire/web/stream"
 )
 
-// Options configures an API. The zero value of each field but Manager and Streams is
-// usable.
+// Options configures an API. The zero value of each field but Manager, Streams and
+// Backups is usable.
 type Options struct {
 	// Manager has the documents. Required.
 	Manager *session.Manager
 	// Streams runs the answers that have no fixed length. Required.
 	Streams *stream.Server
+	// Backups makes copies of all data. Required.
+	Backups *Backups
 	// Formats are the forms of documents besides text and JSON. Default: none.
 	Formats Formats
 	// MaxMessage is the largest body of a request without a document in it, in bytes.
@@ -137,6 +139,7 @@ func routes() []route {
 		at("PUT", "docs/{id}/labels/{name}", (*API).setLabel).takes(small, mediaJSON),
 		at("DELETE", "docs/{id}/labels/{name}", (*API).deleteLabel),
 		at("POST", "docs/{id}/redact", (*API).redact).takes(small, mediaJSON),
+		at("GET", "backup", (*API).backup),
 		at("GET", "openapi.json", (*API).openapi),
 	}
 }
