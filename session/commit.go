@@ -278,7 +278,7 @@ func (s *Session) overtaken(recs []storage.Record) {
 			}
 			return
 		}
-		s.window.push(entry{op: op, client: rec.Client, seq: rec.Seq, size: len(rec.Op)})
+		s.window.push(entryOf(op, rec))
 		if c := s.clients[rec.Client]; c != nil && rec.Seq > 0 {
 			c.last, c.rev = rec.Seq, from+Revision(i)+1
 			s.placed(c, rec.Seq)

@@ -157,7 +157,7 @@ func (s *Session) place(u *submission) {
 		rec.Author, rec.Client, rec.Seq, rec.Time = u.sub.user.Name, u.sub.client, u.seq+uint64(i), s.time
 		u.recs[i] = rec
 		u.bytes += len(rec.Op)
-		s.window.push(entry{op: op, client: rec.Client, seq: rec.Seq, size: len(rec.Op)})
+		s.window.push(entryOf(op, &rec))
 	}
 	s.unsaved += u.bytes
 	s.tip = u.after

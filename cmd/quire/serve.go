@@ -16,6 +16,7 @@ import (
 
 	"quire/ot"
 	"quire/ot/delta"
+	"quire/ot/diff"
 	"quire/ot/json0"
 	"quire/ot/ottypes"
 	"quire/ot/text"
@@ -56,7 +57,7 @@ func dialects() []sharedb.Dialect {
 }
 
 // dataFile is the bbolt file in the data folder.
-const dataFile = "quire.db"
+const dataFile = bolt.FileName
 
 // Main is the whole server. Make one, call Run; Close may be called from anywhere.
 type Main struct {
@@ -110,6 +111,8 @@ func (m *Main) Run(ctx context.Context) error {
 		Store:     store,
 		Types:     types(),
 		Limits:    session.Limits{Document: c.MaxDocument, Run: c.MaxRun},
+		Keep:      session.Keep(c.HistoryKeep),
+		Diff:      diff.Between,
 		IdleAfter: c.IdleAfter,
 		Logger:    m.Logger,
 		Observer:  met.Observer(),
@@ -125,6 +128,10 @@ func (m *Main) Run(ctx context.Context) error {
 		Name:       "quire " + version(),
 		Origins:    splitList(c.Origins),
 		MaxMessage: c.MaxMessage,
+		Formats:    documentFormats{},
+		MaxBody:    c.MaxBody,
+		MaxImport:  c.MaxImport,
+		MaxStreams: c.MaxStreams,
 		MaxConns:   c.MaxConns,
 		PingEvery:  c.PingEvery,
 		ComeBack:   c.ComeBack,
