@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -70,6 +71,9 @@ type Options struct {
 	// Logger receives failures, once each, and never document text.
 	// Default slog.Default().
 	Logger *slog.Logger
+	// Keep is how much of every document's past is kept; see Manager.Squash. What it does not
+	// keep is dropped now and then, a good part of a past at once. The zero value keeps everything.
+	Keep Keep
 	// IdleAfter is how long a session without readers stays in memory.
 	// Default 30 s.
 	IdleAfter time.Duration
@@ -134,6 +138,9 @@ func (o Options) withDefaults() Options {
 	def(&o.SnapshotOps, 2048)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Diff == nil {
+		o.Diff = func(ot.Type, ot.Doc, ot.Doc) (ot.Op, error) { return nil, errors.New("Options.Diff is not set") }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

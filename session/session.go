@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 	"weak"
@@ -43,7 +44,8 @@ type Session struct {
 	at        content // at head
 	tip       content // at the tip
 	head      Revision
-	time      int64 // of the newest record, in Unix milliseconds
+	oldest    Revision // the past begins with it; Unborn unless it was squashed
+	time      int64    // of the newest record, in Unix milliseconds
 	window    window
 	appending []*submission // in the store's hands
 	staged    []*submission // after them
@@ -61,6 +63,7 @@ type Session struct {
 	creating  []chan *Error       // who waits for a creation that is under way
 	caughtUp  weak.Pointer[Batch] // the last composite read from the store
 	snap      snapshots
+	held      chan struct{} // closed when nothing is being written; nil unless it is held
 	idleSince time.Time
 }
 
@@ -89,6 +92,7 @@ type submission struct {
 	side     ot.Side   // of ops to what was committed before them
 	ops      []ot.Op   // of typ, or one Creation or Deletion
 	cursor   ot.Cursor // after the run; nil when not sent
+	waiting  *waiting  // of a Writer; nil when a reader submitted it
 
 	// Set by stage.
 	out   []ot.Op // transformed
@@ -153,7 +157,7 @@ func (s *Session) place(u *submission) {
 		rec.Author, rec.Client, rec.Seq, rec.Time = u.sub.user.Name, u.sub.client, u.seq+uint64(i), s.time
 		u.recs[i] = rec
 		u.bytes += len(rec.Op)
-		s.window.push(entry{op: op, client: rec.Client, seq: rec.Seq, size: len(rec.Op)})
+		s.window.push(entryOf(op, &rec))
 	}
 	s.unsaved += u.bytes
 	s.tip = u.after
@@ -313,6 +317,7 @@ func (s *Session) committed(took time.Duration) {
 		s.turn(u.out[0], u.after)
 		s.people.moved(s, u)
 		s.release(u.sub.client, u.client)
+		u.waiting.end(nil)
 		s.m.opt.Observer.Acknowledged(now.Sub(u.received))
 	}
 	s.publish(from, ops, received)
@@ -407,6 +412,9 @@ func (s *Session) end(why *Error) []*Subscription {
 		s.dead = why
 	}
 	s.created(s.dead)
+	for _, u := range slices.Concat(s.appending, s.staged) {
+		u.waiting.end(s.dead)
+	}
 	for _, r := range s.subs {
 		if r.closed == nil {
 			r.closed = s.dead

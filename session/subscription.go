@@ -2,10 +2,12 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"weak"
 
 	"quire/ot"
+	"quire/storage"
 )
 
 // Subscription is one editing instance's place in a document: it submits, and it
@@ -262,6 +264,15 @@ func (r *Subscription) takeStored(ctx context.Context, d Delivery) (Delivery, er
 			batches = cut(nil, entries, s.id, typ, from)
 		}
 	}
+	if errors.Is(err, storage.ErrTrimmed) {
+		s.mu.Lock()
+		if r.closed == nil {
+			r.closed = gone(from, max(s.oldest, from+1))
+		}
+		d.Closed = r.closed
+		s.mu.Unlock()
+		return d, nil
+	}
 	if err != nil {
 		return d, fmt.Errorf("reading for a reader: %w", err)
 	}
@@ -289,7 +300,7 @@ func (s *Session) readEntries(ctx context.Context, typ ot.Type, from, to Revisio
 		if err != nil {
 			return nil, &ReplayError{Rev: from + Revision(i), Err: err}
 		}
-		entries[i] = entry{op: op, client: recs[i].Client, seq: recs[i].Seq, size: len(recs[i].Op)}
+		entries[i] = entryOf(op, &recs[i])
 		_, typ = around(typ, op)
 	}
 	return entries, nil

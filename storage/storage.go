@@ -10,6 +10,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"unicode"
 )
 
@@ -72,14 +73,15 @@ const (
 
 // Snapshot is a document at a revision.
 type Snapshot struct {
-	// Rev is the revision the content is of, 1 or more: revision 0 is what record -1
-	// says.
+	// Rev is the revision the content is of, 0 or more.
 	Rev Revision
 	// Type is the name of the content's ot.Type, at most MaxType bytes; "" of a
 	// document that has no content at that revision.
 	Type string
 	// Data is the content in its type's binary form; empty when Type is.
 	Data []byte
+	// Pinned keeps it from being thinned. It stays pinned when it is replaced.
+	Pinned bool
 }
 
 // Note is a small value that is kept beside a document, or beside the store as a whole.
@@ -104,7 +106,7 @@ type Info struct {
 	// another kind than Edit is a Delete.
 	Type string
 	// Incarnation tells this document from an earlier one of the same name: it
-	// is chosen at random when the document is created, never 0.
+	// is chosen at random when the document is created, never 0. See Renew.
 	Incarnation uint64
 	// Created and Modified are the times of record -1 and of the newest record, in
 	// Unix milliseconds.
@@ -117,6 +119,25 @@ type Info struct {
 	// Born is the revision that the newest Create led to; 0 when it is record -1.
 	Born Revision
 }
+
+// epochBits is how many of an incarnation's upper bits are drawn anew when a document is
+// brought back from the past, by restoring a backup or repairing a file. The rest is its
+// lineage.
+const epochBits = 16
+
+// Renew returns another incarnation of the same lineage.
+func Renew(incarnation uint64) uint64 {
+	for {
+		next := uint64(rand.Uint32())<<(64-epochBits) | Lineage(incarnation)
+		if next != incarnation && next != 0 {
+			return next
+		}
+	}
+}
+
+// Lineage tells a document from others, also after it was brought back from the past: what
+// was done about a document, and is not undone with it, is remembered by this.
+func Lineage(incarnation uint64) uint64 { return incarnation & (1<<(64-epochBits) - 1) }
 
 // Errors of any driver. Everything else a driver returns means "could not": the
 // operation had no effect and may be tried again.

@@ -120,13 +120,14 @@ func (s *Store) Create(ctx context.Context, id string, first storage.Record) (st
 	for inc == 0 {
 		inc = rand.Uint64()
 	}
-	c := &createChange{value: docValue{num: s.nextNum.Add(1), incarnation: inc, created: first.Time, modified: first.Time, folded: -1}}
+	num := s.nextNum.Add(1)
+	c := &createChange{value: docValue{num: num, incarnation: inc, created: first.Time, modified: first.Time, folded: -1, segs: num, oldest: -1}}
 	c.appendChange = appendChange{doc: newDocument(id, c.value), base: -1, recs: []storage.Record{first}}
 	c.encode()
 	if err := s.submit(ctx, c); err != nil {
 		return storage.Info{}, err
 	}
-	return storage.Info{ID: id, Type: first.Type, Incarnation: inc, Created: first.Time, Modified: first.Time}, nil
+	return storage.Info{ID: id, Type: first.Type, Incarnation: inc, Created: first.Time, Modified: first.Time, Oldest: -1}, nil
 }
 
 func (c *createChange) admit(s *Store) error {
@@ -160,8 +161,8 @@ func (c *createChange) size() int { return c.appendChange.size() + len(c.doc.id)
 // deleteChange is a Delete. It takes the document's name away at once; the rest
 // goes to the trash.
 type deleteChange struct {
-	doc  *document
-	item trashItem
+	doc   *document
+	items []trashItem
 }
 
 // Delete removes a document; see storagetest.Store.
@@ -182,12 +183,15 @@ func (c *deleteChange) admit(*Store) error {
 }
 
 func (c *deleteChange) write(t *batchTx) error {
-	c.item = trashItem{kind: trashDoc, num: c.doc.num, mark: t.next}
+	c.items = []trashItem{{kind: trashDoc, num: c.doc.num, mark: t.next}}
+	if c.doc.segs != c.doc.num {
+		c.items = append(c.items, allSegments(c.doc.segs))
+	}
 	t.state.docs--
 	if err := t.Bucket(bucketDocs).Delete([]byte(c.doc.id)); err != nil {
 		return err
 	}
-	return c.item.put(t.Tx)
+	return putTrash(t.Tx, c.items)
 }
 
 func (c *deleteChange) applied(s *Store) {
@@ -199,7 +203,7 @@ func (c *deleteChange) applied(s *Store) {
 	if s.index.docs[c.doc.id] == c.doc {
 		delete(s.index.docs, c.doc.id)
 	}
-	s.discard(c.item)
+	s.discard(c.items...)
 }
 
 func (c *deleteChange) undo(*Store) { c.doc.leaving = false }

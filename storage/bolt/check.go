@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"strings"
-	"time"
 
 	bbolt "go.etcd.io/bbolt"
 
@@ -54,7 +54,7 @@ type Summary struct {
 }
 
 // Check verifies a data file that no server has open (ErrLocked otherwise), without
-// changing it, and calls report for everything that is wrong: pages that make no
+// changing it (of opts, Path, Packers and LockTimeout count), and calls report for everything that is wrong: pages that make no
 // sense; checksums; revisions with gaps; records that no caller could have written;
 // heads, types, counters and clients' last sequence numbers that differ from the
 // records; snapshots past the head, of another type or with pieces missing; data
@@ -63,11 +63,11 @@ type Summary struct {
 //
 // Whether the records make the snapshots is for those to verify who know
 // what is in them; see Store.Snapshots.
-func Check(ctx context.Context, path string, report func(Problem)) (Summary, error) {
-	c := &checker{ctx: ctx, report: report, nums: make(map[uint64]bool), blobs: make(map[uint64]bool), tails: make(map[uint64][]entry)}
-	opts := Options{Path: path, LockTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)}
+func Check(ctx context.Context, opts Options, report func(Problem)) (Summary, error) {
+	c := &checker{ctx: ctx, open: opener{packers: opts.Packers}, report: report, nums: make(map[uint64]bool), segs: make(map[uint64]bool), drops: make(map[uint64]uint64), blobs: make(map[uint64]bool), tails: make(map[uint64][]entry)}
+	opts = Options{Path: opts.Path, LockTimeout: opts.LockTimeout, Logger: slog.New(slog.DiscardHandler)}.withDefaults()
 	if err := c.pages(opts); err != nil {
-		return c.sum, fmt.Errorf("bolt: check %s: %w", path, err)
+		return c.sum, fmt.Errorf("bolt: check %s: %w", opts.Path, err)
 	}
 	if c.sum.Problems > 0 {
 		return c.sum, nil
@@ -94,9 +94,12 @@ type checker struct {
 	report func(Problem)
 	sum    Summary
 	tx     *bbolt.Tx
+	open   opener
 	state  state
 	docs   []*document
 	nums   map[uint64]bool    // of documents, deleted ones included
+	segs   map[uint64]bool    // of segments, those that are trash included
+	drops  map[uint64]uint64  // of segments that are trash: the keys below
 	blobs  map[uint64]bool    // that belong to a snapshot or are trash
 	marks  map[uint64]uint64  // of deleted documents
 	tails  map[uint64][]entry // log entries by document number
@@ -171,16 +174,27 @@ func (c *checker) content(tx *bbolt.Tx) (err error) {
 		}
 		c.document(d)
 	}
-	c.orphans(bucketSegments, c.nums)
+	c.each(bucketNotes, nil, func(where string, k, v []byte) {
+		if _, err := unseal(bucketNotes, k, v); err != nil {
+			c.problem(where, "%v", err)
+		}
+	})
+	c.orphans(bucketSegments, c.segs)
 	c.orphans(bucketLastSeq, c.nums)
 	c.orphans(bucketSnapshots, c.nums)
+	c.nums[storeNum] = true
+	c.orphans(bucketNotes, c.nums)
 	c.orphans(bucketBlobs, c.blobs)
 	return nil
 }
 
 // each calls fn for the keys of a bucket that begin with prefix.
 func (c *checker) each(bucket, prefix []byte, fn func(where string, k, v []byte)) {
-	cur := c.tx.Bucket(bucket).Cursor()
+	b := c.tx.Bucket(bucket)
+	if b == nil {
+		return // of an older format
+	}
+	cur := b.Cursor()
 	for k, v := cur.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = cur.Next() {
 		fn(fmt.Sprintf("bucket %s, key %x", bucket, k), k, v)
 	}
@@ -193,7 +207,9 @@ func (c *checker) trash() {
 		case err != nil:
 			c.problem(where, "%v", err)
 		case t.kind == trashDoc:
-			c.nums[t.num], c.marks[t.num] = true, t.mark
+			c.nums[t.num], c.segs[t.num], c.marks[t.num] = true, true, t.mark
+		case t.kind == trashSegs:
+			c.segs[t.num], c.drops[t.num] = true, t.mark
 		default:
 			c.blobs[t.num] = true
 		}
@@ -201,7 +217,7 @@ func (c *checker) trash() {
 }
 
 func (c *checker) documents() {
-	n := uint64(0)
+	n, owned := uint64(0), make(map[uint64]bool) // by its segments' number
 	c.each(bucketDocs, nil, func(where string, k, v []byte) {
 		n++
 		d, err := loadDoc(k, v)
@@ -209,10 +225,10 @@ func (c *checker) documents() {
 			c.found(Problem{Where: where, Doc: string(k), Rev: -1, What: err.Error()})
 			return
 		}
-		if d.num == 0 || d.num >= c.state.nextNum || c.nums[d.num] {
+		if max(d.num, d.segs) >= c.state.nextNum || min(d.num, d.segs) == 0 || c.nums[d.num] || owned[d.segs] || c.drops[d.segs] == math.MaxUint64 {
 			c.of(d, -1, where, "number %d is out of range or used twice", d.num)
 		}
-		c.nums[d.num] = true
+		c.nums[d.num], c.segs[d.segs], owned[d.segs] = true, true, true
 		c.docs = append(c.docs, d)
 	})
 	c.sum.Documents = len(c.docs)
@@ -253,6 +269,7 @@ func (c *checker) log() {
 // document verifies everything of one document.
 func (c *checker) document(d *document) {
 	c.seqs, c.turns, c.whole = make(map[string]lastSeq), nil, true
+	c.beginning(d)
 	at := c.segments(d)
 	if at != d.folded {
 		c.whole = false
@@ -318,6 +335,9 @@ func (c *checker) life(d *document) {
 			born = t.rev
 		}
 	}
+	if d.oldest >= 0 && born <= d.oldest {
+		born = min(d.born, d.oldest) // when it was created is not kept
+	}
 	if typ != d.typ.Value() || born != d.born {
 		c.of(d, born, fmt.Sprintf("bucket %s, key %x", bucketDocs, d.id), "it is said to be of type %q since revision %d, it is %q since %d", d.typ.Value(), d.born, typ, born)
 	}
@@ -325,21 +345,24 @@ func (c *checker) life(d *document) {
 
 // segments reads a document's segments and returns where they end.
 func (c *checker) segments(d *document) (at storage.Revision) {
-	at = -1
+	at = d.oldest
 	var recs []storage.Record
-	c.each(bucketSegments, key1(d.num), func(where string, k, v []byte) {
-		first, ok := firstOf(k, d.num)
-		if !ok {
+	c.each(bucketSegments, key1(d.segs), func(where string, k, v []byte) {
+		first, ok := firstOf(k, d.segs)
+		switch {
+		case !ok:
 			c.of(d, -1, where, "malformed key")
 			return
+		case first < d.oldest && uint64(first+1) < c.drops[d.segs]:
+			return // dropped, and not yet removed
 		}
 		if first != at {
 			c.whole = false
 			c.of(d, max(at, 0), where, "expected a segment from revision %d", at)
 		}
-		n, run, err := parseSegment(k, v)
+		n, seg, err := parseSegment(k, v)
 		if err == nil {
-			recs, err = parseRun(recs[:0], run, n)
+			recs, err = c.open.records(recs[:0], seg, n)
 		}
 		if err != nil {
 			c.whole = false
@@ -364,7 +387,9 @@ func (c *checker) lastSeqs(d *document) {
 		}
 		if err != nil {
 			c.of(d, -1, where, "%v", err)
-		} else if w := want[client]; got != w {
+		} else if w, ok := want[client]; !ok && got.rev <= d.oldest {
+			return // its records were dropped
+		} else if got != w {
 			c.of(d, w.rev, where, "a client's last sequence number is said to be %d at revision %d, it is %d at %d", got.seq, got.rev, w.seq, w.rev)
 		}
 		delete(want, client)
@@ -374,17 +399,37 @@ func (c *checker) lastSeqs(d *document) {
 	}
 }
 
+// beginning looks for the snapshot that a trimmed document begins with, and notes its type.
+func (c *checker) beginning(d *document) {
+	if d.oldest < 0 {
+		return
+	}
+	key := key2(d.num, d.oldest)
+	where := fmt.Sprintf("bucket %s, key %x", bucketSnapshots, key)
+	v := c.tx.Bucket(bucketSnapshots).Get(key)
+	if v == nil {
+		c.whole = false
+		c.of(d, d.oldest, where, "the snapshot that its past begins with is missing")
+		return
+	}
+	h, err := parseSnapHead(key, v)
+	if err != nil {
+		c.whole = false // reported with the others
+	}
+	c.turns = append(c.turns, turn{d.oldest, h.typ})
+}
+
 // snapshots reads a document's snapshots.
 func (c *checker) snapshots(d *document) {
 	c.each(bucketSnapshots, key1(d.num), func(where string, k, v []byte) {
 		c.sum.Snapshots++
 		rev, ok := revisionOf(k, d.num)
-		if !ok || rev < 1 || rev > d.head {
+		if !ok || rev > d.head {
 			c.of(d, rev, where, "a snapshot past the head, %d", d.head)
 		}
 		h, err := parseSnapHead(k, v)
 		if err == nil {
-			if typ := c.typeAt(rev); c.whole && h.typ != typ {
+			if typ := c.typeAt(rev); c.whole && rev >= d.oldest && h.typ != typ {
 				c.of(d, rev, where, "a snapshot of type %q, the document is of type %q", h.typ, typ)
 			}
 			if c.blobs[h.blob] {
@@ -418,7 +463,8 @@ func (c *checker) blob(h snapHead) error {
 	if k, _ := c.tx.Bucket(bucketBlobs).Cursor().Seek(key2(h.blob, h.pieces())); len(k) >= 8 && binary.BigEndian.Uint64(k) == h.blob {
 		return corrupt("bucket blobs: %d has more pieces than the content", h.blob)
 	}
-	return r.verify()
+	_, err := r.content()
+	return err
 }
 
 // orphans reports keys whose first number is not known.

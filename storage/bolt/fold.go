@@ -164,7 +164,9 @@ func (s *Store) foldStep() (did bool, err error) {
 	switch {
 	case err == nil:
 		s.state = st
+		s.index.mu.Lock()
 		s.foldApplied(picks)
+		s.index.mu.Unlock()
 	case at != nil && errors.Is(err, storage.ErrCorrupt):
 		// The others go on without it.
 		s.index.mu.Lock()
@@ -187,21 +189,24 @@ func (f *folder) pick() (picks []pick) {
 		if p.doc.stuck {
 			continue
 		}
-		n := 0
-		for n < len(p.doc.tail) && (n == 0 || records < foldRecords && bytes < foldBytes) {
-			records += int(p.doc.tail[n].n)
-			bytes += int(p.doc.tail[n].size)
-			n++
-		}
-		picks = append(picks, pick{doc: p.doc, n: n})
+		picks = append(picks, p.doc.pick(&records, &bytes))
 	}
 	return picks
 }
 
-// foldApplied makes memory agree with what a step has written.
+// pick chooses how many entries of a document's tail one step folds, and counts what they are.
+func (d *document) pick(records, bytes *int) pick {
+	n := 0
+	for n < len(d.tail) && (n == 0 || *records < foldRecords && *bytes < foldBytes) {
+		*records += int(d.tail[n].n)
+		*bytes += int(d.tail[n].size)
+		n++
+	}
+	return pick{doc: d, n: n}
+}
+
+// foldApplied makes memory agree with what a step has written. The caller holds index.mu.
 func (s *Store) foldApplied(picks []pick) {
-	s.index.mu.Lock()
-	defer s.index.mu.Unlock()
 	f := &s.fold
 	picked := 0
 	f.queue = slices.DeleteFunc(f.queue, func(p pending) bool {
@@ -216,6 +221,11 @@ func (s *Store) foldApplied(picks []pick) {
 		if p.doc.gone {
 			continue
 		}
+		records, bytes := 0, 0
+		for _, e := range p.doc.tail[:p.n] {
+			records, bytes = records+int(e.n), bytes+int(e.size)
+		}
+		s.sealDue(p.doc, records, bytes)
 		p.doc.folded = p.folded
 		s.index.cutTail(p.doc, p.n)
 		if len(p.doc.tail) > 0 {
@@ -245,7 +255,7 @@ func foldDoc(tx *bbolt.Tx, p *pick) error {
 		}
 	}
 	p.folded = first + storage.Revision(len(recs))
-	if err := putSegments(tx, d.num, first, recs); err != nil {
+	if err := putSegments(tx, d.segs, first, recs); err != nil {
 		return err
 	}
 	if err := putLastSeqs(tx, d, recs[old:]); err != nil {
@@ -292,25 +302,25 @@ func readEntry(log *bbolt.Bucket, num uint64, e entry, recs []storage.Record) ([
 // openSegment returns the last segment of a document and its first revision if
 // it is not full, else no records and the revision that the next one begins at.
 func openSegment(tx *bbolt.Tx, d *document) (storage.Revision, []storage.Record, error) {
-	if d.folded < 0 {
+	if d.folded == d.oldest {
 		return d.folded, nil, nil
 	}
-	k, v := floor(tx.Bucket(bucketSegments).Cursor(), keySegment(d.num, d.folded))
-	first, ok := firstOf(k, d.num)
+	k, v := floor(tx.Bucket(bucketSegments).Cursor(), keySegment(d.segs, d.folded))
+	first, ok := firstOf(k, d.segs)
 	if !ok {
 		return 0, nil, corrupt("bucket segments: nothing below revision %d", d.folded)
 	}
-	n, run, err := parseSegment(k, v)
+	n, seg, err := parseSegment(k, v)
 	if err != nil {
 		return 0, nil, err
 	}
 	if first+n != d.folded {
 		return 0, nil, corrupt("bucket segments: the last ends at revision %d, expected %d", first+n, d.folded)
 	}
-	if n >= segmentRecords || len(run) >= segmentBytes {
+	if seg.sealed || n >= segmentRecords || len(seg.body) >= segmentBytes {
 		return d.folded, nil, nil
 	}
-	recs, err := parseRun(nil, run, n)
+	recs, err := parseRun(nil, seg.body, n)
 	return first, recs, err
 }
 

@@ -15,11 +15,14 @@ import (
 // document is what memory keeps of one document.
 type document struct {
 	// static
-	id               string
 	num, incarnation uint64
 	created          int64
 
 	// written by run under index.mu, read by others under it
+	id       string
+	segs     uint64           // number of its segments
+	oldest   storage.Revision // the first record that is kept
+	trimmed  int64            // when the record before it was committed
 	modified int64
 	typ      unique.Handle[string]
 	born     storage.Revision
@@ -30,9 +33,11 @@ type document struct {
 	gone     bool
 
 	// owned by run
-	leaving bool             // deleted by the batch that is being built
-	stuck   bool             // its records cannot be folded, because the last segment is damaged
-	next    storage.Revision // the head after the batch that is being built
+	leaving  bool             // deleted by the batch that is being built
+	unsealed int              // records folded since it was last looked at for sealing
+	sealSeen bool             // it was looked at since the store was opened
+	stuck    bool             // its records cannot be folded, because the last segment is damaged
+	next     storage.Revision // the head after the batch that is being built
 }
 
 // entry is one log entry of a document's tail.
@@ -49,7 +54,7 @@ func (e entry) end() storage.Revision { return e.base + storage.Revision(e.n) }
 func (d *document) info() storage.Info {
 	return storage.Info{
 		ID: d.id, Type: d.typ.Value(), Incarnation: d.incarnation,
-		Created: d.created, Modified: d.modified, Head: d.head, Born: d.born,
+		Created: d.created, Modified: d.modified, Head: d.head, Born: d.born, Oldest: d.oldest,
 	}
 }
 
@@ -152,6 +157,9 @@ func (s *Store) load(tx *bbolt.Tx) (err error) {
 	if err := verifyLastSeqs(tx); err != nil {
 		return err
 	}
+	if err := verifyNotes(tx); err != nil {
+		return err
+	}
 	return s.loadLog(tx, byNum)
 }
 
@@ -166,16 +174,16 @@ func verifyLastSeqs(tx *bbolt.Tx) error {
 }
 
 func (s *Store) loadDocs(tx *bbolt.Tx) (map[uint64]*document, error) {
-	byNum := make(map[uint64]*document)
+	byNum, bySegs := make(map[uint64]*document), make(map[uint64]bool)
 	err := tx.Bucket(bucketDocs).ForEach(func(k, v []byte) error {
 		d, err := loadDoc(k, v)
 		if err != nil {
 			return err
 		}
-		if d.num == 0 || d.num >= s.state.nextNum || byNum[d.num] != nil {
+		if max(d.num, d.segs) >= s.state.nextNum || min(d.num, d.segs) == 0 || byNum[d.num] != nil || d.segs != d.num && bySegs[d.segs] {
 			return corrupt("bucket docs, key %x: number %d is out of range or used twice", k, d.num)
 		}
-		byNum[d.num], s.index.docs[d.id] = d, d
+		byNum[d.num], bySegs[d.segs], s.index.docs[d.id] = d, true, d
 		return nil
 	})
 	if err == nil && uint64(len(byNum)) != s.state.docs {
@@ -201,6 +209,7 @@ func newDocument(id string, val docValue) *document {
 	return &document{
 		id: id, num: val.num, incarnation: val.incarnation,
 		created: val.created, modified: val.modified, typ: unique.Make(val.typ), born: val.born,
+		segs: val.segs, oldest: val.oldest, trimmed: val.trimmed,
 		head: val.folded, folded: val.folded, next: val.folded,
 	}
 }

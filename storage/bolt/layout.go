@@ -18,6 +18,7 @@ import (
 //	clients    document number, client name → lastSeq of folded records
 //	images     document number, revision → snapHead of a snapshot
 //	blobs      blob number, piece → piece of a snapshot's content
+//	notes      document number (0: of the store), key → note
 //	trash      kind, number → what is still to be removed, see trashItem
 //
 // The first letters differ: they are part of the checksums.
@@ -29,9 +30,12 @@ var (
 	bucketLastSeq   = []byte("clients")
 	bucketSnapshots = []byte("images")
 	bucketBlobs     = []byte("blobs")
+	bucketNotes     = []byte("notes")
 	bucketTrash     = []byte("trash")
 
-	buckets = [][]byte{bucketQuire, bucketDocs, bucketLog, bucketSegments, bucketLastSeq, bucketSnapshots, bucketBlobs, bucketTrash}
+	buckets = [][]byte{bucketQuire, bucketDocs, bucketLog, bucketSegments, bucketLastSeq, bucketSnapshots, bucketBlobs, bucketNotes, bucketTrash}
+	// since3 are the buckets that files of format 2 do not have.
+	since3 = [][]byte{bucketNotes}
 
 	keyFormat = []byte("format")
 	keyState  = []byte("state")
@@ -40,8 +44,10 @@ var (
 const (
 	// formatMagic begins the marker: a bbolt file without it is not ours.
 	formatMagic = "quire data"
-	// formatVersion is the layout this package reads and writes.
-	formatVersion = 2
+	// formatVersion is the layout this package reads and writes. A file of version 2 has
+	// neither notes nor documents that were trimmed or rewritten; Open makes it one of
+	// version 3.
+	formatVersion = 3
 )
 
 // key1 and key2 make keys of one or two numbers.
@@ -106,6 +112,11 @@ type docValue struct {
 	folded            storage.Revision // records below are in segments; -1 or more
 	born              storage.Revision // what the newest Create below led to
 	typ               string           // after the records below; "" when deleted
+
+	// What follows is stored only of a document that was trimmed or rewritten.
+	segs    uint64           // number that its segments are kept under; num at first
+	oldest  storage.Revision // the first record that is kept; -1 at first
+	trimmed int64            // when the record before it was committed
 }
 
 func (d docValue) append(dst []byte) []byte {
@@ -115,7 +126,13 @@ func (d docValue) append(dst []byte) []byte {
 	dst = binary.AppendVarint(dst, d.modified-d.created)
 	dst = binary.AppendUvarint(dst, uint64(d.folded+1))
 	dst = binary.AppendUvarint(dst, uint64(d.born))
-	return appendBytes(dst, d.typ)
+	dst = appendBytes(dst, d.typ)
+	if d.segs == d.num && d.oldest < 0 {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, d.segs)
+	dst = binary.AppendUvarint(dst, uint64(d.oldest+1))
+	return binary.AppendVarint(dst, d.trimmed)
 }
 
 func parseDoc(body []byte) (d docValue, err error) {
@@ -131,6 +148,10 @@ func parseDoc(body []byte) (d docValue, err error) {
 	d.folded = p.revision() - 1
 	d.born = p.revision()
 	d.typ = string(p.bytes())
+	d.segs, d.oldest = d.num, -1
+	if len(p.rest) > 0 {
+		d.segs, d.oldest, d.trimmed = p.uvarint(), p.revision()-1, p.varint()
+	}
 	if p.bad || len(p.rest) > 0 {
 		return d, corrupt("a document's value is malformed")
 	}
@@ -188,19 +209,6 @@ func putSegment(tx *bbolt.Tx, num uint64, first storage.Revision, recs []storage
 	return put(tx, bucketSegments, keySegment(num, first), appendRun(binary.AppendUvarint(nil, uint64(len(recs))), recs))
 }
 
-// parseSegment returns how many records a segment has, and their run.
-func parseSegment(key, value []byte) (n storage.Revision, run []byte, err error) {
-	body, err := unseal(bucketSegments, key, value)
-	if err != nil {
-		return 0, nil, err
-	}
-	p := parser{rest: body}
-	if n = p.revision(); p.bad || n == 0 {
-		return 0, nil, corrupt("bucket segments, key %x: malformed", key)
-	}
-	return n, p.rest, nil
-}
-
 // lastSeq is the highest Seq of a client and the revision after its record.
 type lastSeq struct {
 	seq uint64
@@ -232,16 +240,40 @@ func parseLastSeq(body []byte) (lastSeq, error) {
 // snapHead says where a snapshot's content is.
 type snapHead struct {
 	blob uint64 // number; 0 when there is no content
-	size uint64 // bytes, in pieces of blobPiece and what is left
+	size uint64 // bytes of the content
 	sum  uint32 // CRC-32C of the content
 	typ  string // of the content; "" when there is no document at that revision
+	// kept is how many bytes it takes in pieces of blobPiece and what is left: less than
+	// size when it is compressed by zstd.
+	kept   uint64
+	pinned bool // it is not thinned
 }
+
+// Flags at the end of a snapHead, left out when there are none.
+const (
+	snapPinned     = 1
+	snapCompressed = 2 // kept follows
+)
 
 func (h snapHead) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, h.blob)
 	dst = binary.AppendUvarint(dst, h.size)
 	dst = binary.AppendUvarint(dst, uint64(h.sum))
-	return appendBytes(dst, h.typ)
+	dst = appendBytes(dst, h.typ)
+	flags := byte(0)
+	if h.pinned {
+		flags |= snapPinned
+	}
+	if h.kept < h.size {
+		flags |= snapCompressed
+	}
+	if flags != 0 {
+		dst = append(dst, flags)
+	}
+	if h.kept < h.size {
+		dst = binary.AppendUvarint(dst, h.kept)
+	}
+	return dst
 }
 
 func parseSnapHead(key, value []byte) (h snapHead, err error) {
@@ -251,11 +283,18 @@ func parseSnapHead(key, value []byte) (h snapHead, err error) {
 	}
 	p := parser{rest: body}
 	h = snapHead{blob: p.uvarint(), size: p.uvarint(), sum: uint32(p.uvarint()), typ: string(p.bytes())}
-	if p.bad || len(p.rest) > 0 || h.size > storage.MaxSnapshot {
+	h.kept = h.size
+	if len(p.rest) > 0 {
+		flags := p.count(snapPinned | snapCompressed)
+		if h.pinned = flags&snapPinned != 0; flags&snapCompressed != 0 {
+			h.kept = p.uvarint()
+		}
+	}
+	if p.bad || len(p.rest) > 0 || h.size > storage.MaxSnapshot || h.kept > h.size {
 		return h, corrupt("bucket images, key %x: malformed", key)
 	}
 	return h, nil
 }
 
 // pieces returns how many pieces the content has.
-func (h snapHead) pieces() uint64 { return (h.size + blobPiece - 1) / blobPiece }
+func (h snapHead) pieces() uint64 { return (h.kept + blobPiece - 1) / blobPiece }

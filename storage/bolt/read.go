@@ -60,27 +60,42 @@ func (s *Store) Read(ctx context.Context, id string, from, to storage.Revision) 
 	if err != nil {
 		return nil, err
 	}
-	s.index.mu.RLock()
-	head, folded, tail := d.head, d.folded, d.tailRange(from, to)
-	s.index.mu.RUnlock()
-	if err := storage.CheckRange(from, to, head); err != nil {
-		return nil, err
-	}
-	r := reader{num: d.num, at: from, to: to, recs: make([]storage.Record, 0, min(to-from, pieceRecords))}
-	err = s.read(func(tx *bbolt.Tx) error {
-		// What was not folded just now may be by now, but then it is removed from
-		// the log in order.
-		if from < folded || tx.Bucket(bucketLog).Get(key1(tail[0].seq)) == nil {
-			if err := r.segments(tx); err != nil {
-				return err
-			}
+	return s.readDoc(ctx, d, from, to)
+}
+
+func (s *Store) readDoc(ctx context.Context, d *document, from, to storage.Revision) ([]storage.Record, error) {
+	for {
+		if err := s.usable(ctx); err != nil {
+			return nil, err
 		}
-		return r.entries(tx, tail)
-	})
-	if err != nil {
-		return nil, s.lost(d, err)
+		s.index.mu.RLock()
+		p, folded, tail := d.past(), d.folded, d.tailRange(from, to)
+		s.index.mu.RUnlock()
+		if err := storage.CheckRange(from, to, p.head); err != nil {
+			return nil, err
+		}
+		if from < p.oldest {
+			return nil, storage.ErrTrimmed
+		}
+		r := reader{open: &s.opener, num: d.num, segs: p.segs, at: from, to: to, recs: make([]storage.Record, 0, min(to-from, pieceRecords))}
+		err := s.read(func(tx *bbolt.Tx) error {
+			// What was not folded just now may be by now, but then it is removed from
+			// the log in order.
+			if from < folded || tx.Bucket(bucketLog).Get(key1(tail[0].seq)) == nil {
+				if err := r.segments(tx); err != nil {
+					return err
+				}
+			}
+			return r.entries(tx, tail)
+		})
+		switch {
+		case s.moved(d, p):
+		case err != nil:
+			return nil, s.lost(d, err)
+		default:
+			return r.recs, nil
+		}
 	}
-	return r.recs, nil
 }
 
 // tailRange returns a copy of the tail's entries with records of [from, to).
@@ -96,7 +111,9 @@ func (d *document) tailRange(from, to storage.Revision) []entry {
 
 // reader collects the records [at, to) of a document.
 type reader struct {
-	num    uint64
+	open   *opener
+	num    uint64 // of the document
+	segs   uint64 // of its segments
 	at, to storage.Revision
 	recs   []storage.Record
 	bytes  int // coded bytes so far
@@ -107,41 +124,44 @@ func (r *reader) full() bool {
 	return r.at >= r.to || r.bytes >= pieceBytes || len(r.recs) >= pieceRecords
 }
 
-// take appends what is wanted of a run of n records from first on.
-func (r *reader) take(first, n storage.Revision, run []byte) error {
+// take appends what is wanted of a segment of n records from first on, of a sealed one
+// no more than fits the piece.
+func (r *reader) take(first, n storage.Revision, seg segment) (err error) {
 	if first > r.at || first+n <= r.at {
 		return corrupt("records %d to %d are where %d is expected", first, first+n, r.at)
 	}
+	end := min(first+n, r.to)
+	if seg.sealed {
+		end = min(end, r.at+storage.Revision(pieceRecords-len(r.recs)))
+	}
 	start := len(r.recs)
-	recs, err := parseRun(r.recs, run, n)
-	if err != nil {
+	if r.recs, err = r.open.part(r.recs, seg, n, int(r.at-first), int(end-first)); err != nil {
 		return err
 	}
-	end := min(first+n, r.to)
-	recs = slices.Delete(recs, start, start+int(r.at-first))
-	r.recs = recs[:start+int(end-r.at)]
 	r.at = end
-	r.bytes += len(run)
+	for i := start; i < len(r.recs); i++ {
+		r.bytes += len(r.recs[i].Op) + 4
+	}
 	return nil
 }
 
 // segments takes records from segments as far as there are any.
 func (r *reader) segments(tx *bbolt.Tx) error {
 	c := tx.Bucket(bucketSegments).Cursor()
-	k, v := floor(c, keySegment(r.num, r.at))
+	k, v := floor(c, keySegment(r.segs, r.at))
 	for ; !r.full(); k, v = c.Next() {
-		first, ok := firstOf(k, r.num)
+		first, ok := firstOf(k, r.segs)
 		if !ok {
 			return nil
 		}
-		n, run, err := parseSegment(k, v)
+		n, seg, err := parseSegment(k, v)
 		if err != nil {
 			return err
 		}
 		if first+n <= r.at && len(r.recs) == 0 {
 			return nil // the last one, and it ends before
 		}
-		if err := r.take(first, n, run); err != nil {
+		if err := r.take(first, n, seg); err != nil {
 			return err
 		}
 	}
@@ -169,7 +189,7 @@ func (r *reader) entries(tx *bbolt.Tx, tail []entry) error {
 		if val.num != r.num {
 			return corrupt("log entry %d is of document number %d", e.seq, val.num)
 		}
-		if err := r.take(val.base, val.n, run); err != nil {
+		if err := r.take(val.base, val.n, segment{body: run}); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"slices"
 
+	"github.com/klauspost/compress/zstd"
 	bbolt "go.etcd.io/bbolt"
 
 	"quire/storage"
@@ -57,8 +58,11 @@ type snapshotChange struct {
 }
 
 func (c *snapshotChange) admit(*Store) error {
-	if c.doc.gone || c.doc.leaving {
+	switch {
+	case c.doc.gone || c.doc.leaving:
 		return storage.ErrNotFound
+	case c.rev < c.doc.oldest:
+		return storage.ErrTrimmed
 	}
 	return nil
 }
@@ -75,13 +79,21 @@ func (c *snapshotChange) write(t *batchTx) error {
 			return err
 		}
 	}
+	key := key2(c.doc.num, c.rev)
+	if v := t.Bucket(bucketSnapshots).Get(key); v != nil {
+		old, err := parseSnapHead(key, v)
+		c.head.pinned = c.head.pinned || err == nil && old.pinned
+	}
 	if err := c.drop(t.Tx, c.rev); err != nil {
 		return err
 	}
-	if err := put(t.Tx, bucketSnapshots, key2(c.doc.num, c.rev), c.head.append(nil)); err != nil {
+	if err := put(t.Tx, bucketSnapshots, key, c.head.append(nil)); err != nil {
 		return err
 	}
-	for _, rev := range storage.Thin(revisions(t.Tx, c.doc.num), c.rev) {
+	for _, rev := range storage.Thin(thinnable(t.Tx, c.doc), c.rev) {
+		if rev == c.doc.oldest {
+			continue // the past begins with it
+		}
 		if err := c.drop(t.Tx, rev); err != nil {
 			return err
 		}
@@ -114,14 +126,20 @@ func (c *snapshotChange) size() int {
 	return c.last.size()
 }
 
-// abandonChange gives up the pieces of a snapshot that will not be completed.
-type abandonChange struct{ blob uint64 }
+// abandonChange gives up what was written, as trash, of something that will not be completed.
+type abandonChange []trashItem
 
 func (c abandonChange) admit(*Store) error   { return nil }
 func (c abandonChange) write(*batchTx) error { return nil }
-func (c abandonChange) applied(s *Store)     { s.discard(trashItem{kind: trashBlob, num: c.blob}) }
+func (c abandonChange) applied(s *Store)     { s.discard(c...) }
 func (c abandonChange) undo(*Store)          {}
 func (c abandonChange) size() int            { return 0 }
+
+// newSnapHead returns the head of a snapshot whose content is kept as the given bytes,
+// without a number yet.
+func newSnapHead(snap storage.Snapshot, kept []byte) snapHead {
+	return snapHead{size: uint64(len(snap.Data)), sum: crc32.Checksum(snap.Data, castagnoli), typ: snap.Type, kept: uint64(len(kept)), pinned: snap.Pinned}
+}
 
 // PutSnapshot keeps a snapshot; see storagetest.Store.
 func (s *Store) PutSnapshot(ctx context.Context, id string, incarnation uint64, snap storage.Snapshot) error {
@@ -132,15 +150,19 @@ func (s *Store) PutSnapshot(ctx context.Context, id string, incarnation uint64, 
 	if d.incarnation != incarnation {
 		return storage.ErrNotFound
 	}
-	if err := storage.CheckSnapshot(snap, s.info(d).Head); err != nil {
-		return err
+	switch info := s.info(d); {
+	case storage.CheckSnapshot(snap, info.Head) != nil:
+		return storage.CheckSnapshot(snap, info.Head)
+	case snap.Rev < info.Oldest:
+		return storage.ErrTrimmed
 	}
-	c := &snapshotChange{doc: d, rev: snap.Rev, head: snapHead{size: uint64(len(snap.Data)), sum: crc32.Checksum(snap.Data, castagnoli), typ: snap.Type}}
+	kept := compress(snap.Data, zstd.SpeedDefault)
+	c := &snapshotChange{doc: d, rev: snap.Rev, head: newSnapHead(snap, kept)}
 	if len(snap.Data) > 0 {
 		c.head.blob = s.nextBlob.Add(1)
 	}
 	index := uint64(0)
-	for data := range slices.Chunk(snap.Data, blobPiece) {
+	for data := range slices.Chunk(kept, blobPiece) {
 		c.last = &pieceChange{blob: c.head.blob, index: index, data: data}
 		if index++; index == c.head.pieces() {
 			break
@@ -159,7 +181,7 @@ func (s *Store) PutSnapshot(ctx context.Context, id string, incarnation uint64, 
 // If that fails as well, the next Open does it.
 func (s *Store) abandon(blob uint64, written bool, why error) error {
 	if written {
-		_ = s.submit(context.Background(), abandonChange{blob})
+		_ = s.submit(context.Background(), abandonChange{{kind: trashBlob, num: blob}})
 	}
 	return why
 }
@@ -178,7 +200,7 @@ func (s *Store) Snapshot(ctx context.Context, id string, at storage.Revision) (s
 		var data []byte
 		var readErr error
 		if data, readErr = s.readBlob(ctx, head); readErr == nil {
-			return storage.Snapshot{Rev: rev, Type: head.typ, Data: data}, nil
+			return storage.Snapshot{Rev: rev, Type: head.typ, Data: data, Pinned: head.pinned}, nil
 		}
 		if err := s.usable(ctx); err != nil {
 			return storage.Snapshot{}, err
@@ -214,7 +236,7 @@ func (s *Store) snapHead(d *document, at storage.Revision) (rev storage.Revision
 
 // readBlob returns a snapshot's content, a few pieces at a time.
 func (s *Store) readBlob(ctx context.Context, h snapHead) ([]byte, error) {
-	r := blobReader{head: h, data: make([]byte, 0, h.size)}
+	r := blobReader{head: h, data: make([]byte, 0, h.kept)}
 	for r.next < h.pieces() {
 		if err := s.usable(ctx); err != nil {
 			return nil, err
@@ -223,7 +245,7 @@ func (s *Store) readBlob(ctx context.Context, h snapHead) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return r.data, r.verify()
+	return r.content()
 }
 
 // blobReader puts a snapshot's content together.
@@ -240,7 +262,7 @@ func (r *blobReader) read(tx *bbolt.Tx, n uint64) error {
 		if err != nil {
 			return err
 		}
-		if want := min(blobPiece, r.head.size-r.next*blobPiece); uint64(len(body)) != want {
+		if want := min(blobPiece, r.head.kept-r.next*blobPiece); uint64(len(body)) != want {
 			return corrupt("bucket blobs: piece %d of %d has %d bytes, should have %d", r.next, r.head.blob, len(body), want)
 		}
 		r.data = append(r.data, body...)
@@ -248,12 +270,16 @@ func (r *blobReader) read(tx *bbolt.Tx, n uint64) error {
 	return nil
 }
 
-// verify compares the content with its checksum.
-func (r *blobReader) verify() error {
-	if crc32.Checksum(r.data, castagnoli) != r.head.sum {
-		return corrupt("bucket blobs: the pieces of %d do not make the content", r.head.blob)
+// content returns what the pieces make, once all were read.
+func (r *blobReader) content() ([]byte, error) {
+	data, err := expand(r.data, int(r.head.size))
+	if err == nil && crc32.Checksum(data, castagnoli) != r.head.sum {
+		err = corrupt("they make another content")
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("bucket blobs: pieces of %d: %w", r.head.blob, err)
+	}
+	return data, nil
 }
 
 // Snapshots returns the revisions that have snapshots; see storagetest.Store.
@@ -262,14 +288,33 @@ func (s *Store) Snapshots(ctx context.Context, id string) (revs []storage.Revisi
 	if err != nil {
 		return nil, err
 	}
-	err = s.read(func(tx *bbolt.Tx) error {
-		revs = revisions(tx, d.num)
-		return nil
-	})
+	revs, err = s.revisionsOf(d)
 	if err == nil && len(revs) == 0 && s.index.find(id) != d {
 		err = storage.ErrNotFound
 	}
 	return revs, err
+}
+
+func (s *Store) revisionsOf(d *document) (revs []storage.Revision, err error) {
+	err = s.read(func(tx *bbolt.Tx) error {
+		revs = revisions(tx, d.num)
+		return nil
+	})
+	return revs, err
+}
+
+// thinnable returns the revisions of the snapshots that thinning looks at, ascending:
+// those that are not pinned, from the one on that the document's past begins with.
+func thinnable(tx *bbolt.Tx, d *document) (revs []storage.Revision) {
+	b := tx.Bucket(bucketSnapshots)
+	for _, rev := range revisions(tx, d.num) {
+		key := key2(d.num, rev)
+		h, err := parseSnapHead(key, b.Get(key))
+		if rev == d.oldest || rev > d.oldest && (err != nil || !h.pinned) {
+			revs = append(revs, rev)
+		}
+	}
+	return revs
 }
 
 // revisions returns where a document has snapshots, ascending.

@@ -33,7 +33,11 @@ const (
 	Create                  // Create
 	Delete                  // Delete
 	PutSnapshot             // PutSnapshot
-	Read                    // Stat, Read, Snapshot, Snapshots, LastSeq and List
+	SetNotes                // SetNotes
+	Rename                  // Rename
+	Trim                    // Trim
+	Rewrite                 // Rewrite
+	Read                    // Stat, Read, At, Snapshot, Snapshots, LastSeq, Notes and List
 )
 
 // fault is what becomes of one append.
@@ -179,6 +183,56 @@ func (f *Faulty) PutSnapshot(ctx context.Context, id string, incarnation uint64,
 		return err
 	}
 	return f.Store.PutSnapshot(ctx, id, incarnation, s)
+}
+
+// SetNotes passes a call on, or fails.
+func (f *Faulty) SetNotes(ctx context.Context, id string, incarnation uint64, notes []storage.Note) error {
+	if _, err := f.pass(ctx, SetNotes); err != nil {
+		return err
+	}
+	return f.Store.SetNotes(ctx, id, incarnation, notes)
+}
+
+// Rename passes a call on, or fails.
+func (f *Faulty) Rename(ctx context.Context, from, to string) error {
+	if _, err := f.pass(ctx, Rename); err != nil {
+		return err
+	}
+	return f.Store.Rename(ctx, from, to)
+}
+
+// Trim passes a call on, or fails.
+func (f *Faulty) Trim(ctx context.Context, id string, incarnation uint64, oldest storage.Revision, keep []storage.Revision) error {
+	if _, err := f.pass(ctx, Trim); err != nil {
+		return err
+	}
+	return f.Store.Trim(ctx, id, incarnation, oldest, keep)
+}
+
+// Rewrite passes a call on, or fails.
+func (f *Faulty) Rewrite(ctx context.Context, id string, incarnation uint64,
+	record func(storage.Revision, storage.Record) (storage.Record, error),
+	snapshot func(storage.Snapshot) (storage.Snapshot, error)) error {
+	if _, err := f.pass(ctx, Rewrite); err != nil {
+		return err
+	}
+	return f.Store.Rewrite(ctx, id, incarnation, record, snapshot)
+}
+
+// At passes a call on, or fails as a Read.
+func (f *Faulty) At(ctx context.Context, id string, time int64) (storage.Revision, error) {
+	if _, err := f.pass(ctx, Read); err != nil {
+		return 0, err
+	}
+	return f.Store.At(ctx, id, time)
+}
+
+// Notes passes a call on, or fails as a Read.
+func (f *Faulty) Notes(ctx context.Context, id, prefix, after string, limit int) ([]storage.Note, error) {
+	if _, err := f.pass(ctx, Read); err != nil {
+		return nil, err
+	}
+	return f.Store.Notes(ctx, id, prefix, after, limit)
 }
 
 // Stat passes a call on, or fails as a Read.

@@ -37,7 +37,7 @@ func (h *history) add(recs ...storage.Record) {
 // check compares everything that the store says of the document with its records.
 func (h *history) check() {
 	h.t.Helper()
-	want := storage.Info{ID: h.info.ID, Incarnation: h.info.Incarnation, Created: h.recs[0].Time, Head: -1}
+	want := storage.Info{ID: h.info.ID, Incarnation: h.info.Incarnation, Created: h.recs[0].Time, Head: -1, Oldest: -1}
 	last := make(map[string]storage.Revision)
 	for _, r := range h.recs {
 		advance(&want, r)
@@ -238,7 +238,6 @@ func testSnapshotTypes(t *testing.T, f *fixture) {
 	for name, s := range map[string]storage.Snapshot{
 		"content without a type": {Rev: 5, Data: []byte{0}},
 		"long type":              {Rev: 5, Type: long(storage.MaxType + 1)},
-		"revision 0":             {Type: "text"},
 		"revision -1":            {Rev: -1, Type: "text"},
 	} {
 		checkError(t, name, f.PutSnapshot(f.ctx, "doc", info.Incarnation, s), storage.ErrInvalid)
