@@ -149,13 +149,14 @@ func (m *Manager) replay(ctx context.Context, id string, at Revision) (replayed,
 
 // stride is how many operations replay composes before it applies them: a composite of
 // many costs far less than to apply them one by one, and of too many more again.
-const stride = 4096
+const stride = 1 << 14
 
 // advance applies the first of recs, of which the first is record rev, and returns how
 // many.
 func (m *Manager) advance(r *replayed, recs []storage.Record, rev Revision) (int, error) {
-	var ops [][]byte
-	for i := range recs[:min(len(recs), stride)] {
+	most := min(len(recs), stride)
+	ops := make([][]byte, 0, most)
+	for i := range recs[:most] {
 		if recs[i].Kind != storage.Edit || r.typ == nil {
 			break
 		}
