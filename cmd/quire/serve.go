@@ -111,11 +111,15 @@ func (m *Main) Run(ctx context.Context) error {
 		Store:     store,
 		Types:     types(),
 		Limits:    session.Limits{Document: c.MaxDocument, Run: c.MaxRun},
+		Keep:      session.Keep(c.HistoryKeep),
 		Diff:      diff.Between,
 		IdleAfter: c.IdleAfter,
 		Logger:    m.Logger,
 		Observer:  met.Observer(),
 	})
+	if err := manager.CleanUp(ctx); err != nil {
+		m.Logger.Error("cannot remove what imports left that did not end; they stay hidden", "err", err)
+	}
 	server, err = web.New(web.Options{
 		Manager:    manager,
 		Metrics:    met,
