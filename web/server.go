@@ -53,6 +53,8 @@ type Options struct {
 	// ComeBack is the span over which clients are told to reconnect when the server
 	// stops. Default 3 s.
 	ComeBack time.Duration
+	// Backup makes a consistent copy of all data; see api.Backups. Required.
+	Backup func(ctx context.Context) (api.Copy, error)
 	// Ready says why the server cannot do its work; nil when it can.
 	Ready func() error
 	// Logger receives failures. Default slog.Default().
@@ -67,6 +69,7 @@ type Server struct {
 	protocol *quirev1.Protocol
 	sharedb  *sharedb.Protocol
 	api      *api.API
+	backups  *api.Backups
 	metrics  fasthttp.RequestHandler
 	assets   map[string]asset
 }
@@ -93,7 +96,7 @@ func New(opt Options) (*Server, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	s := &Server{opt: opt, api: &api.API{Manager: opt.Manager}, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
+	s := &Server{opt: opt, api: &api.API{Manager: opt.Manager}, backups: &api.Backups{Copy: opt.Backup}, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
 	err := fs.WalkDir(opt.Page, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -216,6 +219,12 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 			return
 		}
 		s.api.Doc(ctx, strings.TrimPrefix(string(ctx.URI().PathOriginal()), "/api/docs/"))
+	case p == "/api/backup":
+		if !s.originAllowed(ctx) {
+			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not download backups here.")
+			return
+		}
+		s.backups.Serve(ctx)
 	case p == "/healthz":
 		ctx.SetBodyString("ok\n")
 	case p == "/readyz":
