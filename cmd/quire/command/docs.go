@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strconv"
@@ -97,7 +98,7 @@ func formatFlag(b *builder, more string) *string {
 
 // read returns a document's content in a form, the one that suits its type for "", and the revision.
 func read(c *call, id string, at remote.Point, format string) (string, int64, error) {
-	if format == "" {
+	if format == "" || format == string(form.JSON) {
 		d, err := c.Get(c.ctx, id, at)
 		if err != nil {
 			return "", 0, err
@@ -195,7 +196,7 @@ func create(c *call, n remote.New, f form.Form, data []byte) (remote.Doc, error)
 		n.Content = content
 		return c.Create(c.ctx, n)
 	}
-	return c.Import(c.ctx, n, contentType, "", strings.NewReader(string(body)))
+	return c.Import(c.ctx, n, contentType, "", bytes.NewReader(body))
 }
 
 // rm removes documents for good.

@@ -32,8 +32,6 @@ func (p *Program) export() *builder {
 		switch kind {
 		case "bundle":
 			bytes, err = c.exportBundle(id, at, name)
-		case string(form.JSON):
-			bytes, err = c.exportJSON(id, at, name)
 		default:
 			var content string
 			if content, _, err = read(c, id, at, kind); err == nil {
@@ -70,19 +68,6 @@ func exportKind(format, name string) (string, error) {
 func isBundle(name string) bool {
 	name = strings.ToLower(strings.TrimSuffix(name, ".gz"))
 	return strings.HasSuffix(name, ".quire") || strings.HasSuffix(name, ".bundle")
-}
-
-// exportJSON writes a document's content as indented JSON.
-func (c *call) exportJSON(id string, at remote.Point, name string) (int64, error) {
-	d, err := c.Get(c.ctx, id, at)
-	if err != nil {
-		return 0, err
-	}
-	s, err := form.JSON.Show(d.Content)
-	if err != nil {
-		return 0, err
-	}
-	return c.write(name, strings.NewReader(s))
 }
 
 // exportBundle writes a bundle, compressed when the name ends in .gz.

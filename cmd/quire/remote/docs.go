@@ -167,7 +167,7 @@ func (c *Client) Import(ctx context.Context, n New, contentType, encoding string
 		h["Content-Encoding"] = encoding
 	}
 	var d Doc
-	err := c.do(ctx, request{method: http.MethodPost, path: "/api/docs", query: q, header: h, body: io.NopCloser(body)}, &d)
+	err := c.do(ctx, request{method: http.MethodPost, path: "/api/docs", query: q, header: h, body: body}, &d)
 	return d, err
 }
 

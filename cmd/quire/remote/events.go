@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 )
@@ -34,11 +33,12 @@ type Events struct {
 // maxEvent is the largest event in bytes: what a step can be in JSON.
 const maxEvent = 512 << 20
 
-// Events begins to follow a document, from the steps after revision from. Silence for
-// longer than the client's patience ends them: the server sends heartbeats.
-func (c *Client) Events(ctx context.Context, id string, from int64) (*Events, error) {
+// Events begins to follow a document, from its head on: whatever comes after what a request that
+// follows reads is told. Silence for longer than the client's patience ends them; the server
+// sends heartbeats.
+func (c *Client) Events(ctx context.Context, id string) (*Events, error) {
 	resp, err := c.open(ctx, request{
-		method: http.MethodGet, path: docPath(id, "events"), query: url.Values{"from": {strconv.FormatInt(from, 10)}},
+		method: http.MethodGet, path: docPath(id, "events"),
 		header: map[string]string{"Accept": "text/event-stream"},
 	})
 	if err != nil {
