@@ -16,6 +16,7 @@ import (
 
 	"quire/ot"
 	"quire/ot/delta"
+	"quire/ot/diff"
 	"quire/ot/json0"
 	"quire/ot/ottypes"
 	"quire/ot/text"
@@ -101,6 +102,7 @@ func (m *Main) Run(ctx context.Context) error {
 		Store:     store,
 		Types:     types(),
 		Limits:    session.Limits{Document: c.MaxDocument, Run: c.MaxRun},
+		Diff:      diff.Between,
 		IdleAfter: c.IdleAfter,
 		Logger:    m.Logger,
 		Observer:  met.Observer(),
@@ -113,6 +115,10 @@ func (m *Main) Run(ctx context.Context) error {
 		Name:       "quire " + version(),
 		Origins:    splitList(c.Origins),
 		MaxMessage: c.MaxMessage,
+		Formats:    documentFormats{},
+		MaxBody:    c.MaxBody,
+		MaxImport:  c.MaxImport,
+		MaxStreams: c.MaxStreams,
 		MaxConns:   c.MaxConns,
 		PingEvery:  c.PingEvery,
 		ComeBack:   c.ComeBack,

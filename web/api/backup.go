@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 // Copy is a consistent copy of all data, to be read once and closed.
@@ -18,7 +16,7 @@ type Copy struct {
 	Sum  [32]byte
 }
 
-// Backups serves /api/backup. Safe for concurrent use.
+// Backups makes what /api/backup serves. Safe for concurrent use.
 type Backups struct {
 	// Copy makes a consistent copy of all data as it is now. Its errors are shown: *session.Error.
 	// Required.
@@ -34,20 +32,19 @@ const (
 	slowest    = 128 << 10
 )
 
-// Serve handles GET /api/backup: the data file, with Content-Length and its SHA-256 in
+// backup serves GET /api/backup: the data file, with Content-Length and its SHA-256 in
 // Content-Digest (RFC 9530).
-func (b *Backups) Serve(ctx *fasthttp.RequestCtx) {
-	if !ctx.IsGet() {
-		ctx.Response.Header.Set("Allow", "GET")
-		Problem(ctx, fasthttp.StatusMethodNotAllowed, "method", "Use GET to download a backup.")
-		return
+func (a *API) backup(r *request) error {
+	ctx := r.ctx
+	if ctx.IsHead() { // a copy is not made for that
+		ctx.SetContentType("application/octet-stream")
+		return nil
 	}
-	c, cancel := context.WithTimeout(context.Background(), copyWithin)
+	c, cancel := context.WithTimeout(a.opt.Streams.Context(), copyWithin)
 	defer cancel()
-	data, err := b.Copy(c)
+	data, err := a.opt.Backups.Copy(c)
 	if err != nil {
-		Refuse(ctx, err)
-		return
+		return err
 	}
 	h := &ctx.Response.Header
 	h.SetContentType("application/octet-stream")
@@ -56,6 +53,7 @@ func (b *Backups) Serve(ctx *fasthttp.RequestCtx) {
 	h.Set("Cache-Control", "no-store")
 	end := time.Now().Add(2*stallAfter + time.Duration(data.Size/slowest)*time.Second)
 	ctx.SetBodyStream(&paced{Copy: data, conn: ctx.Conn(), end: end}, int(data.Size))
+	return nil
 }
 
 // paced is a copy on its way to a client, who has more time as long as it keeps reading.
