@@ -176,7 +176,9 @@ func (s *Session) conclude(took time.Duration, err error, conflict bool, backlog
 		recovered = false
 		s.log().Error("cannot create a document", "err", err)
 		s.m.opt.Observer.WriteFailed()
-		s.created(Errorf(CodeUnavailable, "the document cannot be created now"))
+		refusal := Errorf(CodeUnavailable, "the document cannot be created now")
+		s.created(refusal)
+		s.appending[0].waiting.end(refusal)
 		s.release("", s.appending[0].client)
 		s.restage(s.retract(s.appending[1:]))
 	default:
@@ -269,9 +271,12 @@ func (s *Session) overtaken(recs []storage.Record) {
 		if err != nil {
 			s.log().Error("a record written by another process cannot be applied", "rev", from+Revision(i), "err", err)
 			s.end(Errorf(CodeInternal, "the server failed; its log says why"))
+			for _, u := range again {
+				u.waiting.end(s.dead)
+			}
 			return
 		}
-		s.window.push(entry{op: op, client: rec.Client, seq: rec.Seq, size: len(rec.Op)})
+		s.window.push(entryOf(op, rec))
 		if c := s.clients[rec.Client]; c != nil && rec.Seq > 0 {
 			c.last, c.rev = rec.Seq, from+Revision(i)+1
 			s.placed(c, rec.Seq)
@@ -306,13 +311,17 @@ func (s *Session) retract(first []*submission) []*submission {
 func (s *Session) restage(again []*submission) {
 	for _, u := range again {
 		var refusal *Error
-		if u.seq > u.client.tipSeq || u.seq == 0 {
+		if refusal = u.reused(); refusal != nil {
+			// Another process committed the key for another request.
+		} else if u.seq > u.client.tipSeq || u.seq == 0 {
 			refusal = s.stage(u)
 		} else if u.client.tipSeq < u.seq+uint64(len(u.ops))-1 {
 			refusal = Errorf(CodeInFlight, "part of the run was committed by another connection")
 		} else {
 			u.sub.inFlight = false // committed elsewhere: its acknowledgement is in the stream
 			s.release(u.sub.client, u.client)
+			u.out = nil
+			u.waiting.end(nil)
 			continue
 		}
 		if refusal != nil {
@@ -326,6 +335,7 @@ func (s *Session) restage(again []*submission) {
 // document again meanwhile, and sent it again: whoever has it open is told.
 func (s *Session) handBack(u *submission, refusal *Error) {
 	u.sub.inFlight = false
+	u.waiting.end(refusal)
 	if _, creates := u.ops[0].(Creation); creates {
 		s.created(refusal)
 	}

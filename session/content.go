@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sort"
 	"time"
 
 	"quire/ot"
@@ -170,13 +169,26 @@ func (m *Manager) View(ctx context.Context, id string, rev Revision) (View, erro
 	if err == nil {
 		return v, nil
 	}
-	var e *Error
-	if !errors.As(err, &e) {
-		m.opt.Logger.Error("cannot read a document", "doc", id, "rev", rev, "err", err)
-		e = Errorf(CodeUnavailable, "the document cannot be read now")
-	}
+	e := m.unreadable(ctx, id, rev, err)
 	m.opt.Observer.Refused(e.Code)
 	return View{}, e
+}
+
+// unreadable says why a document's past, from revision rev on, could not be read.
+func (m *Manager) unreadable(ctx context.Context, id string, rev Revision, err error) *Error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, storage.ErrTrimmed):
+		if info, err := m.opt.Store.Stat(ctx, id); err == nil {
+			return Errorf(CodeGone, "revision %d is older than what is kept, the oldest is %d", rev, info.Oldest)
+		}
+	case errors.Is(err, storage.ErrNotFound):
+		return Errorf(CodeNotFound, "no such document")
+	}
+	m.opt.Logger.Error("cannot read a document", "doc", id, "rev", rev, "err", err)
+	return Errorf(CodeUnavailable, "the document cannot be read now")
 }
 
 func (m *Manager) view(ctx context.Context, id string, rev Revision) (View, error) {
@@ -211,29 +223,29 @@ func (m *Manager) view(ctx context.Context, id string, rev Revision) (View, erro
 }
 
 // RevisionAt returns the newest revision that was committed at or before a time; Unborn
-// before the first. Times of records never go back.
+// before the first, and of a document that does not exist. Times of records never go back.
+// CodeGone when it would be older than what is kept.
 func (m *Manager) RevisionAt(ctx context.Context, id string, at time.Time) (Revision, error) {
-	info, err := m.opt.Store.Stat(ctx, id)
-	if errors.Is(err, storage.ErrNotFound) {
+	rev, err := m.opt.Store.At(ctx, id, at.UnixMilli())
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
 		return Unborn, nil
+	case errors.Is(err, storage.ErrTrimmed):
+		return 0, Errorf(CodeGone, "%s is before what is kept of the document", at.UTC().Format(time.RFC3339Nano))
+	case err != nil:
+		return 0, m.unreadable(ctx, id, Head, err)
 	}
-	// The first record that is too new; record r leads to revision r+1.
-	n := sort.Search(int(info.Head)+1, func(i int) bool {
-		if err != nil {
-			return true
-		}
-		var recs []storage.Record
-		rev := Revision(i) - 1
-		if recs, err = m.opt.Store.Read(ctx, id, rev, rev+1); err != nil {
-			return true
-		}
-		return recs[0].Time > at.UnixMilli()
-	})
-	if err != nil {
-		m.opt.Logger.Error("cannot read a document's times", "doc", id, "err", err)
-		return 0, Errorf(CodeUnavailable, "the document cannot be read now")
+	return rev, nil
+}
+
+// unwritable says why something beside a document's log could not be written.
+func (m *Manager) unwritable(ctx context.Context, id string, err error) *Error {
+	switch {
+	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrExists):
+		return AsError(err)
 	}
-	return Revision(n) - 1, nil
+	m.opt.Logger.Error("cannot write what is kept beside a document", "doc", id, "err", err)
+	return Errorf(CodeUnavailable, "it cannot be written now")
 }
 
 // loaded returns the session of a document when it is in memory.

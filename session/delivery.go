@@ -16,6 +16,10 @@ type Item struct {
 	// sequence number; empty and 0 otherwise.
 	Client string
 	Seq    uint64
+	// Author and Time, in Unix milliseconds, are those of the operation's record when N
+	// is 1; empty and 0 otherwise.
+	Author string
+	Time   int64
 	// Op is the operation in the document's type, or a Creation or a Deletion, which is
 	// the only item of its batch.
 	Op ot.Op

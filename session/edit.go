@@ -2,35 +2,9 @@ package session
 
 import (
 	"context"
-	"time"
 
 	"quire/ot"
 )
-
-// Writer is who edits a document without having it open.
-type Writer struct {
-	// User is recorded as the author.
-	User User
-	// Key makes a request that is repeated with the same Key and Sum take effect once,
-	// for as long as the document exists; 1 to 200 bytes, or empty for none. The same
-	// Key with another Sum is CodeReused.
-	Key string
-	// Sum is a digest of the request, for telling a repetition from another request.
-	Sum []byte
-}
-
-// Edited is what became of an edit.
-type Edited struct {
-	// Rev is the revision that the operation led to; when it did nothing, and nothing
-	// was committed, the head.
-	Rev Revision
-	// Type and Op are the operation as it was applied. Op is the identity when there
-	// was nothing to do.
-	Type ot.Type
-	Op   ot.Op
-	// Repeated: the edit had been committed before, under the same Writer.Key.
-	Repeated bool
-}
 
 // Edit applies operations, in JSON wire form and one after another, that were made on
 // revision base (Head: whatever is newest), as one operation with one revision:
@@ -39,73 +13,126 @@ type Edited struct {
 // Errors are *Error: those of Subscription.Change, CodeGone when base is older than
 // what is kept, CodeReused.
 func (m *Manager) Edit(ctx context.Context, doc string, base Revision, ops [][]byte, w Writer) (Edited, error) {
-	return Edited{}, Errorf(CodeInternal, "not built")
+	return m.write(ctx, doc, w, func(s *Session) (plan, error) {
+		typ, err := s.typeOn(ctx, base)
+		if err != nil {
+			return plan{}, err
+		}
+		op, refusal := m.decodeRun(typ, ops)
+		if refusal != nil {
+			return plan{}, refusal
+		}
+		return plan{base, typ, op}, nil
+	})
+}
+
+// typeOn returns the type that operations made on a revision are of.
+func (s *Session) typeOn(ctx context.Context, base Revision) (ot.Type, error) {
+	s.mu.Lock()
+	head, typ := s.head, s.tip.typ
+	s.mu.Unlock()
+	if base != Head {
+		if base > head || base < Unborn {
+			return nil, Errorf(CodeFuture, "revision %d, head %d", base, head)
+		}
+		var err error
+		if typ, err = s.typeBefore(ctx, base); err != nil {
+			return nil, s.m.unreadable(ctx, s.id, base, err)
+		}
+	}
+	switch {
+	case typ != nil:
+		return typ, nil
+	case head == Unborn || base == Head:
+		return nil, Errorf(CodeNotFound, "no such document")
+	}
+	return nil, Errorf(CodeNotFound, "the document has no content at revision %d", base)
+}
+
+// decodeRun makes one operation of several, in JSON wire form, that follow one another.
+func (m *Manager) decodeRun(typ ot.Type, ops [][]byte) (ot.Op, *Error) {
+	lim := &m.opt.Limits
+	switch {
+	case len(ops) == 0:
+		return nil, Errorf(CodeBadMessage, "an edit has at least one operation")
+	case len(ops) > lim.Run:
+		return nil, Errorf(CodeTooLarge, "an edit of %d operations, limit %d", len(ops), lim.Run)
+	}
+	run := make([]ot.Op, len(ops))
+	for i, data := range ops {
+		var err error
+		if run[i], err = typ.DecodeOp(data, lim.Op); err != nil {
+			return nil, Errorf(CodeBadOp, "operation %d of the edit: %v", i+1, err)
+		}
+	}
+	op, err := typ.ComposeAll(run)
+	if err != nil {
+		return nil, Errorf(CodeBadOp, "the operations do not follow one another: %v", err)
+	}
+	if n := typ.Cost(op); n > lim.Op.MaxComponents {
+		return nil, Errorf(CodeTooLarge, "the operations make one of %d components, limit %d", n, lim.Op.MaxComponents)
+	}
+	return op, nil
 }
 
 // Merge brings in content, in its type's JSON wire form, that was made from revision
 // base: what changed between them, as small as Options.Diff makes it, merged with what
 // was committed since. Otherwise as Edit.
 func (m *Manager) Merge(ctx context.Context, doc string, base Revision, content []byte, w Writer) (Edited, error) {
-	return Edited{}, Errorf(CodeInternal, "not built")
+	return m.write(ctx, doc, w, func(s *Session) (plan, error) {
+		typ, err := s.typeOn(ctx, base)
+		if err != nil {
+			return plan{}, err
+		}
+		if content == nil {
+			content = []byte{} // not "empty"
+		}
+		to, err := typ.Create(content)
+		if err != nil {
+			return plan{}, Errorf(CodeBadOp, "the content: %v", err)
+		}
+		from, err := m.view(ctx, doc, base)
+		if err != nil {
+			return plan{}, err
+		}
+		if from.Type != typ {
+			return plan{}, Errorf(CodeDeleted, "the document was deleted meanwhile")
+		}
+		return m.between(ctx, from, to)
+	})
 }
 
-// Restore makes the document what it was at revision to, by an operation forward from
-// the head; what is committed while that is made stays. A document that was deleted is
-// created again with what it was. One that was deleted at revision to, or is of another
-// type now, is CodeBadType. Otherwise as Edit.
-func (m *Manager) Restore(ctx context.Context, doc string, to Revision, w Writer) (Edited, error) {
-	return Edited{}, Errorf(CodeInternal, "not built")
+// between plans the operation that makes what was seen into the document to.
+func (m *Manager) between(ctx context.Context, from View, to ot.Doc) (plan, error) {
+	if size, limit := from.Type.Size(to), m.opt.Limits.Document; size > limit && size > from.Type.Size(from.Doc) {
+		return plan{}, Errorf(CodeTooLarge, "the document would be %d bytes, limit %d", size, limit)
+	}
+	done, err := m.look(ctx)
+	if err != nil {
+		return plan{}, err
+	}
+	defer done()
+	op, err := m.diff(from.Type, from.Doc, to)
+	return plan{from.Rev, from.Type, op}, err
 }
 
-// Revert takes back what one author did in revisions (from, to], and keeps everybody
-// else's work: the inverses of the author's operations, transformed to the head. to may
-// be Head. CodeStale when that would take more work than Limits.Work allows. Otherwise
-// as Edit.
-func (m *Manager) Revert(ctx context.Context, doc, author string, from, to Revision, w Writer) (Edited, error) {
-	return Edited{}, Errorf(CodeInternal, "not built")
+// diff is Options.Diff with a refusal for its error.
+func (m *Manager) diff(typ ot.Type, from, to ot.Doc) (ot.Op, error) {
+	op, err := m.opt.Diff(typ, from, to)
+	if err != nil {
+		m.opt.Logger.Error("cannot compare two contents", "type", typ.Name(), "err", err)
+		return nil, Errorf(CodeInternal, "the contents cannot be compared")
+	}
+	return op, nil
 }
 
-// Meta is what people say of a document.
-type Meta struct {
-	// Title is shown instead of the id; at most 200 bytes.
-	Title string
-	// Fields are whatever an application keeps with it: a JSON object of at most 16 KiB,
-	// or nil.
-	Fields []byte
-}
-
-// Meta returns what people say of a document.
-func (m *Manager) Meta(ctx context.Context, doc string) (Meta, error) {
-	return Meta{}, Errorf(CodeInternal, "not built")
-}
-
-// SetMeta replaces it. Durable on return.
-func (m *Manager) SetMeta(ctx context.Context, doc string, meta Meta) error {
-	return Errorf(CodeInternal, "not built")
-}
-
-// Label is a name for a revision.
-type Label struct {
-	// Name is 1 to 100 bytes of UTF-8 without control characters, unique in its document.
-	Name string
-	Rev  Revision
-	// Author and Time are who set it, and when.
-	Author string
-	Time   time.Time
-}
-
-// Labels returns a document's labels in the order of their revisions, then names.
-func (m *Manager) Labels(ctx context.Context, doc string) ([]Label, error) {
-	return nil, Errorf(CodeInternal, "not built")
-}
-
-// SetLabel names a revision (Head: the newest); a name that is there is moved to it. At most
-// 1,000 a document, CodeTooLarge. Durable on return. Retention keeps what is named readable.
-func (m *Manager) SetLabel(ctx context.Context, doc, name string, rev Revision, by User) (Label, error) {
-	return Label{}, Errorf(CodeInternal, "not built")
-}
-
-// DeleteLabel removes a name, or is CodeNotFound.
-func (m *Manager) DeleteLabel(ctx context.Context, doc, name string) error {
-	return Errorf(CodeInternal, "not built")
+// look waits for a place among the few that may do lengthy work on the past at a time, and
+// returns how to give it back.
+func (m *Manager) look(ctx context.Context) (done func(), err error) {
+	select {
+	case m.looks <- struct{}{}:
+		return func() { <-m.looks }, nil
+	case <-ctx.Done():
+		return nil, Errorf(CodeUnavailable, "too many look at the past of documents now")
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -26,6 +27,8 @@ type Manager struct {
 	cancel context.CancelFunc
 	// catchUps has a place for each reader that is caught up from the store.
 	catchUps chan struct{}
+	// looks has a place for each lengthy work on the past of a document.
+	looks chan struct{}
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -33,6 +36,9 @@ type Manager struct {
 	progress chan struct{} // closed and replaced whenever something was saved
 
 	closing atomic.Bool
+
+	// labelling is held while labels are set, and while what they are to keep is squashed.
+	labelling sync.Mutex
 
 	watchMu  sync.Mutex
 	watchers []*func(doc string) // copied when changed; guarded by watchMu
@@ -47,7 +53,7 @@ type loading struct {
 
 // New makes a Manager. Close it before the store.
 func New(opt Options) *Manager {
-	m := &Manager{opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}), catchUps: make(chan struct{}, 2)}
+	m := &Manager{opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}), catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2)}
 	for _, t := range opt.Types {
 		m.types[t.Name()] = t
 	}
@@ -183,6 +189,9 @@ func (m *Manager) open(ctx context.Context, req OpenRequest) (*Subscription, *Op
 	if err := req.User.check(m.opt.Limits); err != nil {
 		return nil, nil, err
 	}
+	if strings.HasPrefix(req.Client, keyPrefix) {
+		return nil, nil, Errorf(CodeBadID, "a client id does not begin with %q", keyPrefix)
+	}
 	if req.Create != "" && m.types[req.Create] == nil {
 		return nil, nil, Errorf(CodeBadType, "no such document type")
 	}
@@ -207,38 +216,20 @@ func (m *Manager) open(ctx context.Context, req OpenRequest) (*Subscription, *Op
 	}
 }
 
-// subscribe adds a reader. The client's sequence number comes from the session when
-// it knows the client, else from the store, read without the lock; holding the
-// client's state meanwhile keeps commits from being missed.
+// subscribe adds a reader.
 func (s *Session) subscribe(ctx context.Context, req OpenRequest) (*Subscription, *Opened, error) {
-	s.mu.Lock()
-	c := s.acquire(req.Client)
-	kept := s.inc != 0
-	s.mu.Unlock()
-
-	var last uint64
-	var rev Revision
-	var err error
 	var before ot.Type
 	if req.Convention == Versioned && req.Resume {
-		before, err = s.typeBefore(ctx, req.Rev)
+		var err error
+		if before, err = s.typeBefore(ctx, req.Rev); err != nil {
+			return nil, nil, s.m.unreadable(ctx, s.id, req.Rev, err)
+		}
 	}
-	if req.Client != "" && kept && err == nil {
-		last, rev, err = s.m.opt.Store.LastSeq(ctx, s.id, req.Client)
+	c, err := s.know(ctx, req.Client)
+	if err != nil {
+		return nil, nil, err
 	}
 	s.mu.Lock()
-	if err != nil {
-		s.release(req.Client, c)
-		s.mu.Unlock()
-		s.log().Error("cannot read what a client needs to go on", "client", req.Client, "err", err)
-		return nil, nil, Errorf(CodeUnavailable, "the document cannot be read now")
-	}
-	if last > c.last {
-		c.last, c.rev = last, rev
-	}
-	if c.last > c.tipSeq {
-		c.tipSeq, c.tipRev = c.last, c.rev
-	}
 	r, o, refusal := s.admit(req, c, before)
 	if refusal != nil {
 		s.release(req.Client, c)
@@ -249,6 +240,36 @@ func (s *Session) subscribe(ctx context.Context, req OpenRequest) (*Subscription
 	s.mu.Unlock()
 	wake(subs)
 	return r, o, nil
+}
+
+// know returns the state of a client with one more reference to it. Its sequence number
+// comes from the session when that knows the client, else from the store, read without the
+// lock; holding the client's state meanwhile keeps commits from being missed.
+func (s *Session) know(ctx context.Context, client string) (*clientState, error) {
+	s.mu.Lock()
+	c := s.acquire(client)
+	kept := s.inc != 0
+	s.mu.Unlock()
+	var last uint64
+	var rev Revision
+	var err error
+	if client != "" && kept {
+		last, rev, err = s.m.opt.Store.LastSeq(ctx, s.id, client)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.release(client, c)
+		s.log().Error("cannot read what a client needs to go on", "client", client, "err", err)
+		return nil, Errorf(CodeUnavailable, "the document cannot be read now")
+	}
+	if last > c.last {
+		c.last, c.rev = last, rev
+	}
+	if c.last > c.tipSeq {
+		c.tipSeq, c.tipRev = c.last, c.rev
+	}
+	return c, nil
 }
 
 // typeBefore returns the type of the content at a revision below the head.

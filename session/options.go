@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -134,6 +135,9 @@ func (o Options) withDefaults() Options {
 	def(&o.SnapshotOps, 2048)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Diff == nil {
+		o.Diff = func(ot.Type, ot.Doc, ot.Doc) (ot.Op, error) { return nil, errors.New("Options.Diff is not set") }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

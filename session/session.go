@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 	"weak"
@@ -89,6 +90,7 @@ type submission struct {
 	side     ot.Side   // of ops to what was committed before them
 	ops      []ot.Op   // of typ, or one Creation or Deletion
 	cursor   ot.Cursor // after the run; nil when not sent
+	waiting  *waiting  // of a Writer; nil when a reader submitted it
 
 	// Set by stage.
 	out   []ot.Op // transformed
@@ -153,7 +155,7 @@ func (s *Session) place(u *submission) {
 		rec.Author, rec.Client, rec.Seq, rec.Time = u.sub.user.Name, u.sub.client, u.seq+uint64(i), s.time
 		u.recs[i] = rec
 		u.bytes += len(rec.Op)
-		s.window.push(entry{op: op, client: rec.Client, seq: rec.Seq, size: len(rec.Op)})
+		s.window.push(entryOf(op, &rec))
 	}
 	s.unsaved += u.bytes
 	s.tip = u.after
@@ -313,6 +315,7 @@ func (s *Session) committed(took time.Duration) {
 		s.turn(u.out[0], u.after)
 		s.people.moved(s, u)
 		s.release(u.sub.client, u.client)
+		u.waiting.end(nil)
 		s.m.opt.Observer.Acknowledged(now.Sub(u.received))
 	}
 	s.publish(from, ops, received)
@@ -407,6 +410,9 @@ func (s *Session) end(why *Error) []*Subscription {
 		s.dead = why
 	}
 	s.created(s.dead)
+	for _, u := range slices.Concat(s.appending, s.staged) {
+		u.waiting.end(s.dead)
+	}
 	for _, r := range s.subs {
 		if r.closed == nil {
 			r.closed = s.dead

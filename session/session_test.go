@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"quire/ot"
+	"quire/ot/diff"
 	"quire/ot/text"
 	"quire/session"
 	"quire/storage"
@@ -36,7 +37,7 @@ func newWorld(t *testing.T, opt session.Options, store *storagetest.Faulty) *wor
 	if store == nil {
 		store = storagetest.NewFaulty(mem.New())
 	}
-	opt.Store, opt.Types = store, []ot.Type{text.Type{}, other{}, aloof{}, fragile{}}
+	opt.Store, opt.Types, opt.Diff = store, allTypes(), diff.Between
 	opt.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	w := &world{t: t, store: store, Manager: session.New(opt)}
 	return w

@@ -21,6 +21,10 @@ type Store interface {
 	LastSeq(ctx context.Context, id, client string) (seq uint64, rev storage.Revision, err error)
 	List(ctx context.Context, prefix, after string, limit int) ([]storage.Info, error)
 	Delete(ctx context.Context, id string) error
+	Rename(ctx context.Context, from, to string) error
+	At(ctx context.Context, id string, time int64) (storage.Revision, error)
+	Notes(ctx context.Context, id, prefix, after string, limit int) ([]storage.Note, error)
+	SetNotes(ctx context.Context, id string, incarnation uint64, notes []storage.Note) error
 }
 
 // Revision counts the operations applied to a document; see storage.Revision.

@@ -289,7 +289,7 @@ func (s *Session) readEntries(ctx context.Context, typ ot.Type, from, to Revisio
 		if err != nil {
 			return nil, &ReplayError{Rev: from + Revision(i), Err: err}
 		}
-		entries[i] = entry{op: op, client: recs[i].Client, seq: recs[i].Seq, size: len(recs[i].Op)}
+		entries[i] = entryOf(op, &recs[i])
 		_, typ = around(typ, op)
 	}
 	return entries, nil

@@ -170,7 +170,7 @@ func (w *world) views(want map[session.Revision]string) {
 // verified checks the log of the document.
 func (w *world) verified() {
 	w.t.Helper()
-	_, err := session.Verify(context.Background(), w.store, []ot.Type{text.Type{}, other{}}, "doc", func(rev session.Revision, what string) {
+	_, err := session.Verify(context.Background(), w.store, allTypes(), "doc", func(rev session.Revision, what string) {
 		w.t.Errorf("revision %d: %s", rev, what)
 	})
 	if err != nil {

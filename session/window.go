@@ -4,14 +4,22 @@ import (
 	"sort"
 
 	"quire/ot"
+	"quire/storage"
 )
 
 // entry is one operation in memory.
 type entry struct {
 	op     ot.Op
+	author string
 	client string
 	seq    uint64
-	size   int // bytes of the binary form
+	time   int64 // in Unix milliseconds
+	size   int   // bytes of the binary form
+}
+
+// entryOf is an operation as its record says it was made.
+func entryOf(op ot.Op, rec *storage.Record) entry {
+	return entry{op: op, author: rec.Author, client: rec.Client, seq: rec.Seq, time: rec.Time, size: len(rec.Op)}
 }
 
 // window is the newest stretch of a document's operations: [start, tip), of which
@@ -73,7 +81,9 @@ func (e entry) turns() bool {
 	return false
 }
 
-func (e entry) item() Item { return Item{N: 1, Client: e.client, Seq: e.seq, Op: e.op} }
+func (e entry) item() Item {
+	return Item{N: 1, Author: e.author, Client: e.client, Seq: e.seq, Time: e.time, Op: e.op}
+}
 
 // cut appends batches of the entries from revision from on, an item for each. What
 // creates or deletes the content is in a batch by itself, so that a batch has one type;

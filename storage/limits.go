@@ -69,10 +69,34 @@ func CheckSnapshot(s Snapshot, head Revision) error {
 	return nil
 }
 
+// CheckNotes returns ErrInvalid when notes cannot be one SetNotes: there are none, a key
+// is not 1 to MaxNoteKey bytes, a value is longer than MaxNote, or together they pass
+// MaxAppend.
+func CheckNotes(notes []Note) error {
+	if len(notes) == 0 {
+		return fmt.Errorf("%w: no notes", ErrInvalid)
+	}
+	total := 0
+	for i := range notes {
+		key, size := len(notes[i].Key), len(notes[i].Value)
+		switch {
+		case key < 1 || key > MaxNoteKey:
+			return fmt.Errorf("%w: key of a note of %d bytes (1 to %d)", ErrInvalid, key, MaxNoteKey)
+		case size > MaxNote:
+			return fmt.Errorf("%w: note of %d bytes (at most %d)", ErrInvalid, size, MaxNote)
+		}
+		total += key + size
+	}
+	if total > MaxAppend {
+		return fmt.Errorf("%w: notes of %d bytes (at most %d)", ErrInvalid, total, MaxAppend)
+	}
+	return nil
+}
+
 // CheckList returns ErrInvalid when limit is less than 1.
 func CheckList(limit int) error {
 	if limit < 1 {
-		return fmt.Errorf("%w: list of at most %d documents", ErrInvalid, limit)
+		return fmt.Errorf("%w: list of at most %d", ErrInvalid, limit)
 	}
 	return nil
 }

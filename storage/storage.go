@@ -10,6 +10,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"unicode"
 )
 
@@ -104,7 +105,7 @@ type Info struct {
 	// another kind than Edit is a Delete.
 	Type string
 	// Incarnation tells this document from an earlier one of the same name: it
-	// is chosen at random when the document is created, never 0.
+	// is chosen at random when the document is created, never 0. See Renew.
 	Incarnation uint64
 	// Created and Modified are the times of record -1 and of the newest record, in
 	// Unix milliseconds.
@@ -117,6 +118,25 @@ type Info struct {
 	// Born is the revision that the newest Create led to; 0 when it is record -1.
 	Born Revision
 }
+
+// epochBits is how many of an incarnation's upper bits are drawn anew when a document is
+// brought back from the past, by restoring a backup or repairing a file. The rest is its
+// lineage.
+const epochBits = 16
+
+// Renew returns another incarnation of the same lineage.
+func Renew(incarnation uint64) uint64 {
+	for {
+		next := uint64(rand.Uint32())<<(64-epochBits) | Lineage(incarnation)
+		if next != incarnation && next != 0 {
+			return next
+		}
+	}
+}
+
+// Lineage tells a document from others, also after it was brought back from the past: what
+// was done about a document, and is not undone with it, is remembered by this.
+func Lineage(incarnation uint64) uint64 { return incarnation & (1<<(64-epochBits) - 1) }
 
 // Errors of any driver. Everything else a driver returns means "could not": the
 // operation had no effect and may be tried again.

@@ -25,6 +25,7 @@ import (
 	"quire/web/metrics"
 	"quire/web/quirev1"
 	"quire/web/sharedb"
+	"quire/web/stream"
 	"quire/web/ws"
 )
 
@@ -41,11 +42,19 @@ type Options struct {
 	Dialects []sharedb.Dialect
 	// Name is the program's name and version, told to clients.
 	Name string
+	// Formats are the forms of documents besides text and JSON; see api.Options. May be nil.
+	Formats api.Formats
 	// Origins are the origins, as browsers send them, whose pages may connect besides
 	// those of the server's own host; "*" allows every one.
 	Origins []string
 	// MaxMessage is the largest message and request body in bytes. Default 1 MiB.
 	MaxMessage int
+	// MaxBody is the largest body with a document or operations in it in bytes, MaxImport
+	// that of a document with its history. Defaults 32 MiB and 1 GiB.
+	MaxBody, MaxImport int
+	// MaxStreams is the most answers without a fixed length at once: events, exports.
+	// Default 1,000.
+	MaxStreams int
 	// MaxConns is the most WebSocket connections. Default 100,000.
 	MaxConns int
 	// PingEvery is the time between pings. Default 25 s.
@@ -53,6 +62,8 @@ type Options struct {
 	// ComeBack is the span over which clients are told to reconnect when the server
 	// stops. Default 3 s.
 	ComeBack time.Duration
+	// Backup makes a consistent copy of all data; see api.Backups. Required.
+	Backup func(ctx context.Context) (api.Copy, error)
 	// Ready says why the server cannot do its work; nil when it can.
 	Ready func() error
 	// Logger receives failures. Default slog.Default().
@@ -67,6 +78,8 @@ type Server struct {
 	protocol *quirev1.Protocol
 	sharedb  *sharedb.Protocol
 	api      *api.API
+	streams  *stream.Server
+	large    *large
 	metrics  fasthttp.RequestHandler
 	assets   map[string]asset
 }
@@ -93,7 +106,19 @@ func New(opt Options) (*Server, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	s := &Server{opt: opt, api: &api.API{Manager: opt.Manager}, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
+	s := &Server{opt: opt, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
+	s.large = &large{server: s, places: make(chan struct{}, largeAtOnce)}
+	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, Logger: opt.Logger})
+	s.api = api.New(api.Options{
+		Manager:    opt.Manager,
+		Streams:    s.streams,
+		Backups:    &api.Backups{Copy: opt.Backup},
+		Formats:    opt.Formats,
+		MaxMessage: opt.MaxMessage,
+		MaxBody:    opt.MaxBody,
+		MaxImport:  opt.MaxImport,
+		Logger:     opt.Logger,
+	})
 	err := fs.WalkDir(opt.Page, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -128,6 +153,8 @@ func New(opt Options) (*Server, error) {
 		Name:                  "quire",
 		Handler:               s.handle,
 		ErrorHandler:          broken,
+		HeaderReceived:        s.large.received,
+		ExpectHandler:         s.large.expected,
 		ReadTimeout:           15 * time.Second,
 		WriteTimeout:          30 * time.Second,
 		IdleTimeout:           60 * time.Second,
@@ -174,12 +201,13 @@ func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ws.Listener{
 // Conns returns how many WebSocket connections are open.
 func (s *Server) Conns() int { return s.sockets.Conns() }
 
-// Shutdown stops accepting, tells WebSocket clients to come back and closes their
-// connections, and lets requests under way finish; what is left when ctx ends is cut
+// Shutdown stops accepting, ends streams, tells WebSocket clients to come back and closes
+// their connections, and lets requests under way finish; what is left when ctx ends is cut
 // off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() { done <- s.http.ShutdownWithContext(ctx) }()
+	s.streams.Shutdown(ctx)
 	s.sockets.Shutdown(ctx, s.opt.ComeBack)
 	s.sharedb.Close()
 	return <-done
@@ -187,7 +215,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // handle answers one request. A panic in it must not take the process with it.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	if s.large.takeOver(ctx) {
+		return
+	}
+	start := time.Now()
+	class := s.class(ctx)
+	secure(ctx) // before, for what is sent as a stream
 	defer secure(ctx)
+	defer func() { s.opt.Metrics.Request(class, ctx.Response.StatusCode(), time.Since(start)) }()
 	defer func() {
 		if p := recover(); p != nil {
 			s.opt.Logger.Error("panic in a request", "path", string(ctx.Path()), "panic", p, "stack", string(debug.Stack()))
@@ -199,23 +234,19 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 }
 
 func (s *Server) route(ctx *fasthttp.RequestCtx) {
+	raw := string(ctx.URI().PathOriginal()) // ids may hold dots and slashes
 	switch p := string(ctx.Path()); {
 	case p == "/ws":
 		s.sockets.Serve(ctx, func(c *ws.Conn) ws.Handler { return handler{s.protocol.Connect(c.Wake)} })
 	case p == "/sharedb":
 		s.sockets.ServeAny(ctx, func(c *ws.Conn) ws.Handler { return shareHandler{s.sharedb.Connect(c.Wake)} })
-	case p == "/api/docs":
-		if !ctx.IsGet() && !ctx.IsHead() && !s.originAllowed(ctx) {
-			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not change documents here.")
+	case strings.HasPrefix(raw, "/api/"):
+		// A page may ask for what it may not read; a backup is too dear for that.
+		if (!ctx.IsGet() && !ctx.IsHead() || p == "/api/backup") && !s.originAllowed(ctx) {
+			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
 			return
 		}
-		s.api.Docs(ctx)
-	case strings.HasPrefix(string(ctx.URI().PathOriginal()), "/api/docs/"): // ids may hold dots and slashes
-		if !s.originAllowed(ctx) {
-			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not change documents here.")
-			return
-		}
-		s.api.Doc(ctx, strings.TrimPrefix(string(ctx.URI().PathOriginal()), "/api/docs/"))
+		s.api.Serve(ctx)
 	case p == "/healthz":
 		ctx.SetBodyString("ok\n")
 	case p == "/readyz":
@@ -234,6 +265,19 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	default:
 		api.Problem(ctx, fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address.")
 	}
+}
+
+// class names what a request is about, for metrics.
+func (s *Server) class(ctx *fasthttp.RequestCtx) string {
+	switch raw, p := string(ctx.URI().PathOriginal()), string(ctx.Path()); {
+	case strings.HasPrefix(raw, "/api/"):
+		return s.api.Route(string(ctx.Method()), raw)
+	case p == "/ws", p == "/sharedb", p == "/healthz", p == "/readyz", p == "/metrics":
+		return p
+	case p == "/", strings.HasPrefix(p, "/d/"), strings.HasPrefix(p, "/assets/"):
+		return "page"
+	}
+	return ""
 }
 
 // broken answers a request that could not be read.
@@ -269,6 +313,9 @@ func (h shareHandler) Send(c *ws.Conn) bool { return h.Conn.Send(c) }
 // foreign scripts.
 func secure(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
+	if len(h.Peek("Content-Security-Policy")) > 0 {
+		return
+	}
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: http: https:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")

@@ -27,6 +27,9 @@ type Config struct {
 	LogLevel    slog.Level
 	MaxDocument int
 	MaxMessage  int
+	MaxBody     int
+	MaxImport   int
+	MaxStreams  int
 	MaxRun      int
 	MaxConns    int
 	PingEvery   time.Duration
@@ -46,7 +49,10 @@ func (c *Config) flags() *flag.FlagSet {
 	fs.StringVar(&c.Origins, "origins", "", "comma-separated `origins` (https://example.org) whose pages may connect besides this server's own, or *")
 	fs.TextVar(&c.LogLevel, "log-level", slog.LevelInfo, "`level` from which to log: debug, info, warn or error")
 	fs.IntVar(&c.MaxDocument, "max-document", 16<<20, "largest document in `bytes`")
-	fs.IntVar(&c.MaxMessage, "max-message", 1<<20, "largest message or request in `bytes`")
+	fs.IntVar(&c.MaxMessage, "max-message", 1<<20, "largest WebSocket message, or request without a document in it, in `bytes`")
+	fs.IntVar(&c.MaxBody, "max-body", 32<<20, "largest HTTP body with a document or operations in it in `bytes`")
+	fs.IntVar(&c.MaxImport, "max-import", 1<<30, "largest document with its history to import in `bytes`, decompressed")
+	fs.IntVar(&c.MaxStreams, "max-streams", 1000, "most HTTP answers without a fixed length at once (events, exports), a `number`")
 	fs.IntVar(&c.MaxRun, "max-run", 512, "most operations in one submission, a `number`")
 	fs.IntVar(&c.MaxConns, "max-connections", 100_000, "most WebSocket connections at once, a `number`")
 	fs.DurationVar(&c.PingEvery, "ping-every", 25*time.Second, "`time` between pings; a peer silent for two of them is cut off")
@@ -162,6 +168,9 @@ func (c *Config) check() error {
 	}
 	within("max-document", c.MaxDocument, 1, storage.MaxSnapshot)
 	within("max-message", c.MaxMessage, 1024, storage.MaxRecord)
+	within("max-body", c.MaxBody, 1024, storage.MaxSnapshot)
+	within("max-import", c.MaxImport, 1024, 1<<40)
+	within("max-streams", c.MaxStreams, 1, 1<<20)
 	within("max-run", c.MaxRun, 1, 1<<16)
 	within("max-connections", c.MaxConns, 1, 1<<24)
 	positive("ping-every", c.PingEvery, 100*time.Millisecond)

@@ -16,6 +16,7 @@ import (
 
 	"quire/ot"
 	"quire/ot/delta"
+	"quire/ot/diff"
 	"quire/ot/json0"
 	"quire/ot/ottypes"
 	"quire/ot/text"
@@ -24,6 +25,7 @@ import (
 	"quire/session"
 	"quire/storage/bolt"
 	"quire/web"
+	"quire/web/api"
 	"quire/web/metrics"
 	"quire/web/page"
 	"quire/web/sharedb"
@@ -44,7 +46,7 @@ func dialects() []sharedb.Dialect {
 }
 
 // dataFile is the bbolt file in the data folder.
-const dataFile = "quire.db"
+const dataFile = bolt.FileName
 
 // Main is the whole server. Make one, call Run; Close may be called from anywhere.
 type Main struct {
@@ -98,6 +100,7 @@ func (m *Main) Run(ctx context.Context) error {
 		Store:     store,
 		Types:     types(),
 		Limits:    session.Limits{Document: c.MaxDocument, Run: c.MaxRun},
+		Diff:      diff.Between,
 		IdleAfter: c.IdleAfter,
 		Logger:    m.Logger,
 		Observer:  met.Observer(),
@@ -110,9 +113,14 @@ func (m *Main) Run(ctx context.Context) error {
 		Name:       "quire " + version(),
 		Origins:    splitList(c.Origins),
 		MaxMessage: c.MaxMessage,
+		Formats:    documentFormats{},
+		MaxBody:    c.MaxBody,
+		MaxImport:  c.MaxImport,
+		MaxStreams: c.MaxStreams,
 		MaxConns:   c.MaxConns,
 		PingEvery:  c.PingEvery,
 		ComeBack:   c.ComeBack,
+		Backup:     func(ctx context.Context) (api.Copy, error) { return backUp(ctx, store, m.Logger) },
 		Ready:      func() error { return ready(manager) },
 		Logger:     m.Logger,
 	})
@@ -223,6 +231,22 @@ func ready(m *session.Manager) error {
 		return fmt.Errorf("edits of %s cannot be written; they are kept in memory and tried again", count(n, "document"))
 	}
 	return nil
+}
+
+// backUp makes a copy of the data for GET /api/backup.
+func backUp(ctx context.Context, store *bolt.Store, log *slog.Logger) (api.Copy, error) {
+	c, err := store.Copy(ctx)
+	switch {
+	case errors.Is(err, bolt.ErrBackingUp):
+		return api.Copy{}, session.Errorf(session.CodeBusy, "another backup is under way; there is one at a time")
+	case err != nil:
+		log.Error("cannot make a backup", "err", err)
+		if errors.Is(err, bolt.ErrNoSpace) {
+			return api.Copy{}, session.Errorf(session.CodeUnavailable, "the disk has no room for a copy of the data")
+		}
+		return api.Copy{}, session.Errorf(session.CodeUnavailable, "the data cannot be copied now; the log says why")
+	}
+	return api.Copy{ReadCloser: c, Size: c.Size, Sum: c.Sum}, nil
 }
 
 func splitList(s string) []string {

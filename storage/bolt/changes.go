@@ -120,13 +120,14 @@ func (s *Store) Create(ctx context.Context, id string, first storage.Record) (st
 	for inc == 0 {
 		inc = rand.Uint64()
 	}
-	c := &createChange{value: docValue{num: s.nextNum.Add(1), incarnation: inc, created: first.Time, modified: first.Time, folded: -1}}
+	num := s.nextNum.Add(1)
+	c := &createChange{value: docValue{num: num, incarnation: inc, created: first.Time, modified: first.Time, folded: -1, segs: num, oldest: -1}}
 	c.appendChange = appendChange{doc: newDocument(id, c.value), base: -1, recs: []storage.Record{first}}
 	c.encode()
 	if err := s.submit(ctx, c); err != nil {
 		return storage.Info{}, err
 	}
-	return storage.Info{ID: id, Type: first.Type, Incarnation: inc, Created: first.Time, Modified: first.Time}, nil
+	return storage.Info{ID: id, Type: first.Type, Incarnation: inc, Created: first.Time, Modified: first.Time, Oldest: -1}, nil
 }
 
 func (c *createChange) admit(s *Store) error {

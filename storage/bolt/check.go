@@ -171,16 +171,27 @@ func (c *checker) content(tx *bbolt.Tx) (err error) {
 		}
 		c.document(d)
 	}
+	c.each(bucketNotes, nil, func(where string, k, v []byte) {
+		if _, err := unseal(bucketNotes, k, v); err != nil {
+			c.problem(where, "%v", err)
+		}
+	})
 	c.orphans(bucketSegments, c.nums)
 	c.orphans(bucketLastSeq, c.nums)
 	c.orphans(bucketSnapshots, c.nums)
+	c.nums[storeNum] = true
+	c.orphans(bucketNotes, c.nums)
 	c.orphans(bucketBlobs, c.blobs)
 	return nil
 }
 
 // each calls fn for the keys of a bucket that begin with prefix.
 func (c *checker) each(bucket, prefix []byte, fn func(where string, k, v []byte)) {
-	cur := c.tx.Bucket(bucket).Cursor()
+	b := c.tx.Bucket(bucket)
+	if b == nil {
+		return // of an older format
+	}
+	cur := b.Cursor()
 	for k, v := cur.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = cur.Next() {
 		fn(fmt.Sprintf("bucket %s, key %x", bucket, k), k, v)
 	}

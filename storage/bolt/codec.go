@@ -182,6 +182,31 @@ func find(seen []who, r *storage.Record) int {
 	return -1
 }
 
+// firstTime returns the time of a run's first record.
+func firstTime(run []byte) (int64, error) {
+	p := parser{rest: run}
+	head := p.uvarint()
+	if head>>headWho == whoKind {
+		if storage.Kind(head&(1<<headWho-1)) == storage.Create {
+			p.bytes()
+		}
+		head = p.uvarint()
+	}
+	p.bytes() // it is by somebody new
+	p.bytes()
+	if head&headNextSeq == 0 {
+		p.uvarint()
+	}
+	time := int64(0)
+	if head&headSameTime == 0 {
+		time = p.varint()
+	}
+	if p.bad || head>>headWho != whoNew {
+		return 0, corrupt("the first record is malformed")
+	}
+	return time, nil
+}
+
 // parseRun appends n records to recs. The body is copied once, and all operations
 // of the run share that copy, so nothing aliases the file.
 func parseRun(recs []storage.Record, body []byte, n storage.Revision) ([]storage.Record, error) {

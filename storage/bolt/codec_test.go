@@ -81,7 +81,11 @@ func TestDocValueRoundTrip(t *testing.T) {
 			num: rapid.Uint64().Draw(t, "num"), incarnation: rapid.Uint64().Draw(t, "inc"),
 			created: rapid.Int64().Draw(t, "created"), modified: rapid.Int64().Draw(t, "modified"),
 			folded: storage.Revision(rapid.Int64Range(-1, 1<<62-1).Draw(t, "folded")), typ: rapid.String().Draw(t, "type"),
-			born: storage.Revision(rapid.Int64Range(0, 1<<62).Draw(t, "born")),
+			born: storage.Revision(rapid.Int64Range(0, 1<<62).Draw(t, "born")), oldest: -1,
+		}
+		if want.segs = want.num; rapid.Bool().Draw(t, "kept") {
+			want.segs, want.trimmed = rapid.Uint64().Draw(t, "segs"), rapid.Int64().Draw(t, "trimmed")
+			want.oldest = storage.Revision(rapid.Int64Range(0, 1<<62-1).Draw(t, "oldest"))
 		}
 		if got, err := parseDoc(want.append(nil)); err != nil || got != want {
 			t.Fatalf("got %+v, %v, want %+v", got, err, want)

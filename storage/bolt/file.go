@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	bbolt "go.etcd.io/bbolt"
@@ -88,7 +90,7 @@ func initialize(path string, timeout time.Duration) error {
 		if err := (state{nextNum: 1, logFirst: 1}).put(tx); err != nil {
 			return err
 		}
-		return put(tx, bucketQuire, keyFormat, appendBytes(binary.AppendUvarint(nil, formatVersion), formatMagic))
+		return putMarker(tx)
 	})
 	return errors.Join(err, db.Close())
 }
@@ -139,7 +141,7 @@ func openDB(opts Options, readOnly bool) (db *bbolt.DB, file *os.File, err error
 		return err
 	})
 	if err == nil {
-		err = view(opts.Logger, db, checkMarker)
+		err = checkFormat(opts, db, readOnly)
 	}
 	if errors.Is(err, berrors.ErrTimeout) {
 		err = ErrLocked
@@ -163,26 +165,58 @@ func closeDB(db *bbolt.DB, file *os.File) {
 	}
 }
 
-// checkMarker tells our file, in the version we know, from any other.
-func checkMarker(tx *bbolt.Tx) error {
-	for _, name := range buckets {
-		if tx.Bucket(name) == nil {
-			return fmt.Errorf("%w: it has no bucket %q", ErrForeign, name)
-		}
+// checkFormat tells our file, in a version we know, from any other, and brings it to
+// the newest version unless it is only read.
+func checkFormat(opts Options, db *bbolt.DB, readOnly bool) error {
+	version := uint64(0)
+	err := view(opts.Logger, db, func(tx *bbolt.Tx) (err error) {
+		version, err = readMarker(tx)
+		return err
+	})
+	if err != nil || version == formatVersion || readOnly {
+		return err
+	}
+	opts.Logger.Info("the data file is brought to a newer format", "path", opts.Path, "from", version, "to", formatVersion)
+	return guard(opts.Logger, func() error {
+		return db.Update(func(tx *bbolt.Tx) error {
+			for _, name := range since3 {
+				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+					return err
+				}
+			}
+			return putMarker(tx)
+		})
+	})
+}
+
+// readMarker returns the version of a file of ours.
+func readMarker(tx *bbolt.Tx) (version uint64, err error) {
+	if tx.Bucket(bucketQuire) == nil {
+		return 0, fmt.Errorf("%w: it has no bucket %q", ErrForeign, bucketQuire)
 	}
 	body, err := get(tx, bucketQuire, keyFormat)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	p := parser{rest: body}
 	version, magic := p.uvarint(), string(p.bytes())
 	switch {
 	case p.bad || magic != formatMagic:
-		return fmt.Errorf("%w: it has no marker", ErrForeign)
-	case version != formatVersion:
-		return fmt.Errorf("%w: %d, this program knows %d", ErrVersion, version, formatVersion)
+		return 0, fmt.Errorf("%w: it has no marker", ErrForeign)
+	case version != formatVersion && version != formatVersion-1:
+		return 0, fmt.Errorf("%w: %d, this program knows %d and %d", ErrVersion, version, formatVersion-1, formatVersion)
 	}
-	return nil
+	for _, name := range buckets {
+		isNew := slices.ContainsFunc(since3, func(b []byte) bool { return bytes.Equal(b, name) })
+		if tx.Bucket(name) == nil && (version == formatVersion || !isNew) {
+			return 0, fmt.Errorf("%w: it has no bucket %q", ErrForeign, name)
+		}
+	}
+	return version, nil
+}
+
+func putMarker(tx *bbolt.Tx) error {
+	return put(tx, bucketQuire, keyFormat, appendBytes(binary.AppendUvarint(nil, formatVersion), formatMagic))
 }
 
 // guard runs fn and turns a panic, or a fault on a page of the mapped file that

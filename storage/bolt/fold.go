@@ -245,7 +245,7 @@ func foldDoc(tx *bbolt.Tx, p *pick) error {
 		}
 	}
 	p.folded = first + storage.Revision(len(recs))
-	if err := putSegments(tx, d.num, first, recs); err != nil {
+	if err := putSegments(tx, d.segs, first, recs); err != nil {
 		return err
 	}
 	if err := putLastSeqs(tx, d, recs[old:]); err != nil {
@@ -292,11 +292,11 @@ func readEntry(log *bbolt.Bucket, num uint64, e entry, recs []storage.Record) ([
 // openSegment returns the last segment of a document and its first revision if
 // it is not full, else no records and the revision that the next one begins at.
 func openSegment(tx *bbolt.Tx, d *document) (storage.Revision, []storage.Record, error) {
-	if d.folded < 0 {
+	if d.folded == d.oldest {
 		return d.folded, nil, nil
 	}
-	k, v := floor(tx.Bucket(bucketSegments).Cursor(), keySegment(d.num, d.folded))
-	first, ok := firstOf(k, d.num)
+	k, v := floor(tx.Bucket(bucketSegments).Cursor(), keySegment(d.segs, d.folded))
+	first, ok := firstOf(k, d.segs)
 	if !ok {
 		return 0, nil, corrupt("bucket segments: nothing below revision %d", d.folded)
 	}

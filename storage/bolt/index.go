@@ -15,11 +15,14 @@ import (
 // document is what memory keeps of one document.
 type document struct {
 	// static
-	id               string
 	num, incarnation uint64
 	created          int64
 
 	// written by run under index.mu, read by others under it
+	id       string
+	segs     uint64           // number of its segments
+	oldest   storage.Revision // the first record that is kept
+	trimmed  int64            // when the record before it was committed
 	modified int64
 	typ      unique.Handle[string]
 	born     storage.Revision
@@ -49,7 +52,7 @@ func (e entry) end() storage.Revision { return e.base + storage.Revision(e.n) }
 func (d *document) info() storage.Info {
 	return storage.Info{
 		ID: d.id, Type: d.typ.Value(), Incarnation: d.incarnation,
-		Created: d.created, Modified: d.modified, Head: d.head, Born: d.born,
+		Created: d.created, Modified: d.modified, Head: d.head, Born: d.born, Oldest: d.oldest,
 	}
 }
 
@@ -152,6 +155,9 @@ func (s *Store) load(tx *bbolt.Tx) (err error) {
 	if err := verifyLastSeqs(tx); err != nil {
 		return err
 	}
+	if err := verifyNotes(tx); err != nil {
+		return err
+	}
 	return s.loadLog(tx, byNum)
 }
 
@@ -201,6 +207,7 @@ func newDocument(id string, val docValue) *document {
 	return &document{
 		id: id, num: val.num, incarnation: val.incarnation,
 		created: val.created, modified: val.modified, typ: unique.Make(val.typ), born: val.born,
+		segs: val.segs, oldest: val.oldest, trimmed: val.trimmed,
 		head: val.folded, folded: val.folded, next: val.folded,
 	}
 }

@@ -18,6 +18,7 @@ import (
 //	clients    document number, client name → lastSeq of folded records
 //	images     document number, revision → snapHead of a snapshot
 //	blobs      blob number, piece → piece of a snapshot's content
+//	notes      document number (0: of the store), key → note
 //	trash      kind, number → what is still to be removed, see trashItem
 //
 // The first letters differ: they are part of the checksums.
@@ -29,9 +30,12 @@ var (
 	bucketLastSeq   = []byte("clients")
 	bucketSnapshots = []byte("images")
 	bucketBlobs     = []byte("blobs")
+	bucketNotes     = []byte("notes")
 	bucketTrash     = []byte("trash")
 
-	buckets = [][]byte{bucketQuire, bucketDocs, bucketLog, bucketSegments, bucketLastSeq, bucketSnapshots, bucketBlobs, bucketTrash}
+	buckets = [][]byte{bucketQuire, bucketDocs, bucketLog, bucketSegments, bucketLastSeq, bucketSnapshots, bucketBlobs, bucketNotes, bucketTrash}
+	// since3 are the buckets that files of format 2 do not have.
+	since3 = [][]byte{bucketNotes}
 
 	keyFormat = []byte("format")
 	keyState  = []byte("state")
@@ -40,8 +44,10 @@ var (
 const (
 	// formatMagic begins the marker: a bbolt file without it is not ours.
 	formatMagic = "quire data"
-	// formatVersion is the layout this package reads and writes.
-	formatVersion = 2
+	// formatVersion is the layout this package reads and writes. A file of version 2 has
+	// neither notes nor documents that were trimmed or rewritten; Open makes it one of
+	// version 3.
+	formatVersion = 3
 )
 
 // key1 and key2 make keys of one or two numbers.
@@ -106,6 +112,11 @@ type docValue struct {
 	folded            storage.Revision // records below are in segments; -1 or more
 	born              storage.Revision // what the newest Create below led to
 	typ               string           // after the records below; "" when deleted
+
+	// What follows is stored only of a document that was trimmed or rewritten.
+	segs    uint64           // number that its segments are kept under; num at first
+	oldest  storage.Revision // the first record that is kept; -1 at first
+	trimmed int64            // when the record before it was committed
 }
 
 func (d docValue) append(dst []byte) []byte {
@@ -115,7 +126,13 @@ func (d docValue) append(dst []byte) []byte {
 	dst = binary.AppendVarint(dst, d.modified-d.created)
 	dst = binary.AppendUvarint(dst, uint64(d.folded+1))
 	dst = binary.AppendUvarint(dst, uint64(d.born))
-	return appendBytes(dst, d.typ)
+	dst = appendBytes(dst, d.typ)
+	if d.segs == d.num && d.oldest < 0 {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, d.segs)
+	dst = binary.AppendUvarint(dst, uint64(d.oldest+1))
+	return binary.AppendVarint(dst, d.trimmed)
 }
 
 func parseDoc(body []byte) (d docValue, err error) {
@@ -131,6 +148,10 @@ func parseDoc(body []byte) (d docValue, err error) {
 	d.folded = p.revision() - 1
 	d.born = p.revision()
 	d.typ = string(p.bytes())
+	d.segs, d.oldest = d.num, -1
+	if len(p.rest) > 0 {
+		d.segs, d.oldest, d.trimmed = p.uvarint(), p.revision()-1, p.varint()
+	}
 	if p.bad || len(p.rest) > 0 {
 		return d, corrupt("a document's value is malformed")
 	}

@@ -147,13 +147,13 @@ func TestOpenErrors(t *testing.T) {
 			editFile(t, path, func(tx *bbolt.Tx) error {
 				return put(tx, bucketQuire, keyFormat, appendBytes([]byte{formatVersion + 1}, formatMagic))
 			})
-		}, want: ErrVersion, says: "3"},
+		}, want: ErrVersion, says: "4"},
 		{name: "older format", make: func(t *testing.T, path string) {
 			writeFile(t, path, page)
 			editFile(t, path, func(tx *bbolt.Tx) error {
-				return put(tx, bucketQuire, keyFormat, appendBytes([]byte{formatVersion - 1}, formatMagic))
+				return put(tx, bucketQuire, keyFormat, appendBytes([]byte{formatVersion - 2}, formatMagic))
 			})
-		}, want: ErrVersion, says: "1, this program knows 2"},
+		}, want: ErrVersion, says: "1, this program knows 2 and 3"},
 		{name: "one page", make: func(t *testing.T, path string) { writeFile(t, path, page[:4096]) }, want: storage.ErrCorrupt, says: "cut short"},
 		{name: "half a page missing", make: func(t *testing.T, path string) { writeFile(t, path, page[:len(page)/2-100]) }, want: storage.ErrCorrupt},
 		{name: "no state", make: func(t *testing.T, path string) {

@@ -113,20 +113,18 @@ func (m *metaPage) sums(txid uint64) bool {
 	return h.Sum64() == native.Uint64(b[metaSize-8:])
 }
 
-// findMeta returns the meta page of the newest transaction; nil when there is none
-// to go on with. A transaction counts when its meta page is whole, so damage
-// there would silently take back the last commit: unless the damaged page is
-// plainly the older one, it is a problem.
-func findMeta(r io.ReaderAt, size int64, allowRollback bool, report func(pageProblem) error) (*metaPage, error) {
+// metaPages reads both meta pages, of which newest is that of the newest transaction that
+// is whole; it is not valid when none is.
+func metaPages(r io.ReaderAt, size int64) (newest, other *metaPage, err error) {
 	first, err := readMeta(r, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	off := int64(first.pageSize)
 	if !first.valid {
 		for off = 1 << 10; off < size; off *= 2 {
 			if m, err := readMeta(r, off); err != nil {
-				return nil, err
+				return nil, nil, err
 			} else if m.valid && int64(m.pageSize) == off {
 				break
 			}
@@ -134,23 +132,38 @@ func findMeta(r io.ReaderAt, size int64, allowRollback bool, report func(pagePro
 	}
 	second, err := readMeta(r, off)
 	if err != nil {
+		return nil, nil, err
+	}
+	if !first.valid || second.valid && second.txid > first.txid {
+		return &second, &first, nil
+	}
+	return &first, &second, nil
+}
+
+// isOlder reports whether m, which is damaged, is plainly the older one of two meta pages:
+// the next commit writes it again.
+func (m *metaPage) isOlder(newest *metaPage) bool {
+	return m.txid+1 == newest.txid && !m.sums(newest.txid+1)
+}
+
+// findMeta returns the meta page of the newest transaction; nil when there is none
+// to go on with. A transaction counts when its meta page is whole, so damage
+// there would silently take back the last commit: unless the damaged page is
+// plainly the older one, it is a problem.
+func findMeta(r io.ReaderAt, size int64, allowRollback bool, report func(pageProblem) error) (*metaPage, error) {
+	newest, other, err := metaPages(r, size)
+	if err != nil {
 		return nil, err
 	}
-	newest, other := &first, &second
-	if !first.valid || second.valid && second.txid > first.txid {
-		newest, other = other, newest
-	}
 	switch {
-	case !newest.valid && native.Uint32(first.raw[:]) != boltMagic && native.Uint32(second.raw[:]) != boltMagic:
+	case !newest.valid && native.Uint32(newest.raw[:]) != boltMagic && native.Uint32(other.raw[:]) != boltMagic:
 		return nil, fmt.Errorf("%w: it is not a bbolt file", ErrForeign)
 	case !newest.valid:
 		return nil, report(pageProblem{0, "both meta pages are damaged"})
 	case newest.pages > uint64(size)/uint64(newest.pageSize):
 		return nil, report(pageProblem{0, fmt.Sprintf("the file is cut short: %d bytes are left of %d pages of %d", size, newest.pages, newest.pageSize)})
-	case other.valid || allowRollback:
+	case other.valid || allowRollback || other.isOlder(newest):
 		return newest, nil
-	case other.txid+1 == newest.txid && !other.sums(newest.txid+1):
-		return newest, nil // the older one; the next commit writes it again
 	}
 	return newest, report(pageProblem{(newest.txid + 1) % 2, "the meta page of the last transaction is damaged; " +
 		"the one before can be returned to, with AllowRollback, at the loss of what the last one acknowledged"})

@@ -25,6 +25,13 @@ type change interface {
 	size() int
 }
 
+// loner is a change that is the only one of its batch, so that it need not know what
+// else the batch does to a document.
+type loner interface {
+	change
+	alone()
+}
+
 // request is a change that waits for the committer.
 type request struct {
 	change change
@@ -108,10 +115,17 @@ func (q *queue) take(batch []*request) (_ []*request, closed bool) {
 	n, size := 0, 0
 	for n < len(q.waiting) && (n == 0 || size < maxBatch) {
 		r := q.waiting[n]
+		_, alone := r.change.(loner)
+		if alone && len(batch) > 0 {
+			break
+		}
 		n++
 		if r.taken.CompareAndSwap(0, byRun) {
 			batch = append(batch, r)
 			size += r.change.size()
+			if alone {
+				break
+			}
 		}
 	}
 	rest := copy(q.waiting, q.waiting[n:])

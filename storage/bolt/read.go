@@ -60,27 +60,35 @@ func (s *Store) Read(ctx context.Context, id string, from, to storage.Revision) 
 	if err != nil {
 		return nil, err
 	}
-	s.index.mu.RLock()
-	head, folded, tail := d.head, d.folded, d.tailRange(from, to)
-	s.index.mu.RUnlock()
-	if err := storage.CheckRange(from, to, head); err != nil {
-		return nil, err
-	}
-	r := reader{num: d.num, at: from, to: to, recs: make([]storage.Record, 0, min(to-from, pieceRecords))}
-	err = s.read(func(tx *bbolt.Tx) error {
-		// What was not folded just now may be by now, but then it is removed from
-		// the log in order.
-		if from < folded || tx.Bucket(bucketLog).Get(key1(tail[0].seq)) == nil {
-			if err := r.segments(tx); err != nil {
-				return err
-			}
+	for {
+		s.index.mu.RLock()
+		p, folded, tail := d.past(), d.folded, d.tailRange(from, to)
+		s.index.mu.RUnlock()
+		if err := storage.CheckRange(from, to, p.head); err != nil {
+			return nil, err
 		}
-		return r.entries(tx, tail)
-	})
-	if err != nil {
-		return nil, s.lost(d, err)
+		if from < p.oldest {
+			return nil, storage.ErrTrimmed
+		}
+		r := reader{num: d.num, segs: p.segs, at: from, to: to, recs: make([]storage.Record, 0, min(to-from, pieceRecords))}
+		err = s.read(func(tx *bbolt.Tx) error {
+			// What was not folded just now may be by now, but then it is removed from
+			// the log in order.
+			if from < folded || tx.Bucket(bucketLog).Get(key1(tail[0].seq)) == nil {
+				if err := r.segments(tx); err != nil {
+					return err
+				}
+			}
+			return r.entries(tx, tail)
+		})
+		switch {
+		case s.moved(d, p):
+		case err != nil:
+			return nil, s.lost(d, err)
+		default:
+			return r.recs, nil
+		}
 	}
-	return r.recs, nil
 }
 
 // tailRange returns a copy of the tail's entries with records of [from, to).
@@ -96,7 +104,8 @@ func (d *document) tailRange(from, to storage.Revision) []entry {
 
 // reader collects the records [at, to) of a document.
 type reader struct {
-	num    uint64
+	num    uint64 // of the document
+	segs   uint64 // of its segments
 	at, to storage.Revision
 	recs   []storage.Record
 	bytes  int // coded bytes so far
@@ -128,9 +137,9 @@ func (r *reader) take(first, n storage.Revision, run []byte) error {
 // segments takes records from segments as far as there are any.
 func (r *reader) segments(tx *bbolt.Tx) error {
 	c := tx.Bucket(bucketSegments).Cursor()
-	k, v := floor(c, keySegment(r.num, r.at))
+	k, v := floor(c, keySegment(r.segs, r.at))
 	for ; !r.full(); k, v = c.Next() {
-		first, ok := firstOf(k, r.num)
+		first, ok := firstOf(k, r.segs)
 		if !ok {
 			return nil
 		}

@@ -164,6 +164,7 @@ type Store struct {
 	index    index
 	nextNum  atomic.Uint64 // the highest number given to a document
 	nextBlob atomic.Uint64 // the highest number given to a snapshot's content
+	copying  atomic.Bool   // a backup is under way
 
 	// owned by run
 	logNext  uint64 // sequence of the next log entry

@@ -13,7 +13,7 @@ const purgeKeys = 512
 
 // Kinds of trash.
 const (
-	trashDoc  = 'd' // a document's segments, sequence numbers and snapshots
+	trashDoc  = 'd' // a document's segments, sequence numbers, notes and snapshots
 	trashBlob = 'b' // the content of a snapshot
 )
 
@@ -145,7 +145,7 @@ func (t *trashItem) purge(tx *bbolt.Tx, left *int) (more []trashItem, err error)
 		more = append(more, blob...)
 		return err
 	})
-	for _, bucket := range [][]byte{bucketSegments, bucketLastSeq} {
+	for _, bucket := range [][]byte{bucketSegments, bucketLastSeq, bucketNotes} {
 		if t.drained && err == nil {
 			t.drained, err = purgePrefix(tx.Bucket(bucket), prefix, left, nil)
 		}

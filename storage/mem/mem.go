@@ -24,13 +24,20 @@ type Store struct {
 	mu     sync.RWMutex
 	closed bool                 // guarded by mu
 	docs   map[string]*document // guarded by mu
+	notes  notes                // of the store, guarded by mu
 }
+
+// notes are by their keys.
+type notes map[string][]byte
 
 type document struct {
 	info  storage.Info
-	recs  []storage.Record   // record r is recs[r+1]
+	recs  []storage.Record   // record r is recs[r-info.Oldest]
 	snaps []storage.Snapshot // ascending revisions
 	last  map[string]lastSeq
+	notes notes
+	// trimmed is when the record before info.Oldest was committed.
+	trimmed int64
 }
 
 type lastSeq struct {
@@ -40,7 +47,7 @@ type lastSeq struct {
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{docs: make(map[string]*document)}
+	return &Store{docs: make(map[string]*document), notes: make(notes)}
 }
 
 // usable returns why no call can be served now, or nil. The caller holds mu.
@@ -80,8 +87,8 @@ func (s *Store) Create(ctx context.Context, id string, first storage.Record) (st
 		return storage.Info{}, err
 	}
 	d := &document{
-		info: storage.Info{ID: id, Incarnation: rand.Uint64() | 1, Created: first.Time, Head: -1},
-		last: make(map[string]lastSeq),
+		info: storage.Info{ID: id, Incarnation: rand.Uint64() | 1, Created: first.Time, Head: -1, Oldest: -1},
+		last: make(map[string]lastSeq), notes: make(notes),
 	}
 	d.add(first)
 	s.docs[id] = d
@@ -150,9 +157,12 @@ func (s *Store) Read(ctx context.Context, id string, from, to storage.Revision) 
 	if err := storage.CheckRange(from, to, d.info.Head); err != nil {
 		return nil, err
 	}
+	if from < d.info.Oldest {
+		return nil, storage.ErrTrimmed
+	}
 	recs := make([]storage.Record, 0, to-from)
 	size := 0
-	for _, r := range d.recs[from+1 : to+1] {
+	for _, r := range d.recs[from-d.info.Oldest : to-d.info.Oldest] {
 		if size += len(r.Op); size > piece && len(recs) > 0 {
 			break
 		}

@@ -49,7 +49,7 @@ func (f *fixture) populate(docs int) *population {
 				n = 150_000
 			}
 			rev := info.Head - storage.Revision(k)*(info.Head/3)
-			then := storage.Info{Head: -1}
+			then := storage.Info{Head: -1, Oldest: -1}
 			for _, r := range p.recs[info.ID][:rev+1] {
 				advance(&then, r)
 			}
@@ -258,7 +258,7 @@ func testKill(t *testing.T, f *fixture) {
 			if err != nil || info.Head < acked {
 				t.Fatalf("document %d: head %d, %v; acknowledged was %d", i, info.Head, err, acked)
 			}
-			want := storage.Info{ID: childDoc(i), Incarnation: info.Incarnation, Created: now, Head: -1}
+			want := storage.Info{ID: childDoc(i), Incarnation: info.Incarnation, Created: now, Head: -1, Oldest: -1}
 			recs := slices.Concat([]storage.Record{childFirst(i)}, childRecords(0, int(info.Head)))
 			for _, r := range recs {
 				advance(&want, r)

@@ -33,7 +33,9 @@ const (
 	Create                  // Create
 	Delete                  // Delete
 	PutSnapshot             // PutSnapshot
-	Read                    // Stat, Read, Snapshot, Snapshots, LastSeq and List
+	SetNotes                // SetNotes
+	Rename                  // Rename
+	Read                    // Stat, Read, At, Snapshot, Snapshots, LastSeq, Notes and List
 )
 
 // fault is what becomes of one append.
@@ -179,6 +181,38 @@ func (f *Faulty) PutSnapshot(ctx context.Context, id string, incarnation uint64,
 		return err
 	}
 	return f.Store.PutSnapshot(ctx, id, incarnation, s)
+}
+
+// SetNotes passes a call on, or fails.
+func (f *Faulty) SetNotes(ctx context.Context, id string, incarnation uint64, notes []storage.Note) error {
+	if _, err := f.pass(ctx, SetNotes); err != nil {
+		return err
+	}
+	return f.Store.SetNotes(ctx, id, incarnation, notes)
+}
+
+// Rename passes a call on, or fails.
+func (f *Faulty) Rename(ctx context.Context, from, to string) error {
+	if _, err := f.pass(ctx, Rename); err != nil {
+		return err
+	}
+	return f.Store.Rename(ctx, from, to)
+}
+
+// At passes a call on, or fails as a Read.
+func (f *Faulty) At(ctx context.Context, id string, time int64) (storage.Revision, error) {
+	if _, err := f.pass(ctx, Read); err != nil {
+		return 0, err
+	}
+	return f.Store.At(ctx, id, time)
+}
+
+// Notes passes a call on, or fails as a Read.
+func (f *Faulty) Notes(ctx context.Context, id, prefix, after string, limit int) ([]storage.Note, error) {
+	if _, err := f.pass(ctx, Read); err != nil {
+		return nil, err
+	}
+	return f.Store.Notes(ctx, id, prefix, after, limit)
 }
 
 // Stat passes a call on, or fails as a Read.

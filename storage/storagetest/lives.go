@@ -37,7 +37,7 @@ func (h *history) add(recs ...storage.Record) {
 // check compares everything that the store says of the document with its records.
 func (h *history) check() {
 	h.t.Helper()
-	want := storage.Info{ID: h.info.ID, Incarnation: h.info.Incarnation, Created: h.recs[0].Time, Head: -1}
+	want := storage.Info{ID: h.info.ID, Incarnation: h.info.Incarnation, Created: h.recs[0].Time, Head: -1, Oldest: -1}
 	last := make(map[string]storage.Revision)
 	for _, r := range h.recs {
 		advance(&want, r)

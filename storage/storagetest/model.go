@@ -27,6 +27,8 @@ func testModel(t *testing.T, f *fixture) {
 			"stale":    m.stale,
 			"snapshot": m.snapshot,
 			"delete":   m.delete,
+			"rename":   m.rename,
+			"note":     m.note,
 		}
 		if f.Durable {
 			actions["reopen"] = func(*rapid.T) { m.reopen(); f.Store = m.Store }
@@ -142,6 +144,40 @@ func (m *model) delete(t *rapid.T) {
 	same(t, "delete", m.Delete(m.ctx, id), m.mem.Delete(m.ctx, id))
 }
 
+func (m *model) rename(t *rapid.T) {
+	from, to := modelIDs.Draw(t, "from"), modelIDs.Draw(t, "to")
+	err := m.mem.Rename(m.ctx, from, to)
+	same(t, "rename", m.Rename(m.ctx, from, to), err)
+	if err == nil {
+		m.incs[from], m.incs[to] = m.incs[to], m.incs[from]
+	}
+}
+
+func (m *model) note(t *rapid.T) {
+	id, inc := m.inc(t)
+	notes := make([]storage.Note, rapid.IntRange(0, 3).Draw(t, "n"))
+	for i := range notes {
+		notes[i].Key = rapid.SampledFrom([]string{"", "a", "a/b", "b"}).Draw(t, "key")
+		notes[i].Value = rapid.SliceOfN(rapid.Byte(), 0, 3).Draw(t, "value")
+		if rapid.Bool().Draw(t, "removed") {
+			notes[i].Value = nil
+		}
+	}
+	if rapid.IntRange(0, 5).Draw(t, "whose") == 5 {
+		id = ""
+	}
+	same(t, "set notes", m.SetNotes(m.ctx, id, inc.store, notes), m.mem.SetNotes(m.ctx, id, inc.mem, notes))
+}
+
+// compareNotes reads the notes of a document, or of the store, from both.
+func (m *model) compareNotes(t *rapid.T, id string) {
+	got, err := m.Notes(m.ctx, id, "", "", 100)
+	want, _ := m.mem.Notes(m.ctx, id, "", "", 100)
+	if err != nil || !slices.EqualFunc(got, want, func(a, b storage.Note) bool { return a.Key == b.Key && string(a.Value) == string(b.Value) }) {
+		t.Fatalf("notes of %q: %q, %v, want %q", id, got, err, want)
+	}
+}
+
 // compare reads everything from both.
 func (m *model) compare(t *rapid.T) {
 	got, err1 := m.List(m.ctx, "", "", 100)
@@ -156,6 +192,7 @@ func (m *model) compare(t *rapid.T) {
 		}
 		m.compareDoc(t, info)
 	}
+	m.compareNotes(t, "")
 }
 
 func (m *model) compareDoc(t *rapid.T, info storage.Info) {
@@ -174,6 +211,13 @@ func (m *model) compareDoc(t *rapid.T, info storage.Info) {
 		if err != nil || seq1 != seq2 || rev1 != rev2 {
 			t.Fatalf("%q: last seq %d at %d, %v, want %d at %d", client, seq1, rev1, err, seq2, rev2)
 		}
+	}
+	m.compareNotes(t, info.ID)
+	time := now + int64(rapid.IntRange(-1, 300_000).Draw(t, "time"))
+	at1, err1 := m.At(m.ctx, info.ID, time)
+	at2, err2 := m.mem.At(m.ctx, info.ID, time)
+	if same(t, "at", err1, err2); at1 != at2 {
+		t.Fatalf("at %d: revision %d, want %d", time, at1, at2)
 	}
 	revs1, err := m.Snapshots(m.ctx, info.ID)
 	revs2, _ := m.mem.Snapshots(m.ctx, info.ID)

@@ -59,14 +59,6 @@ type Store interface {
 	// revision 0 with another incarnation. (A record of kind storage.Delete is
 	// something else: it keeps all of that.)
 	Delete(ctx context.Context, id string) error
-	// Close flushes and releases everything. Calls under way finish or return
-	// ErrClosed; later calls return ErrClosed. Closing twice is not an error.
-	Close() error
-}
-
-// Keeper is the part of the contract about a document's past and what is kept beside it.
-// Drivers are to have it; it becomes part of Store.
-type Keeper interface {
 	// Rename gives a document another id; its records, snapshots, notes, sequence numbers and
 	// incarnation stay. ErrNotFound; ErrExists when the other id is taken. Durable on return.
 	Rename(ctx context.Context, from, to string) error
@@ -75,6 +67,21 @@ type Keeper interface {
 	// it would be below Info.Oldest of a trimmed document. Times of records never go back. It costs a few reads,
 	// however long the past is.
 	At(ctx context.Context, id string, time int64) (storage.Revision, error)
+	// Notes returns the notes of a document, or of the store as a whole when id is "", whose keys
+	// begin with prefix, in byte order, after the key after, at most limit (1 or more). ErrNotFound when there is no such document.
+	Notes(ctx context.Context, id, prefix, after string, limit int) ([]storage.Note, error)
+	// SetNotes writes notes, and removes those whose Value is nil, all or none; incarnation
+	// is not looked at when id is "". They go with the document when it is removed. Durable on return. Together at most
+	// storage.MaxAppend bytes.
+	SetNotes(ctx context.Context, id string, incarnation uint64, notes []storage.Note) error
+	// Close flushes and releases everything. Calls under way finish or return
+	// ErrClosed; later calls return ErrClosed. Closing twice is not an error.
+	Close() error
+}
+
+// Keeper is the part of the contract about a document's past and what is kept beside it.
+// Drivers are to have it; it becomes part of Store.
+type Keeper interface {
 	// Trim drops the records below oldest, which becomes Info.Oldest and at which there has to be
 	// a snapshot (ErrInvalid otherwise), and the snapshots below it except those at keep. Reading dropped
 	// records is ErrTrimmed from then on; snapshots at keep are found as before. PutSnapshot never thins the one
@@ -88,11 +95,4 @@ type Keeper interface {
 	Rewrite(ctx context.Context, id string, incarnation uint64,
 		record func(rev storage.Revision, r storage.Record) (storage.Record, error),
 		snapshot func(s storage.Snapshot) (storage.Snapshot, error)) error
-	// Notes returns the notes of a document, or of the store as a whole when id is "", whose keys
-	// begin with prefix, in byte order, after the key after, at most limit (1 or more). ErrNotFound when there is no such document.
-	Notes(ctx context.Context, id, prefix, after string, limit int) ([]storage.Note, error)
-	// SetNotes writes notes, and removes those whose Value is nil, all or none; incarnation
-	// is not looked at when id is "". They go with the document when it is removed. Durable on return. Together at most
-	// storage.MaxAppend bytes.
-	SetNotes(ctx context.Context, id string, incarnation uint64, notes []storage.Note) error
 }

@@ -1,183 +1,233 @@
-// Package api is the HTTP interface to documents under /api/docs.
+// Package api is the HTTP interface to documents under /api; docs/http.md describes it
+// for people and openapi.json for programs.
 package api
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
+	"log/slog"
 	"net/url"
-	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
+	"quire/web/stream"
 )
 
-// API serves /api/docs. Safe for concurrent use.
-type API struct {
+// Options configures an API. The zero value of each field but Manager, Streams and
+// Backups is usable.
+type Options struct {
 	// Manager has the documents. Required.
 	Manager *session.Manager
-	// Timeout bounds one request's work. Default 30 s.
+	// Streams runs the answers that have no fixed length. Required.
+	Streams *stream.Server
+	// Backups makes copies of all data. Required.
+	Backups *Backups
+	// Formats are the forms of documents besides text and JSON. Default: none.
+	Formats Formats
+	// MaxMessage is the largest body of a request without a document in it, in bytes.
+	// Default 1 MiB.
+	MaxMessage int
+	// MaxBody is the largest body with a document or operations in it. Default 32 MiB.
+	MaxBody int
+	// MaxImport is the largest bundle, before and after it is decompressed. Default 1 GiB.
+	MaxImport int
+	// Timeout bounds one request's work; streams and imports have as long as they make
+	// progress. Default 30 s.
 	Timeout time.Duration
+	// Heartbeat is the time between signs of life in a stream of events without any.
+	// Default 15 s.
+	Heartbeat time.Duration
+	// Logger receives failures. Default slog.Default().
+	Logger *slog.Logger
 }
 
-// doc is a document in answers.
-type doc struct {
-	ID       string           `json:"id"`
-	Type     string           `json:"type"`
-	Rev      session.Revision `json:"rev"`
-	Created  int64            `json:"created"`
-	Modified int64            `json:"modified"`
+// API serves everything under /api. Safe for concurrent use.
+type API struct {
+	opt    Options
+	routes []route
+
+	patching sync.Mutex // one change of a document's title and fields at a time
 }
 
-func describe(i session.Info) doc {
-	return doc{ID: i.ID, Type: i.Type, Rev: i.Head, Created: i.Created, Modified: i.Modified}
+// New makes an API.
+func New(opt Options) *API {
+	def := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	def(&opt.MaxMessage, 1<<20)
+	def(&opt.MaxBody, 32<<20)
+	def(&opt.MaxImport, 1<<30)
+	if opt.Timeout <= 0 {
+		opt.Timeout = 30 * time.Second
+	}
+	if opt.Heartbeat <= 0 {
+		opt.Heartbeat = 15 * time.Second
+	}
+	if opt.Formats == nil {
+		opt.Formats = noFormats{}
+	}
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	return &API{opt: opt, routes: routes()}
+}
+
+// route is one operation at one kind of address.
+type route struct {
+	method string   // GET answers HEAD too
+	path   []string // segments after /api/; one in braces matches any that is not empty
+	query  []string // the names of its parameters
+	bodies []string // the media types it takes; nil: it takes no body
+	size   size     // of its body
+	serve  func(*API, *request) error
+}
+
+// size is what kind of a body a route takes, by its limit.
+type size uint8
+
+const (
+	small    size = iota // MaxMessage
+	document             // MaxBody
+	whole                // a document, or MaxImport for a bundle
+)
+
+func at(method, path string, serve func(*API, *request) error) route {
+	return route{method: method, path: strings.Split(path, "/"), serve: serve}
+}
+
+func (r route) params(names ...string) route { r.query = names; return r }
+func (r route) takes(s size, types ...string) route {
+	r.size, r.bodies = s, types
+	return r
 }
 
 const (
-	defaultPage = 100
-	maxPage     = 1000
+	mediaJSON     = "application/json"
+	mediaMerge    = "application/merge-patch+json"
+	mediaText     = "text/plain"
+	mediaMarkdown = "text/markdown"
+	mediaHTML     = "text/html"
+	mediaDelta    = "application/vnd.quire.delta+json"
+	mediaBundle   = "application/vnd.quire.bundle"
+	mediaDiff     = "text/x-diff"
+	mediaEvents   = "text/event-stream"
 )
 
-// Docs handles /api/docs: GET lists documents (prefix, after, limit), POST creates
-// one (id, or a random one, type, and content in the type's JSON form).
-func (a *API) Docs(ctx *fasthttp.RequestCtx) {
-	c, cancel := a.context()
-	defer cancel()
-	switch {
-	case ctx.IsGet() || ctx.IsHead():
-		a.list(c, ctx)
-	case ctx.IsPost():
-		a.create(c, ctx)
-	default:
-		ctx.Response.Header.Set("Allow", "GET, HEAD, POST")
-		Problem(ctx, fasthttp.StatusMethodNotAllowed, "method", "Use GET to list documents and POST to create one.")
+func routes() []route {
+	contents := []string{mediaJSON, mediaText, mediaMarkdown, mediaHTML, mediaDelta}
+	return []route{
+		at("GET", "docs", (*API).list).params("prefix", "after", "limit"),
+		at("POST", "docs", (*API).create).params("id", "title", "type").takes(whole, append(contents, mediaBundle)...),
+		at("GET", "docs/{id}", (*API).read).params("rev", "at", "label", "format"),
+		at("PUT", "docs/{id}", (*API).put).params("type").takes(document, contents...),
+		at("PATCH", "docs/{id}", (*API).patch).takes(small, mediaJSON, mediaMerge),
+		at("DELETE", "docs/{id}", (*API).remove),
+		at("POST", "docs/{id}/operations", (*API).operations).takes(document, mediaJSON),
+		at("GET", "docs/{id}/events", (*API).events).params("from"),
+		at("GET", "docs/{id}/history", (*API).history).params("before", "limit", "pause", "span"),
+		at("GET", "docs/{id}/history/{rev}", (*API).step),
+		at("GET", "docs/{id}/diff", (*API).diff).params("from", "to", "from_at", "to_at", "from_label", "to_label", "fields"),
+		at("GET", "docs/{id}/blame", (*API).blame).params("rev", "since"),
+		at("POST", "docs/{id}/restore", (*API).restore).takes(small, mediaJSON),
+		at("POST", "docs/{id}/revert", (*API).revert).takes(small, mediaJSON),
+		at("GET", "docs/{id}/labels", (*API).labels),
+		at("PUT", "docs/{id}/labels/{name}", (*API).setLabel).takes(small, mediaJSON),
+		at("DELETE", "docs/{id}/labels/{name}", (*API).deleteLabel),
+		at("POST", "docs/{id}/redact", (*API).redact).takes(small, mediaJSON),
+		at("GET", "backup", (*API).backup),
+		at("GET", "openapi.json", (*API).openapi),
 	}
 }
 
-// Doc handles /api/docs/{id}: DELETE removes the document for good, with its past. id
-// is escaped as in the request.
-func (a *API) Doc(ctx *fasthttp.RequestCtx, id string) {
-	id, err := url.PathUnescape(id)
-	if err != nil {
-		Problem(ctx, fasthttp.StatusBadRequest, "bad_id", "The document's id in the address is not escaped as it should be.")
-		return
+// find returns the route of a request, and the values of the segments in braces, still
+// escaped. Without one, allow is the methods there are at that address, if any.
+func (a *API) find(method, path string) (rt *route, values, allow []string) {
+	segments := strings.Split(strings.TrimPrefix(path, "/api/"), "/")
+	if method == fasthttp.MethodHead {
+		method = fasthttp.MethodGet
 	}
-	if string(ctx.Method()) != fasthttp.MethodDelete {
-		ctx.Response.Header.Set("Allow", "DELETE")
-		Problem(ctx, fasthttp.StatusMethodNotAllowed, "method", "Use DELETE to remove the document for good.")
-		return
-	}
-	c, cancel := a.context()
-	defer cancel()
-	if err := a.Manager.Delete(c, id); err != nil {
-		Refuse(ctx, err)
-		return
-	}
-	ctx.SetStatusCode(fasthttp.StatusNoContent)
-}
-
-// context bounds one request's work.
-func (a *API) context() (context.Context, context.CancelFunc) {
-	limit := a.Timeout
-	if limit <= 0 {
-		limit = 30 * time.Second
-	}
-	return context.WithTimeout(context.Background(), limit)
-}
-
-func (a *API) list(c context.Context, ctx *fasthttp.RequestCtx) {
-	args := ctx.QueryArgs()
-	limit := defaultPage
-	if v := args.Peek("limit"); len(v) > 0 {
-		n, err := strconv.Atoi(string(v))
-		if err != nil || n < 1 || n > maxPage {
-			Problem(ctx, fasthttp.StatusBadRequest, "bad_limit", "limit is a number from 1 to "+strconv.Itoa(maxPage)+".")
-			return
+	for i := range a.routes {
+		rt := &a.routes[i]
+		vals, ok := rt.match(segments)
+		switch {
+		case !ok:
+		case rt.method == method:
+			return rt, vals, nil
+		case rt.method == fasthttp.MethodGet:
+			allow = append(allow, "GET", "HEAD")
+		default:
+			allow = append(allow, rt.method)
 		}
-		limit = n
 	}
-	infos, err := a.Manager.List(c, string(args.Peek("prefix")), string(args.Peek("after")), limit)
-	if err != nil {
+	return nil, nil, allow
+}
+
+func (r *route) match(segments []string) (values []string, ok bool) {
+	if len(segments) != len(r.path) {
+		return nil, false
+	}
+	for i, want := range r.path {
+		switch {
+		case segments[i] == "":
+			return nil, false
+		case want[0] == '{':
+			values = append(values, segments[i])
+		case want != segments[i]:
+			return nil, false
+		}
+	}
+	return values, true
+}
+
+// Route names the address of a request, with {id} and the like in it, for metrics; ""
+// when there is nothing at it.
+func (a *API) Route(method, path string) string {
+	if rt, _, _ := a.find(method, path); rt != nil {
+		return "/api/" + strings.Join(rt.path, "/")
+	}
+	return ""
+}
+
+// Serve answers a request to an address under /api/.
+func (a *API) Serve(ctx *fasthttp.RequestCtx) {
+	if err := a.serve(ctx); err != nil {
 		Refuse(ctx, err)
-		return
 	}
-	out := struct {
-		Docs []doc  `json:"docs"`
-		Next string `json:"next,omitempty"`
-	}{Docs: make([]doc, len(infos))}
-	for i, info := range infos {
-		out.Docs[i] = describe(info)
-	}
-	if len(infos) == limit {
-		out.Next = infos[limit-1].ID
-	}
-	reply(ctx, fasthttp.StatusOK, "application/json", out)
 }
 
-func (a *API) create(c context.Context, ctx *fasthttp.RequestCtx) {
-	var in struct {
-		ID      *string         `json:"id"`
-		Type    string          `json:"type"`
-		Content json.RawMessage `json:"content"`
+func (a *API) serve(ctx *fasthttp.RequestCtx) error {
+	rt, values, allow := a.find(string(ctx.Method()), string(ctx.URI().PathOriginal()))
+	switch {
+	case rt == nil && allow != nil:
+		ctx.Response.Header.Set("Allow", strings.Join(allow, ", "))
+		return Errorf(fasthttp.StatusMethodNotAllowed, "method", "This address takes %s.", strings.Join(allow, ", "))
+	case rt == nil:
+		return Errorf(fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address. A document's id is one segment of it: a slash in an id is written %%2F.")
 	}
-	if err := json.Unmarshal(ctx.PostBody(), &in); err != nil {
-		Problem(ctx, fasthttp.StatusBadRequest, "bad_json", `The body is a JSON object such as {"id":"notes","type":"text"}.`)
-		return
+	r := &request{ctx: ctx, route: rt}
+	for i, v := range values {
+		plain, err := url.PathUnescape(v)
+		if err != nil {
+			return Errorf(fasthttp.StatusBadRequest, "bad_id", "The address is not escaped as it should be: a percent sign is written %%25.")
+		}
+		values[i] = plain
 	}
-	if in.Type == "" {
-		in.Type = "text"
+	if len(values) > 0 {
+		r.id = values[0]
 	}
-	id := rand.Text()[:12]
-	if in.ID != nil {
-		id = *in.ID
+	if len(values) > 1 {
+		r.arg = values[1]
 	}
-	info, err := a.Manager.Create(c, id, in.Type, in.Content, session.User{})
-	if err != nil {
-		Refuse(ctx, err)
-		return
+	if err := r.check(a); err != nil {
+		return err
 	}
-	reply(ctx, fasthttp.StatusCreated, "application/json", describe(info))
-}
-
-// statuses maps the session's codes to HTTP; what is not here is 400.
-var statuses = map[session.Code]int{
-	session.CodeNotFound:    fasthttp.StatusNotFound,
-	session.CodeExists:      fasthttp.StatusConflict,
-	session.CodeTooLarge:    fasthttp.StatusRequestEntityTooLarge,
-	session.CodeUnavailable: fasthttp.StatusServiceUnavailable,
-	session.CodeBusy:        fasthttp.StatusServiceUnavailable,
-	session.CodeInternal:    fasthttp.StatusInternalServerError,
-}
-
-// Refuse answers with an error of the session.
-func Refuse(ctx *fasthttp.RequestCtx, err error) {
-	e := session.AsError(err)
-	status, ok := statuses[e.Code]
-	if !ok {
-		status = fasthttp.StatusBadRequest
-	}
-	Problem(ctx, status, string(e.Code), e.Message)
-}
-
-// Problem answers with problem details (RFC 9457) that carry a stable code.
-func Problem(ctx *fasthttp.RequestCtx, status int, code, detail string) {
-	reply(ctx, status, "application/problem+json", struct {
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Code   string `json:"code"`
-		Detail string `json:"detail"`
-	}{fasthttp.StatusMessage(status), status, code, detail})
-}
-
-func reply(ctx *fasthttp.RequestCtx, status int, contentType string, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // structs of strings and numbers
-	}
-	ctx.SetStatusCode(status)
-	ctx.SetContentType(contentType)
-	ctx.Response.Header.Set("Cache-Control", "no-store")
-	ctx.SetBody(append(body, '\n'))
+	c, cancel := context.WithTimeout(context.Background(), a.opt.Timeout)
+	defer cancel()
+	r.c = c
+	return rt.serve(a, r)
 }

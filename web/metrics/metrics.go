@@ -2,6 +2,7 @@
 package metrics
 
 import (
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,8 @@ type Metrics struct {
 	refusals                              *prometheus.CounterVec
 	writeFailures, composed               prometheus.Counter
 	sent, received, messages              prometheus.Counter
+	requests                              *prometheus.CounterVec
+	requestSeconds                        *prometheus.HistogramVec
 	batch, sync, ack, deliver, load       prometheus.Histogram
 	commitAppends, commitRecords, commits prometheus.Histogram
 }
@@ -59,6 +62,9 @@ func New(stats func() session.Stats, conns func() int) *Metrics {
 	)
 	m.refusals = prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "quire", Name: "refusals_total", Help: "Requests refused, by error code."}, []string{"code"})
 	m.registry.MustRegister(m.refusals)
+	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "quire", Name: "http_requests_total", Help: "HTTP requests answered, by route and class of status."}, []string{"route", "status"})
+	m.requestSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "quire", Name: "http_request_seconds", Help: "Time from having an HTTP request until its answer, or the beginning of a stream, was made, by route.", Buckets: prometheus.ExponentialBuckets(100e-6, 4, 10)}, []string{"route"})
+	m.registry.MustRegister(m.requests, m.requestSeconds)
 	m.operations = counter("operations_total", "Operations committed.")
 	m.submissions = counter("submissions_total", "Submissions committed.")
 	m.writeFailures = counter("write_failures_total", "Appends and snapshots that failed and were tried again.")
@@ -92,6 +98,15 @@ func (m *Metrics) Observer() session.Observer {
 		Composed:     func(n int) { m.composed.Add(float64(n)) },
 		Loaded:       func(d time.Duration) { m.load.Observe(d.Seconds()) },
 	}
+}
+
+// Request records an HTTP request: its route, one of a fixed set, and its status.
+func (m *Metrics) Request(route string, status int, took time.Duration) {
+	if route == "" {
+		route = "other"
+	}
+	m.requests.WithLabelValues(route, strconv.Itoa(status/100)+"xx").Inc()
+	m.requestSeconds.WithLabelValues(route).Observe(took.Seconds())
 }
 
 // Commit records one commit of the store.

@@ -99,6 +99,14 @@ func (c *netConn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
+// CloseWrite ends the stream to the peer, whose own stream can still be read.
+func (c *netConn) CloseWrite() error {
+	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return tcp.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 // waiting returns how many bytes wait for flush.
 func (c *netConn) waiting() int {
 	c.mu.Lock()

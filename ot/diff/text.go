@@ -1,0 +1,220 @@
+package diff
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
+)
+
+// Bounds on what is compared token by token; what is larger is replaced whole.
+const (
+	maxLines = 1 << 21 // of both texts together
+	maxClose = 8 << 20 // bytes of a stretch of both texts that is compared by characters
+)
+
+// Bytes of a line after which it may be cut, at first and then each time.
+const (
+	longLine  = 512
+	longPiece = 32
+)
+
+// characters returns the edits in bytes that lead from x to y, both valid UTF-8. They
+// begin and end between characters as people see them, in both texts.
+func characters(x, y string) []edit {
+	var out []edit
+	whole := edit{End: len(x), ReplEnd: len(y)}
+	shrink(x, y, &whole)
+	if strings.Count(x[whole.Start:whole.End], "\n")+strings.Count(y[whole.ReplStart:whole.ReplEnd], "\n") > maxLines {
+		return []edit{whole}
+	}
+	for _, e := range compare(x, y, whole, cutLines, true) {
+		if shrink(x, y, &e); size(&e) > 0 {
+			out = append(out, closer(x, y, e)...)
+		}
+	}
+	return out
+}
+
+// closer returns the edits within one stretch of lines.
+func closer(x, y string, e edit) []edit {
+	if !twoSided(&e) || size(&e) > maxClose {
+		return []edit{e}
+	}
+	edits := compare(x, y, e, cutCharacters, false)
+	if changed(edits) > exact {
+		edits = edits[:0]
+		for _, w := range compare(x, y, e, cutWords, true) {
+			if shrink(x, y, &w); size(&w) > 0 {
+				edits = append(edits, compare(x, y, w, cutCharacters, false)...)
+			}
+		}
+	}
+	return tidy(x, edits)
+}
+
+// compare returns the edits within e that leave alone the tokens that cut makes of both
+// sides and that are the same.
+func compare(x, y string, e edit, cut func(s string, yield func(string)), unique bool) []edit {
+	if !twoSided(&e) {
+		if size(&e) == 0 {
+			return nil
+		}
+		return []edit{e}
+	}
+	numbers := map[string]rune{}
+	number := func(s string) (tokens []rune, ends []int32) {
+		at := 0
+		cut(s, func(token string) {
+			n, ok := numbers[token]
+			if !ok {
+				n = rune(len(numbers))
+				numbers[token] = n
+			}
+			at += len(token)
+			tokens, ends = append(tokens, n), append(ends, int32(at))
+		})
+		return tokens, ends
+	}
+	a, aEnds := number(x[e.Start:e.End])
+	b, bEnds := number(y[e.ReplStart:e.ReplEnd])
+	edits := match(a, b, unique)
+	end := func(ends []int32, n int) int {
+		if n == 0 {
+			return 0
+		}
+		return int(ends[n-1])
+	}
+	for i := range edits {
+		f := &edits[i]
+		*f = edit{
+			Start: e.Start + end(aEnds, f.Start), End: e.Start + end(aEnds, f.End),
+			ReplStart: e.ReplStart + end(bEnds, f.ReplStart), ReplEnd: e.ReplStart + end(bEnds, f.ReplEnd),
+		}
+	}
+	return edits
+}
+
+// tidy joins edits that stand so close together that telling them apart costs more than it
+// saves: what is the same between them is short, and no longer than either of them.
+func tidy(x string, edits []edit) []edit {
+	const short = 8 // characters
+	longest := func(e *edit) int { return max(e.End-e.Start, e.ReplEnd-e.ReplStart) }
+	out := edits[:0]
+	for _, e := range edits {
+		for len(out) > 0 {
+			last := &out[len(out)-1]
+			same := x[last.End:e.Start]
+			if utf8.RuneCountInString(same) > short || len(same) > min(longest(last), longest(&e)) {
+				break
+			}
+			e.Start, e.ReplStart = last.Start, last.ReplStart
+			out = out[:len(out)-1]
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// shrink takes off e what both texts have at its start and its end, up to where neither
+// text has a character that goes on.
+func shrink(x, y string, e *edit) {
+	a, b := x[e.Start:e.End], y[e.ReplStart:e.ReplEnd]
+	n, most := 0, min(len(a), len(b))
+	for n < most && a[n] == b[n] {
+		n++
+	}
+	for !between(a, n) || !between(b, n) {
+		n--
+	}
+	a, b = a[n:], b[n:]
+	m, most := 0, most-n
+	for m < most && a[len(a)-1-m] == b[len(b)-1-m] {
+		m++
+	}
+	for !between(a, len(a)-m) || !between(b, len(b)-m) {
+		m--
+	}
+	*e = edit{Start: e.Start + n, End: e.End - m, ReplStart: e.ReplStart + n, ReplEnd: e.ReplEnd - m}
+}
+
+const joiner = '\u200d'
+
+// between reports whether s, valid UTF-8, certainly has no character that goes on across
+// byte i, whatever stands further off. (Characters that join the next one to those before them
+// are not looked behind.)
+func between(s string, i int) bool {
+	if i == 0 || i == len(s) {
+		return true
+	}
+	if s[i-1] < utf8.RuneSelf && s[i] < utf8.RuneSelf {
+		return s[i-1] != '\r' || s[i] != '\n'
+	}
+	if !utf8.RuneStart(s[i]) {
+		return false
+	}
+	before, n := utf8.DecodeLastRuneInString(s[:i])
+	if before == joiner || unicode.Is(unicode.M, before) {
+		return false
+	}
+	_, m := utf8.DecodeRuneInString(s[i:])
+	_, rest, _, _ := uniseg.FirstGraphemeClusterInString(s[i-n:i+m], -1)
+	return rest != ""
+}
+
+// cutLines yields lines with their ends, and parts of long lines: those are cut where
+// the few bytes before say so, so that what is the same is cut the same.
+func cutLines(s string, yield func(string)) {
+	for s != "" {
+		n := strings.IndexByte(s, '\n') + 1
+		if n == 0 {
+			n = len(s)
+		}
+		line := s[:n]
+		for i := longLine; i < len(line); i++ {
+			h := uint32(line[i-1])<<24 | uint32(line[i-2])<<16 | uint32(line[i-3])<<8 | uint32(line[i-4])
+			if h*0x9E3779B1>>26 == 0 && between(line, i) {
+				yield(line[:i])
+				line, i = line[i:], longPiece
+			}
+		}
+		yield(line)
+		s = s[n:]
+	}
+}
+
+// cutCharacters yields what people see as characters.
+func cutCharacters(s string, yield func(string)) {
+	state := -1
+	for s != "" {
+		// Most text is plain letters.
+		if s[0] < utf8.RuneSelf && s[0] != '\r' && (len(s) == 1 || s[1] < utf8.RuneSelf) {
+			yield(s[:1])
+			s, state = s[1:], -1
+			continue
+		}
+		var c string
+		c, s, _, state = uniseg.FirstGraphemeClusterInString(s, state)
+		yield(c)
+	}
+}
+
+// cutWords yields words and the characters between them.
+func cutWords(s string, yield func(string)) {
+	n := 0 // bytes of the word before s[n:]
+	cutCharacters(s, func(c string) {
+		if r, _ := utf8.DecodeRuneInString(c); unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' {
+			n += len(c)
+			return
+		}
+		if n > 0 {
+			yield(s[:n])
+		}
+		yield(c)
+		s, n = s[n+len(c):], 0
+	})
+	if n > 0 {
+		yield(s)
+	}
+}

@@ -1,0 +1,118 @@
+package session
+
+import (
+	"context"
+	"errors"
+
+	"quire/ot"
+	"quire/storage"
+)
+
+// Difference is what happened between two revisions.
+type Difference struct {
+	From, To Revision
+	// Type is the type of the content at both.
+	Type ot.Type
+	// Before and After are the content at From and To.
+	Before, After ot.Doc
+	// Op leads from Before to After: what was done composed, when From is below To and
+	// there are not too many steps between them, else as small as Options.Diff makes it.
+	Op ot.Op
+}
+
+// maxComposed is how many steps between two revisions Difference composes.
+const maxComposed = 4096
+
+// Difference returns what leads from one revision to another, which may be older. Either
+// may be Head. CodeBadType when the content is of another type there, or was deleted,
+// CodeGone, CodeFuture.
+func (m *Manager) Difference(ctx context.Context, doc string, from, to Revision) (Difference, error) {
+	d, err := m.difference(ctx, doc, from, to)
+	if err != nil {
+		refusal := m.unreadable(ctx, doc, min(from, to), err)
+		m.opt.Observer.Refused(refusal.Code)
+		return Difference{}, refusal
+	}
+	return d, nil
+}
+
+func (m *Manager) difference(ctx context.Context, doc string, from, to Revision) (Difference, error) {
+	info, err := m.stat(ctx, doc)
+	if err != nil {
+		return Difference{}, err
+	}
+	for _, rev := range []*Revision{&from, &to} {
+		switch {
+		case *rev == Head:
+			*rev = info.Head
+		case *rev > info.Head:
+			return Difference{}, Errorf(CodeFuture, "revision %d, head %d", *rev, info.Head)
+		case *rev < 0:
+			return Difference{}, Errorf(CodeNotFound, "revision %d is before the document's creation", *rev)
+		}
+	}
+	done, err := m.look(ctx)
+	if err != nil {
+		return Difference{}, err
+	}
+	defer done()
+	before, err := m.contentAt(ctx, info, from)
+	if err != nil {
+		return Difference{}, err
+	}
+	after, err := m.contentAt(ctx, info, to)
+	if err != nil {
+		return Difference{}, err
+	}
+	switch {
+	case before.typ == nil || after.typ == nil:
+		return Difference{}, Errorf(CodeBadType, "the document has no content at one of revisions %d and %d", from, to)
+	case before.typ != after.typ:
+		return Difference{}, Errorf(CodeBadType, "the document is of type %s at revision %d and of type %s at revision %d", before.typ.Name(), from, after.typ.Name(), to)
+	}
+	d := Difference{From: from, To: to, Type: before.typ, Before: before.doc, After: after.doc}
+	if from <= to && to-from <= maxComposed {
+		if d.Op, err = m.composed(ctx, info, d.Type, from, to); err == nil {
+			return d, nil
+		}
+		if !errors.Is(err, errTurned) {
+			m.opt.Logger.Info("steps of a document cannot be composed; they are compared", "doc", doc, "rev", from, "to", to, "err", err)
+		}
+	}
+	d.Op, err = m.diff(d.Type, d.Before, d.After)
+	return d, err
+}
+
+// errTurned: the document was deleted or created in between.
+var errTurned = errors.New("session: not all steps are edits")
+
+// composed makes one operation of the edits that led to revisions (from, to].
+func (m *Manager) composed(ctx context.Context, info Info, typ ot.Type, from, to Revision) (ot.Op, error) {
+	var parts []ot.Op
+	for from < to {
+		recs, err := m.opt.Store.Read(ctx, info.ID, from, to)
+		if err != nil {
+			return nil, err
+		}
+		ops := make([][]byte, len(recs))
+		for i := range recs {
+			if recs[i].Kind != storage.Edit {
+				return nil, errTurned
+			}
+			ops[i] = recs[i].Op
+		}
+		op, err := typ.ComposeStored(ops)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, op)
+		from += Revision(len(recs))
+	}
+	return typ.ComposeAll(parts)
+}
+
+// contentAt returns a document's content at a revision in [0, head].
+func (m *Manager) contentAt(ctx context.Context, info Info, rev Revision) (content, error) {
+	r, err := m.replay(ctx, info.ID, rev)
+	return r.content, err
+}
