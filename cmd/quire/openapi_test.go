@@ -290,4 +290,3 @@ func (a answered) rev(t *testing.T) int {
 	}
 	return v.Rev
 }
-
