@@ -27,7 +27,7 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 		path = filepath.Join(path, dataFile)
 	}
 	problems := 0
-	sum, err := bolt.Check(ctx, path, func(p bolt.Problem) {
+	sum, err := bolt.Check(ctx, bolt.Options{Path: path, Packers: packers()}, func(p bolt.Problem) {
 		problems++
 		fmt.Fprintln(out, p)
 	})
@@ -56,7 +56,7 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 // reported.
 func replay(ctx context.Context, path string, out io.Writer) (problems int, err error) {
 	const never = 1 << 30 // leave the file as it is
-	store, err := bolt.Open(bolt.Options{Path: path, MustExist: true, FoldAfter: never, FoldAlways: never, Logger: slog.New(slog.DiscardHandler)})
+	store, err := bolt.Open(bolt.Options{Path: path, MustExist: true, FoldAfter: never, FoldAlways: never, Packers: packers(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return 0, err
 	}
