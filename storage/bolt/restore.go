@@ -260,7 +260,7 @@ func (c *cutter) document(info storage.Info) error {
 		c.r.Left++
 		return nil
 	}
-	d, err := c.begin(info)
+	d, later, err := c.begin(info)
 	if err != nil {
 		return err
 	}
@@ -273,6 +273,12 @@ func (c *cutter) document(info storage.Info) error {
 			return err
 		}
 	}
+	for client, l := range later {
+		if d.seqs[client].seq == 0 {
+			// Its last one at that time was dropped: all that is known is this bound.
+			d.noteSeq(client, lastSeq{l.seq, info.Oldest})
+		}
+	}
 	if err := c.snapshots(d, info.ID, head); err != nil {
 		return err
 	}
@@ -283,32 +289,36 @@ func (c *cutter) document(info storage.Info) error {
 	return d.finish()
 }
 
-// begin begins a document with what it was before the oldest record that is kept.
-func (c *cutter) begin(info storage.Info) (*docBuilder, error) {
+// begin begins a document with what it was before the oldest record that is kept. later are the
+// clients of one that was trimmed whose last record is among those that are kept.
+func (c *cutter) begin(info storage.Info) (d *docBuilder, later map[string]lastSeq, err error) {
 	src, err := c.src.find(c.ctx, info.ID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	val := docValue{incarnation: storage.Renew(info.Incarnation), created: info.Created, modified: info.Created, oldest: src.oldest, trimmed: src.trimmed}
 	if info.Oldest < 0 {
-		return c.b.document(info.ID, val), nil
+		return c.b.document(info.ID, val), nil, nil
 	}
 	snap, err := c.src.Snapshot(c.ctx, info.ID, info.Oldest)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	val.modified, val.typ = src.trimmed, snap.Type
 	if info.Born <= info.Oldest {
 		val.born = info.Born
 	}
-	d := c.b.document(info.ID, val)
+	d, later = c.b.document(info.ID, val), make(map[string]lastSeq)
 	err = c.src.read(func(tx *bbolt.Tx) error {
 		return eachLastSeq(tx, src.num, func(client string, l lastSeq) {
-			l.rev = min(l.rev, info.Oldest)
-			d.noteSeq(client, l)
+			if l.rev <= info.Oldest {
+				d.noteSeq(client, l)
+			} else {
+				later[client] = l
+			}
 		})
 	})
-	return d, err
+	return d, later, err
 }
 
 // eachLastSeq calls fn for the clients whose sequence numbers are stored.
