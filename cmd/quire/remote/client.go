@@ -80,7 +80,7 @@ func IsCode(err error, codes ...string) bool {
 // request is one request.
 type request struct {
 	method string
-	path   string // escaped, from the root
+	path   string        // escaped, from the root
 	least  time.Duration // of patience
 	query  url.Values
 	header map[string]string
