@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"quire/ot"
@@ -265,6 +266,9 @@ func (m *Manager) loaded(id string) *Session {
 func checkDocID(id string) error {
 	if storage.CheckDocID(id) != nil {
 		return Errorf(CodeBadID, "a document id is 1 to %d bytes of UTF-8 without control characters", storage.MaxDocID)
+	}
+	if strings.HasPrefix(id, importPrefix) {
+		return Errorf(CodeBadID, "a document id does not begin with %q", importPrefix)
 	}
 	return nil
 }

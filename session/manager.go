@@ -452,7 +452,7 @@ func (m *Manager) List(ctx context.Context, prefix, after string, limit int) ([]
 			return nil, Errorf(CodeUnavailable, "the documents cannot be listed now")
 		}
 		for _, info := range infos {
-			if after = info.ID; info.Type != "" {
+			if after = info.ID; info.Type != "" && !strings.HasPrefix(after, importPrefix) {
 				out = append(out, info)
 			}
 		}
@@ -476,12 +476,13 @@ func (m *Manager) Delete(ctx context.Context, doc string) error {
 		}
 		return AsError(err)
 	}
-	m.purge(before, func(*Session) bool { return true })
+	removed := Errorf(CodeDeleted, "the document was deleted")
+	m.purge(before, removed, func(*Session) bool { return true })
 	if after := m.loadingOf(doc); after != before {
 		// It was read meanwhile, before the document went or after a new one came.
 		info, err := m.opt.Store.Stat(ctx, doc)
 		gone := errors.Is(err, storage.ErrNotFound)
-		m.purge(after, func(s *Session) bool { return s.inc != 0 && (gone || err == nil && info.Incarnation != s.inc) })
+		m.purge(after, removed, func(s *Session) bool { return s.inc != 0 && (gone || err == nil && info.Incarnation != s.inc) })
 	}
 	m.changed(doc)
 	return nil
@@ -493,9 +494,9 @@ func (m *Manager) loadingOf(doc string) *loading {
 	return m.sessions[doc]
 }
 
-// purge ends a session, if there is one, when its document was removed. removed is called
-// with the session's lock held.
-func (m *Manager) purge(l *loading, removed func(*Session) bool) {
+// purge ends a session, if there is one and ends says so, which is called with the
+// session's lock held.
+func (m *Manager) purge(l *loading, why *Error, ends func(*Session) bool) {
 	if l == nil {
 		return
 	}
@@ -504,12 +505,12 @@ func (m *Manager) purge(l *loading, removed func(*Session) bool) {
 	}
 	var subs []*Subscription
 	l.s.mu.Lock()
-	ends := removed(l.s)
-	if ends {
-		subs = l.s.end(Errorf(CodeDeleted, "the document was deleted"))
+	over := ends(l.s)
+	if over {
+		subs = l.s.end(why)
 	}
 	l.s.mu.Unlock()
-	if ends {
+	if over {
 		m.forget(l.s)
 		wake(subs)
 		m.progressed()

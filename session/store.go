@@ -23,6 +23,7 @@ type Store interface {
 	Delete(ctx context.Context, id string) error
 	Rename(ctx context.Context, from, to string) error
 	At(ctx context.Context, id string, time int64) (storage.Revision, error)
+	Trim(ctx context.Context, id string, incarnation uint64, oldest storage.Revision, keep []storage.Revision) error
 	Notes(ctx context.Context, id, prefix, after string, limit int) ([]storage.Note, error)
 	SetNotes(ctx context.Context, id string, incarnation uint64, notes []storage.Note) error
 }

@@ -107,6 +107,9 @@ func (m *Main) Run(ctx context.Context) error {
 		Logger:    m.Logger,
 		Observer:  met.Observer(),
 	})
+	if err := manager.CleanUp(ctx); err != nil {
+		m.Logger.Error("cannot remove what imports left that did not end; they stay hidden", "err", err)
+	}
 	server, err = web.New(web.Options{
 		Manager:    manager,
 		Metrics:    met,
