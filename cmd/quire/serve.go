@@ -190,10 +190,13 @@ func (m *Main) listen() (net.Listener, error) {
 	return net.Listen("tcp", m.Config.Listen)
 }
 
+// addressName is the file in the data folder that says where its server is.
+const addressName = "quire.url"
+
 // addressFile is where a server says for commands on the same machine how to reach it,
 // while it has the data folder. What a killed one left there is of no harm: it is
 // only looked at when somebody has the folder.
-func (m *Main) addressFile() string { return filepath.Join(m.Config.Data, "quire.url") }
+func (m *Main) addressFile() string { return filepath.Join(m.Config.Data, addressName) }
 
 func (m *Main) welcome(addr net.Addr) {
 	url := "http://" + addr.String() + "/"
