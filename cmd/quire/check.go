@@ -149,7 +149,7 @@ func replay(ctx context.Context, path string, report func(doc string, rev sessio
 func repairData(c *command.Call, folder string) error {
 	path := dataPath(folder)
 	c.Progress("repairing %s …", path)
-	r, err := bolt.Repair(c.Ctx, path)
+	r, err := bolt.Repair(c.Ctx, bolt.Options{Path: path, Packers: packers()})
 	c.Progressed()
 	if err != nil {
 		return checkError(folder, path, err)

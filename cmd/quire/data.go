@@ -88,7 +88,7 @@ func verified(c *command.Call, path string) (bolt.Summary, error) {
 			first = problem
 		}
 	}
-	sum, err := bolt.Check(c.Ctx, path, func(p bolt.Problem) { note(p.String()) })
+	sum, err := bolt.Check(c.Ctx, bolt.Options{Path: path, Packers: packers()}, func(p bolt.Problem) { note(p.String()) })
 	if err == nil && first == "" {
 		_, err = replay(c.Ctx, path, func(_ string, _ session.Revision, problem string) { note(problem) })
 	}
@@ -102,7 +102,7 @@ func verified(c *command.Call, path string) (bolt.Summary, error) {
 func restoreBackupCommand(p *command.Program) *cobra.Command {
 	var at *string
 	c := p.Command("restore-backup FILE --data FOLDER", "make a data folder of a backup, as it is or as of a time", "quire restore-backup quire-backup.db --data ./restored\nquire restore-backup quire-backup.db --at '2026-11-20 10:00' --data ./restored", command.Folder, exactly(1, "quire restore-backup FILE [--at TIME] --data FOLDER"), func(c *command.Call) error {
-		o := bolt.RestoreOptions{Backup: c.Args[0], Dir: c.Folder, KeepNote: session.NoteHolds}
+		o := bolt.RestoreOptions{Backup: c.Args[0], Dir: c.Folder, Packers: packers(), KeepNote: session.NoteHolds}
 		if c.Folder == "" {
 			return usageError("say where to with --data FOLDER, which has to be empty or not there yet")
 		}
