@@ -156,6 +156,7 @@ func newReceiver(t *testing.T) *receiver {
 		answer := r.answer
 		r.mu.Unlock()
 		status := answer(in)
+		r.requests <- in // before the answer: the next one comes after that
 		if status == 302 {
 			w.Header().Set("Location", r.URL+"/elsewhere")
 		}
@@ -163,7 +164,6 @@ func newReceiver(t *testing.T) *receiver {
 		if status != 204 {
 			_, _ = w.Write(make([]byte, 1<<20)) // more than is read
 		}
-		r.requests <- in
 	}))
 	t.Cleanup(r.Close)
 	return r
