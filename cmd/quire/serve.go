@@ -26,6 +26,7 @@ import (
 	"quire/storage/bolt"
 	"quire/web"
 	"quire/web/api"
+	"quire/web/hooks"
 	"quire/web/metrics"
 	"quire/web/page"
 	"quire/web/sharedb"
@@ -69,6 +70,8 @@ type Main struct {
 	Logger *slog.Logger
 	// Ready is called with the URL once the server answers. May be nil.
 	Ready func(url string)
+	// Listener is where to serve instead of Config.Listen; Run closes it. May be nil.
+	Listener net.Listener
 
 	once sync.Once
 	stop chan struct{}
@@ -88,7 +91,7 @@ func (m *Main) Close() { m.once.Do(func() { close(m.stop) }) }
 // failed: what it did not take was never acknowledged.
 func (m *Main) Run(ctx context.Context) error {
 	c := m.Config
-	ln, err := net.Listen("tcp", c.Listen)
+	ln, err := m.listen()
 	if err != nil {
 		return fmt.Errorf("cannot serve on %s: %w", c.Listen, err)
 	}
@@ -120,6 +123,18 @@ func (m *Main) Run(ctx context.Context) error {
 	if err := manager.CleanUp(ctx); err != nil {
 		m.Logger.Error("cannot remove what imports left that did not end; they stay hidden", "err", err)
 	}
+	webhooks, err := hooks.New(hooks.Options{
+		Manager:  manager,
+		Store:    store,
+		Private:  c.HookPrivate,
+		GiveUp:   c.HookGiveUp,
+		Name:     "quire " + version(),
+		Observer: hooks.Observer{Delivered: met.HookDelivered, Failed: met.HookFailed, Dead: met.HookDead},
+		Logger:   m.Logger,
+	})
+	if err != nil {
+		return fmt.Errorf("the webhooks cannot be read: %w", err)
+	}
 	server, err = web.New(web.Options{
 		Manager:    manager,
 		Metrics:    met,
@@ -135,6 +150,7 @@ func (m *Main) Run(ctx context.Context) error {
 		MaxConns:   c.MaxConns,
 		PingEvery:  c.PingEvery,
 		ComeBack:   c.ComeBack,
+		Hooks:      webhooks,
 		Backup:     func(ctx context.Context) (api.Copy, error) { return backUp(ctx, store, m.Logger) },
 		Ready:      func() error { return ready(manager) },
 		Logger:     m.Logger,
@@ -144,7 +160,7 @@ func (m *Main) Run(ctx context.Context) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
-	m.welcome(ln.Addr(), store)
+	m.welcome(ln.Addr())
 	tidied := make(chan struct{})
 	defer close(tidied)
 	go tidy(met, tidied)
@@ -155,7 +171,7 @@ func (m *Main) Run(ctx context.Context) error {
 	case err = <-served:
 		err = fmt.Errorf("serving ended: %w", err)
 	}
-	m.shutDown(server, manager, store)
+	m.shutDown(server, webhooks, manager, store)
 	return err
 }
 
@@ -182,8 +198,29 @@ func tidy(met *metrics.Metrics, done <-chan struct{}) {
 	}
 }
 
-func (m *Main) welcome(addr net.Addr, store *bolt.Store) {
+func (m *Main) listen() (net.Listener, error) {
+	if m.Listener != nil {
+		return m.Listener, nil
+	}
+	return net.Listen("tcp", m.Config.Listen)
+}
+
+// addressName is the file in the data folder that says where its server is.
+const addressName = "quire.url"
+
+// addressFile is where a server says for commands on the same machine how to reach it,
+// while it has the data folder. What a killed one left there is of no harm: it is
+// only looked at when somebody has the folder.
+func (m *Main) addressFile() string { return filepath.Join(m.Config.Data, addressName) }
+
+func (m *Main) welcome(addr net.Addr) {
 	url := "http://" + addr.String() + "/"
+	_ = os.Remove(m.addressFile())
+	if m.Listener == nil {
+		if err := os.WriteFile(m.addressFile(), []byte(url+"\n"), 0o600); err != nil {
+			m.Logger.Warn("the server's address is not noted in the data folder", "err", err)
+		}
+	}
 	fmt.Fprintf(m.Out, "Quire is at %s\n", url)
 	fmt.Fprintf(m.Out, "Documents are kept in %s; an edit is acknowledged when it is synced to disk.\n", filepath.Join(m.Config.Data, dataFile))
 	fmt.Fprintln(m.Out, "Stop with Ctrl-C.")
@@ -193,8 +230,9 @@ func (m *Main) welcome(addr net.Addr, store *bolt.Store) {
 }
 
 // shutDown ends everything in order, within the time allowed.
-func (m *Main) shutDown(server *web.Server, manager *session.Manager, store *bolt.Store) {
+func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *session.Manager, store *bolt.Store) {
 	m.Logger.Info("stopping", "within", m.Config.StopWithin)
+	_ = os.Remove(m.addressFile()) // before another server can have the folder
 	ctx, cancel := context.WithTimeout(context.Background(), m.Config.StopWithin)
 	defer cancel()
 	// Clients get half of the time to say goodbye, the disk the rest.
@@ -202,6 +240,9 @@ func (m *Main) shutDown(server *web.Server, manager *session.Manager, store *bol
 	defer cancelHalf()
 	if err := server.Shutdown(half); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		m.Logger.Warn("the server did not stop in order", "err", err)
+	}
+	if err := webhooks.Close(half); err != nil {
+		m.Logger.Warn("how far webhooks were delivered could not be saved; some are delivered again", "err", err)
 	}
 	if err := manager.Close(ctx); err != nil {
 		m.Logger.Error("some edits could not be saved; they were not acknowledged and their clients still have them", "err", err)
@@ -233,13 +274,22 @@ func openStore(c *Config, met *metrics.Metrics, log *slog.Logger) (*bolt.Store, 
 		},
 	})
 	if errors.Is(err, bolt.ErrLocked) {
-		return nil, fmt.Errorf("another Quire uses the data folder %s: stop it first, or choose another with --data", c.Data)
+		return nil, lockedError(c.Data)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the data cannot be opened: %w", err)
 	}
 	return store, nil
 }
+
+// lockedError is a data folder that another process has.
+type lockedError string
+
+func (e lockedError) Error() string {
+	return "another Quire uses the data folder " + string(e) + ": stop it first, or choose another with --data"
+}
+
+func (lockedError) Unwrap() error { return bolt.ErrLocked }
 
 // ready says why the server cannot take edits at the moment.
 func ready(m *session.Manager) error {

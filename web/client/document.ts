@@ -14,7 +14,8 @@ import { OperationError, type AnyType, type Type } from "./type.js";
  * - `offline`: no connection; edits are kept and sent later
  * - `failing`: connected, but the server cannot write; edits are kept and retried
  * - `unreadable`: the server has the document but cannot read it now; retried
- * - `closed`: over; `code` and `message` say why (`left` after `close`)
+ * - `closed`: over; `code` and `message` say why (`left` after `close`; `moved` when the document has another id
+ *   now, which is the message: `unsent` is still there, to be sent to that one)
  */
 export interface State {
   readonly kind: "connecting" | "saved" | "saving" | "offline" | "failing" | "unreadable" | "closed";
@@ -59,6 +60,8 @@ export interface DocumentEvents<D, O, C> {
   reset?(content: D): void;
   /** An operation to apply to the screen. The peers have been moved over it already. */
   remote?(op: O): void;
+  /** An edit made here was taken in. */
+  edited?(op: O): void;
   state?(state: State): void;
   peers?(peers: Peer<C>[]): void;
   draft?(draft: Draft<O>): void;
@@ -234,6 +237,7 @@ export class Document<D, O, C> {
     this.#pending.add(op);
     this.#self.move(op, "right");
     if (cursor !== undefined) this.#self.cursor = cursor;
+    this.#options.events?.edited?.(op);
     this.#flush();
     this.#tell();
   }
@@ -456,7 +460,9 @@ export class Document<D, O, C> {
   }
 
   #failed(error: ErrorMessage): void {
-    if (this.#phase === "leaving") {
+    if (error.code === "moved" && this.#phase !== "closed") {
+      this.#finish(error.code, error.message); // what is unsent is for the new id
+    } else if (this.#phase === "leaving") {
       if (error.code === "not_open") this.#open();
     } else if (this.#phase === "opening") {
       if (error.seq !== undefined || notOfOpen.has(error.code)) return; // speaks of the opening before this one

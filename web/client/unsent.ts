@@ -46,6 +46,7 @@ export class Keeper {
   #key: string | undefined; // of the entry in storage
   #timer: unknown;
   #failed = false; // the last write
+  #renamed: string | undefined; // the document's new id
 
   constructor(storage: KeyStore, locks: Locks, clock: Clock) {
     this.#storage = storage;
@@ -88,12 +89,20 @@ export class Keeper {
     if (this.#key !== undefined) this.flush();
   }
 
+  /** The document has another id now: keeps what is unsent for that one. */
+  follow(doc: string): void {
+    this.#stop();
+    this.#renamed = doc;
+    this.flush();
+  }
+
   /** Writes what is unsent now. */
   flush(): void {
     this.#clock.cancel(this.#timer);
     this.#timer = undefined;
-    const unsent = this.#document?.unsent;
-    if (!unsent || this.#locked !== unsent.client) return;
+    const here = this.#document?.unsent;
+    if (!here || this.#locked !== here.client) return;
+    const unsent = { ...here, doc: this.#renamed ?? here.doc };
     const key = keyOf(unsent.doc, unsent.client);
     try {
       this.#storage.setItem(key, JSON.stringify(unsent));

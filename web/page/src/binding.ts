@@ -4,6 +4,9 @@ import { Annotation, Compartment, EditorState, Transaction, type Extension } fro
 import { EditorView, highlightSpecialChars, keymap, panels, placeholder } from "@codemirror/view";
 
 import { OperationError, text, type Document, type DocumentEvents, type TextCursor, type TextOp } from "../../client/index.js";
+import type { Authors } from "./authors.js";
+import type { Run } from "./blame/runs.js";
+import { authorColors, colorText } from "./blame/textcolors.js";
 import { peerCarets, setPeers } from "./carets.js";
 import { changesToOp, onlyWholeCharacters, opToChanges, selectionToCursor } from "./convert.js";
 import { el } from "./dom.js";
@@ -73,6 +76,22 @@ export class Binding implements Pane {
     this.view.dispatch({ effects: EditorView.scrollIntoView(at, { y: "center" }) });
   }
 
+  color(runs: readonly Run[] | null, authors: Authors): void {
+    // A change around what an input method composes would end the composition.
+    if (!this.view.composing) colorText(this.view, runs, authors);
+  }
+
+  positionAt(x: number, y: number): number | null {
+    const at = this.view.posAtCoords({ x, y });
+    if (at === null) return null;
+    const box = this.view.coordsAtPos(at, 1);
+    return box && x < box.left && y >= box.top && y <= box.bottom ? at - 1 : at;
+  }
+
+  caret(): number {
+    return this.view.state.selection.main.head;
+  }
+
   #state(doc: string, locked: boolean): EditorState {
     return EditorState.create({
       doc,
@@ -88,6 +107,7 @@ export class Binding implements Pane {
         highlightSpecialChars(),
         EditorView.lineWrapping,
         placeholder("Write something…"),
+        authorColors,
         peerCarets,
         EditorView.clipboardInputFilter.of((pasted) => pasted.replace(/\r\n?/g, "\n")),
         EditorView.contentAttributes.of({

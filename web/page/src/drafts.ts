@@ -14,6 +14,7 @@ interface Kept {
 const reasons: Record<string, string> = {
   too_large: "The document would have become larger than this server allows.",
   deleted: "The document was deleted while you had it open.",
+  moved: "The document was renamed while you had it open.",
   not_found: "The document is not on the server any more.",
   incarnation: "The document was deleted and another was made under its name.",
   future: "The server holds an older state of the document than you had, as after a restore from a backup.",
@@ -56,6 +57,18 @@ export class Drafts {
     this.#show(kept, stored ? key : null);
   }
 
+  /** The document has another id now: keeps the drafts under that, and returns them. */
+  moveTo(doc: string): Drafts {
+    for (const panel of this.element.children) {
+      const key = (panel as HTMLElement).dataset["key"];
+      const kept = key && safely(() => localStorage.getItem(key));
+      if (!kept) continue;
+      const moved = safely(() => (localStorage.setItem(prefixOf(doc) + key.slice(prefixOf(this.#doc).length), kept), true));
+      if (moved) localStorage.removeItem(key);
+    }
+    return new Drafts(doc);
+  }
+
   #show({ text, content, code, message, at }: Kept, key: string | null): void {
     const file = `${this.#doc.replace(/[^\p{L}\p{N} ._-]/gu, "_")} (draft).txt`;
     const area = el("textarea", { readOnly: true, value: text, rows: 5, attrs: { "aria-label": "Your text" } });
@@ -80,7 +93,7 @@ export class Drafts {
       panel.remove();
     };
     const button = (label: string, click: () => void) => el("button", { type: "button", on: { click } }, label);
-    const panel: HTMLElement = el("section", { className: "draft", attrs: { role: "alert", "data-draft": code } },
+    const panel: HTMLElement = el("section", { className: "draft", attrs: { role: "alert", "data-draft": code, ...(key ? { "data-key": key } : {}) } },
       el("h2", {}, "Some of your changes could not be merged"),
       el("p", {}, `${reasons[code] ?? `The server refused them: ${message}.`} This is your text as you last saw it, ${new Date(at).toLocaleString()}.`),
       area,

@@ -1,10 +1,15 @@
 import { Connection, Keeper, recoverUnsent, sendUnsent, systemClock, text, type Document, type Peer, type State, type User } from "../../client/index.js";
-import { ApiError, createDoc } from "./api.js";
+import { ApiError, createDoc, describeDoc, pathOf } from "./api.js";
+import { Authors } from "./authors.js";
+import type { Blame } from "./blame/blame.js";
 import { count, el } from "./dom.js";
 import { copyText, Drafts } from "./drafts.js";
+import type { HistoryView } from "./history/view.js";
+import { Menu } from "./menu.js";
 import { nameOfType, paneFor, type Pane, type PaneHost } from "./pane.js";
 import { askWho, initials, me, paint } from "./person.js";
 import { forget, recents, remember } from "./recent.js";
+import { Title } from "./title.js";
 
 /** Address of the server's WebSocket. */
 const socketUrl = () => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
@@ -21,6 +26,9 @@ function newKeeper(): Keeper | null {
     return null;
   }
 }
+
+/** Under which name this browser keeps whether texts are shown in the colours of their authors. */
+const colorsKey = "quire:colors";
 
 /** The page at `/d/<id>`: one document to write in, together. */
 export function showEditor(app: HTMLElement, id: string): void {
@@ -39,7 +47,14 @@ class EditorPage {
   readonly #host: PaneHost;
   readonly #drafts: Drafts;
   readonly #keeper = newKeeper();
+  readonly #authors = new Authors((name) => (name === this.#user.name ? this.#user : this.#document?.peers.find(({ user }) => user?.name === name)?.user)?.color);
+  #history: HistoryView | undefined;
+  #historyOpening = false;
+  #blame: Blame | undefined;
+  #colors = localStorageSays(colorsKey);
 
+  readonly #title: Title;
+  readonly #menu: Menu;
   readonly #state = el("p", { className: "state", attrs: { "data-state": "connecting", "data-unsaved": "0" } });
   readonly #spoken = el("p", { className: "spoken", attrs: { role: "status", "aria-live": "polite" } });
   #speak: ReturnType<typeof setTimeout> | undefined;
@@ -49,17 +64,21 @@ class EditorPage {
   readonly #notice = el("div", { className: "notice" });
   readonly #paper = el("div", { className: "paper", hidden: true });
   readonly #panels = el("div", { className: "panels" });
+  readonly #blamePlace = el("div", { className: "blame-place" });
   readonly #said = el("p", { className: "toast", hidden: true });
 
   constructor(app: HTMLElement, id: string) {
     this.#id = id;
     this.#drafts = new Drafts(id);
-    const top = el("div", { className: "top" }, this.#header(), this.#panels);
+    this.#title = new Title({ id, author: () => this.#user.name, changed: () => this.#titleChanged(), say: (words) => this.#say(words) });
+    this.#menu = new Menu({ id, colors: this.#colors, setColors: (on) => this.#setColors(on), copyLink: () => void this.#copyLink() });
+    const top = el("div", { className: "top" }, this.#header(), this.#panels, this.#blamePlace);
     app.replaceChildren(top, el("main", { className: "desk" }, this.#drafts.element, this.#notice, this.#paper), this.#said, this.#spoken);
     this.#host = { top, say: (words) => this.#say(words), reopen: () => this.#reopen() };
     this.#showSelf();
     this.#connection = new Connection({ url: socketUrl() });
     this.#followPage();
+    void this.#title.load();
     void this.#begin(recents().find((one) => one.id === id)?.type);
     if (this.#keeper) void this.#recover();
   }
@@ -89,14 +108,21 @@ class EditorPage {
       user: this.#user,
       events: {
         reset: (content) => this.#arrive(opened, content),
-        remote: (op) => this.#pane?.events.remote?.(op),
+        remote: (op) => {
+          this.#pane?.events.remote?.(op);
+          this.#blame?.edited(op, false);
+          this.#history?.reached(opened.rev);
+        },
+        edited: (op) => this.#blame?.edited(op, true),
         peers: (peers) => {
           this.#pane?.events.peers?.(peers);
           this.#showPeople(peers);
         },
         sending: () => this.#keeper?.sending(),
         state: (state) => {
-          if (state.code === "bad_type" && opened.typeName && !this.#panes.has(opened.typeName)) void this.#begin(opened.typeName);
+          this.#history?.reached(opened.rev);
+          if (state.code === "moved" && state.kind === "closed") this.#follow(opened, state.message!);
+          else if (state.code === "bad_type" && opened.typeName && !this.#panes.has(opened.typeName)) void this.#begin(opened.typeName);
           else if (state.code !== "left" && !(this.#reopening && state.kind === "connecting")) this.#show(state);
         },
         draft: (draft) => this.#drafts.add(draft),
@@ -128,9 +154,26 @@ class EditorPage {
     pane.bind(opened);
     pane.events.reset?.(content);
     this.#show(opened.state);
-    remember(this.#id, pane.type.name);
+    this.#menu.setType(pane.type.name);
+    remember(this.#id, pane.type.name, this.#title.text);
+    void this.#showColors();
     // A keyboard on glass should not jump up unasked.
     if (document.activeElement === document.body && matchMedia("(pointer: fine)").matches) pane.focus();
+  }
+
+  /** Goes on under the document's new id, with everything that is unsent. */
+  #follow(opened: Document<any, any, any>, to: string): void {
+    const drafts = this.#drafts.moveTo(to);
+    const { unsent } = opened;
+    if (unsent) {
+      this.#keeper?.follow(to);
+      const { content } = unsent;
+      const ops = [...unsent.flight, ...unsent.waiting].map(({ op }) => op);
+      if (!this.#keeper?.kept) drafts.add({ doc: to, type: opened.typeName!, code: "moved", message: "the document was renamed", text: this.#pane!.type.plain(opened.content), content, ops });
+    }
+    forget(this.#id);
+    if (!this.#drafts.loose && !drafts.loose) location.replace(pathOf(to));
+    else this.#show({ kind: "closed", unsaved: 0, code: "moved", message: `it is called ${to} now` });
   }
 
   /** Sends what earlier pages of this browser could not. */
@@ -151,13 +194,15 @@ class EditorPage {
     addEventListener("online", probe);
     addEventListener("offline", probe);
     document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") probe();
-      else this.#keeper?.flush();
+      if (document.visibilityState === "visible") {
+        probe();
+        void this.#title.load();
+      } else this.#keeper?.flush();
     });
     addEventListener("pagehide", () => this.#keeper?.flush());
     addEventListener("beforeunload", (event) => {
       this.#keeper?.flush();
-      const lost = (this.#document?.state.unsaved ?? 0) > 0 && !this.#keeper?.kept;
+      const lost = this.#document?.state.code !== "moved" && (this.#document?.state.unsaved ?? 0) > 0 && !this.#keeper?.kept;
       if (lost || this.#drafts.loose) event.preventDefault();
     });
   }
@@ -165,27 +210,83 @@ class EditorPage {
   #header(): HTMLElement {
     return el("header", { className: "bar" },
       el("a", { className: "home", href: "/", title: "All documents" }, el("span", { className: "mark" }), el("span", { className: "word" }, "Quire")),
-      el("div", { className: "titles" }, el("h1", { title: this.#id }, this.#id), this.#state),
+      el("div", { className: "titles" }, this.#title.element, this.#state),
       this.#people,
-      this.#shareButton(),
+      this.#historyButton(),
+      el("button", { type: "button", className: "share", on: { click: () => void this.#copyLink() } }, "Copy link"),
+      this.#menu.element,
       this.#self);
   }
 
-  #shareButton(): HTMLElement {
-    const label = el("span", { attrs: { role: "status" } }, "Copy link");
-    const share = async () => {
-      const field = el("input", { value: location.href, className: "spoken", readOnly: true });
-      document.body.append(field);
-      const copied = await copyText(location.href, field);
-      field.remove();
-      label.textContent = copied ? "Copied" : "Copy it from the address bar";
-      label.className = "done";
-      setTimeout(() => {
-        label.textContent = "Copy link";
-        label.className = "";
-      }, 2500);
-    };
-    return el("button", { type: "button", className: "share", on: { click: () => void share() } }, label);
+  async #copyLink(): Promise<void> {
+    const field = el("input", { value: location.href, className: "spoken", readOnly: true });
+    document.body.append(field);
+    const copied = await copyText(location.href, field);
+    field.remove();
+    this.#say(copied ? "The link was copied." : "The link could not be copied. It is in the address bar.");
+  }
+
+  #historyButton(): HTMLElement {
+    const button = el("button", { type: "button", className: "history-button", title: "History", on: { click: () => void this.#openHistory() } }, el("span", {}, "History"));
+    // The cursor is to be where it was when the history is closed again.
+    button.addEventListener("mousedown", (event) => event.preventDefault());
+    return button;
+  }
+
+  /** Shows the document's past over it. */
+  async #openHistory(): Promise<void> {
+    if (this.#history || this.#historyOpening) return;
+    this.#historyOpening = true;
+    try {
+      const { HistoryView } = await import("./history/view.js");
+      this.#history = new HistoryView({
+        id: this.#id,
+        title: this.#title.text,
+        authors: this.#authors,
+        author: () => this.#user.name,
+        bounds: async () => {
+          const doc = await describeDoc(this.#id);
+          if (!doc) throw new ApiError("not_found", "There is no such document.");
+          return { head: doc.rev, oldest: doc.oldest ?? 0 };
+        },
+        say: (words) => this.#say(words),
+        closed: () => (this.#history = undefined),
+      });
+    } catch (error) {
+      console.error(error);
+      this.#say("The history could not be loaded from the server. Try again in a moment.");
+    } finally {
+      this.#historyOpening = false;
+    }
+  }
+
+  #setColors(on: boolean): void {
+    this.#colors = on;
+    try {
+      if (on) localStorage.setItem(colorsKey, "1");
+      else localStorage.removeItem(colorsKey);
+    } catch {
+      // no storage: it lasts as long as the page
+    }
+    this.#menu.showColors(on);
+    void this.#showColors();
+  }
+
+  /** Shows the text in the colours of its authors, or not, as the person wants it. */
+  async #showColors(): Promise<void> {
+    this.#blame?.destroy();
+    this.#blame = undefined;
+    if (!this.#colors) return;
+    try {
+      const { Blame } = await import("./blame/blame.js");
+      if (!this.#colors || this.#blame || !this.#here) return;
+      this.#blame = new Blame(this.#document!, this.#pane!, { id: this.#id, authors: this.#authors, author: () => this.#user.name, off: () => this.#setColors(false) });
+      this.#blamePlace.replaceChildren(this.#blame.element);
+    } catch (error) {
+      console.error(error);
+      this.#setColors(false);
+      this.#say("The colours could not be loaded from the server. Try again in a moment.");
+    }
   }
 
   #showSelf(): void {
@@ -227,15 +328,24 @@ class EditorPage {
     this.#state.dataset["unsaved"] = String(unsaved);
     this.#state.replaceChildren(words);
     if (kind === "offline") this.#state.append(" ", this.#link("Try now", () => this.#connection.probe()));
-    document.title = `${unsaved > 0 ? "• " : ""}${this.#id} — Quire`;
+    this.#showTitle();
     const editable = this.#here;
     this.#pane?.lock(!editable);
-    this.#paper.hidden = this.#panels.hidden = !editable;
+    this.#paper.hidden = this.#panels.hidden = this.#blamePlace.hidden = !editable;
     this.#notice.replaceChildren(...(editable ? [] : [this.#panel(state, words)]));
     this.#keeper?.changed();
     // Said aloud only when it has lasted: between keystrokes it changes several times a second.
     clearTimeout(this.#speak);
     this.#speak = setTimeout(() => (this.#spoken.textContent = words), 1200);
+  }
+
+  #titleChanged(): void {
+    this.#showTitle();
+    if (this.#pane) remember(this.#id, this.#pane.type.name, this.#title.text);
+  }
+
+  #showTitle(): void {
+    document.title = `${(this.#document?.state.unsaved ?? 0) > 0 ? "• " : ""}${this.#title.text} — Quire`;
   }
 
   /** Whether there is a text to write in. */
@@ -313,5 +423,14 @@ class EditorPage {
 
   #link(label: string, click: () => void): HTMLElement {
     return el("button", { type: "button", className: "link", on: { click } }, label);
+  }
+}
+
+/** Reports whether this browser keeps something under a name. */
+function localStorageSays(key: string): boolean {
+  try {
+    return localStorage.getItem(key) !== null;
+  } catch {
+    return false;
   }
 }

@@ -1,5 +1,9 @@
 import { orderedJSON, type AnyType, type Document } from "../../client/index.js";
+import type { Authors } from "./authors.js";
+import { characterAt, highlight } from "./blame/highlights.js";
+import type { Run } from "./blame/runs.js";
 import { el } from "./dom.js";
+import { printJson } from "./history/json.js";
 import type { Pane, PaneHost } from "./pane.js";
 
 /** Milliseconds after a change within which more of them are waited for before the document is fetched again. */
@@ -14,7 +18,7 @@ function foreignType(name: string): AnyType {
     name,
     create: (content) => content,
     content: (doc) => doc,
-    plain: (doc) => (typeof doc === "string" ? doc : JSON.stringify(doc, null, 2)),
+    plain: (doc) => (typeof doc === "string" ? doc : printJson(doc).text),
     operation: (json) => json,
     apply: (doc) => doc,
     compose: none,
@@ -64,4 +68,25 @@ export class ForeignPane implements Pane {
   focus(): void {}
 
   reveal(_cursor: unknown): void {}
+
+  color(runs: readonly Run[] | null, authors: Authors): void {
+    const node = this.#content.firstChild;
+    highlight(node ? runs : null, authors, (from, to) => {
+      if (!(node instanceof Text) || from >= node.length) return null;
+      const range = document.createRange();
+      range.setStart(node, from);
+      range.setEnd(node, Math.min(to, node.length));
+      return range;
+    });
+  }
+
+  positionAt(x: number, y: number): number | null {
+    const at = characterAt(x, y);
+    return at && at.node === this.#content.firstChild ? at.offset : null;
+  }
+
+  caret(): number | null {
+    const { focusNode, focusOffset } = getSelection() ?? {};
+    return focusNode && focusNode === this.#content.firstChild ? focusOffset! : null;
+  }
 }

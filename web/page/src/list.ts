@@ -1,6 +1,7 @@
 import { countUnsent } from "../../client/index.js";
 import { ApiError, createDoc, listDocs, pathOf, type Listed } from "./api.js";
 import { ago, count, el } from "./dom.js";
+import { importButton } from "./import.js";
 import { nameOfType } from "./pane.js";
 import { recents, remember } from "./recent.js";
 
@@ -18,7 +19,7 @@ export function showList(app: HTMLElement): void {
       opened.length > 0 &&
         el("section", { attrs: { "aria-labelledby": "recent" } },
           el("h2", { id: "recent" }, "Opened here"),
-          el("ul", { className: "docs" }, ...opened.slice(0, 8).map(({ id, at, type = "text" }) => row(id, type, `opened ${ago(at)}`, unsent)))),
+          el("ul", { className: "docs" }, ...opened.slice(0, 8).map(({ id, at, type = "text", title }) => row(id, title, type, `opened ${ago(at)}`, unsent)))),
       allDocuments(unsent)),
   );
 }
@@ -31,10 +32,10 @@ function storedUnsent(): Set<string> {
   }
 }
 
-function row(id: string, type: string, about: string, unsent: Set<string>): HTMLElement {
+function row(id: string, title: string | undefined, type: string, about: string, unsent: Set<string>): HTMLElement {
   return el("li", {},
     el("a", { href: pathOf(id) },
-      el("span", { className: "name" }, id),
+      el("span", { className: "name" }, title || id, title && title !== id && el("span", { className: "id" }, id)),
       type !== "text" && el("span", { className: "kind" }, nameOfType(type)),
       unsent.has(id) && el("span", { className: "badge" }, "unsent changes"),
       el("span", { className: "about" }, about)));
@@ -44,6 +45,10 @@ function newDocument(): HTMLElement {
   const name = el("input", { id: "new-name", maxLength: 200, placeholder: "Untitled", attrs: { autocomplete: "off", "aria-describedby": "new-problem" } });
   const button = el("button", { type: "submit", className: "primary" }, "New document");
   const problem = el("p", { id: "new-problem", className: "problem", attrs: { role: "alert" } });
+  const open = (made: Listed) => {
+    remember(made.id, made.type, made.title);
+    location.assign(pathOf(made.id));
+  };
   const kinds = ["text", "delta"].map((type, i) =>
     el("label", { className: "choice" }, el("input", { type: "radio", name: "type", value: type, checked: i === 0 }), capital(nameOfType(type))));
   const create = async () => {
@@ -70,7 +75,9 @@ function newDocument(): HTMLElement {
   const form = el("form", { className: "new", on: { submit } },
     el("label", { htmlFor: "new-name" }, "Name of the new document"),
     el("div", { className: "row" }, name, button),
-    el("div", { className: "choices", attrs: { role: "radiogroup", "aria-label": "Kind of document" } }, ...kinds),
+    el("div", { className: "choices" },
+      el("div", { className: "kinds", attrs: { role: "radiogroup", "aria-label": "Kind of document" } }, ...kinds),
+      importButton(() => name.value.trim(), problem, open)),
     problem);
   return form;
 }
@@ -91,7 +98,7 @@ function allDocuments(unsent: Set<string>): HTMLElement {
     note.replaceChildren(list.childElementCount === 0 || after ? "Loading…" : "");
     try {
       const { docs, next } = await listDocs(filter.value, after, signal);
-      const rows = docs.map((doc) => row(doc.id, doc.type, describe(doc), unsent));
+      const rows = docs.map((doc) => row(doc.id, doc.title, doc.type, describe(doc), unsent));
       if (after) list.append(...rows);
       else list.replaceChildren(...rows);
       note.replaceChildren();
@@ -119,7 +126,8 @@ function allDocuments(unsent: Set<string>): HTMLElement {
 }
 
 function describe({ rev, modified }: Listed): string {
-  return rev === 0 ? `empty, made ${ago(modified)}` : `${count(rev, "edit")}, last ${ago(modified)}`;
+  const then = new Date(modified).getTime();
+  return rev === 0 ? `empty, made ${ago(then)}` : `${count(rev, "edit")}, last ${ago(then)}`;
 }
 
 function empty(): HTMLElement {

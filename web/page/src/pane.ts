@@ -1,4 +1,6 @@
 import type { AnyType, Document, DocumentEvents } from "../../client/index.js";
+import type { Authors } from "./authors.js";
+import type { Run } from "./blame/runs.js";
 
 /** What shows a document of one type on the page and, if it can, lets a person edit it. */
 export interface Pane {
@@ -17,6 +19,12 @@ export interface Pane {
   focus(): void;
   /** Scrolls to where somebody's cursor is. */
   reveal(cursor: unknown): void;
+  /** Shows who wrote what: runs over the whole of what is shown, or no more with null. */
+  color(runs: readonly Run[] | null, authors: Authors): void;
+  /** Returns the position of the character under a point in the window; null when there is none. */
+  positionAt(x: number, y: number): number | null;
+  /** Returns where the cursor is, or was; null when nowhere. */
+  caret(): number | null;
 }
 
 /** What a pane needs of the page. */

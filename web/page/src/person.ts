@@ -4,7 +4,10 @@ import { el } from "./dom.js";
 const key = "quire:me";
 
 /** Colours to choose from, each readable with white on it. */
-const colors = ["#b4432f", "#a1590c", "#7a6a10", "#46762b", "#1f7a63", "#1c7391", "#3a63b8", "#6a4fb3", "#97419b", "#b03a68"];
+export const colors = ["#b4432f", "#a1590c", "#7a6a10", "#46762b", "#1f7a63", "#1c7391", "#3a63b8", "#6a4fb3", "#97419b", "#b03a68"];
+
+/** The colour of whom nobody knows. */
+export const noColor = "#6b6557";
 
 const manners = ["Calm", "Bright", "Quick", "Gentle", "Merry", "Quiet", "Bold", "Keen", "Kind", "Early"];
 const birds = ["Wren", "Heron", "Finch", "Swift", "Robin", "Plover", "Lark", "Owl", "Tern", "Crane"];
@@ -58,7 +61,7 @@ export function inkOn(color: string): string {
 
 /** Gives an element the colours of a person. */
 export function paint(node: HTMLElement, color: string): void {
-  const known = /^#[0-9a-f]{6}$/i.test(color) ? color : "#6b6557";
+  const known = /^#[0-9a-f]{6}$/i.test(color) ? color : noColor;
   node.style.setProperty("--peer", known);
   node.style.setProperty("--peer-ink", inkOn(known));
 }

@@ -4,6 +4,8 @@ export interface Recent {
   readonly at: number;
   /** Its type, where it is not "text". */
   readonly type?: string;
+  /** What it was called, where that is not its id. */
+  readonly title?: string;
 }
 
 const key = "quire:recent";
@@ -19,8 +21,8 @@ export function recents(): Recent[] {
 }
 
 /** Puts a document of a type on top of the list. */
-export function remember(id: string, type: string): void {
-  keep([{ id, at: Date.now(), ...(type === "text" ? {} : { type }) }, ...without(id)].slice(0, 30));
+export function remember(id: string, type: string, title?: string): void {
+  keep([{ id, at: Date.now(), ...(type === "text" ? {} : { type }), ...(title && title !== id ? { title } : {}) }, ...without(id)].slice(0, 30));
 }
 
 /** Takes a document off the list. */

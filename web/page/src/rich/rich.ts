@@ -5,6 +5,9 @@ import Quill, { Module } from "quill/core.js";
 
 import { deltaLength, richText, toDeltaOp, type DeltaComponent, type DeltaCursor, type DeltaDoc, type DeltaOp } from "../../../client/delta.js";
 import { OperationError, orderedJSON, type Document } from "../../../client/index.js";
+import type { Authors } from "../authors.js";
+import { characterAt, highlight } from "../blame/highlights.js";
+import type { Run } from "../blame/runs.js";
 import { el } from "../dom.js";
 import type { Pane, PaneHost } from "../pane.js";
 import { Carets } from "./carets.js";
@@ -129,6 +132,30 @@ class RichBinding implements Pane {
   reveal(cursor: DeltaCursor): void {
     const caret = cursor[0] && this.#carets.at(cursor[0][1]);
     if (caret) scrollTo({ top: caret.top + scrollY - innerHeight / 2, behavior: "smooth" });
+  }
+
+  color(runs: readonly Run[] | null, authors: Authors): void {
+    const length = this.#quill.getLength();
+    const done = highlight(runs, authors, (from, to) => {
+      if (from >= length) return null;
+      const [start, startOffset, end, endOffset] = this.#quill.selection.rangeToNative({ index: from, length: Math.min(to, length) - from });
+      if (!start || !end) return null;
+      const range = document.createRange();
+      range.setStart(start, startOffset!);
+      range.setEnd(end, endOffset!);
+      return range;
+    });
+    if (!done && runs) this.#host.say("This browser cannot show rich text in the colours of its authors.");
+  }
+
+  positionAt(x: number, y: number): number | null {
+    const at = characterAt(x, y);
+    const blot = at && this.#quill.root.contains(at.node) ? this.#quill.scroll.find(at.node, true) : null;
+    return blot ? blot.offset(this.#quill.scroll) + at!.offset : null;
+  }
+
+  caret(): number | null {
+    return this.#cursor?.[0]?.[1] ?? null;
   }
 
   #listen(): void {

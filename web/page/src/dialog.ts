@@ -1,0 +1,20 @@
+import { el } from "./dom.js";
+
+/** Asks whether something is to be done. Resolves with the answer; closing the dialog is no. */
+export function confirmed(question: string, words: string, action: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const dialog: HTMLDialogElement = el("dialog", { className: "who confirm", attrs: { "aria-labelledby": "confirm-question" } },
+      el("form", { method: "dialog" },
+        el("h2", { id: "confirm-question" }, question),
+        el("p", {}, words),
+        el("div", { className: "actions" },
+          el("button", { className: "quiet", value: "" }, "Cancel"),
+          el("button", { className: "primary", value: "yes", autofocus: true }, action))));
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
