@@ -144,7 +144,7 @@ func (m *Manager) snapshotAt(ctx context.Context, id string, at Revision) (repla
 }
 
 // replaySteps is how many operations are composed before they are applied.
-const replaySteps = 2048
+const replaySteps = 8192
 
 // replayOn takes a document that was read as it was at revision from on to revision at. passed,
 // unless it is nil, is called with some of the revisions on the way.
