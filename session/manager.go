@@ -29,6 +29,8 @@ type Manager struct {
 	catchUps chan struct{}
 	// looks has a place for each lengthy work on the past of a document.
 	looks chan struct{}
+	// contents are those that were looked at lately.
+	contents *recent[content]
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -53,7 +55,7 @@ type loading struct {
 
 // New makes a Manager. Close it before the store.
 func New(opt Options) *Manager {
-	m := &Manager{opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}), catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2)}
+	m := &Manager{opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}), catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2), contents: newRecent[content](recentBytes, recentCount)}
 	for _, t := range opt.Types {
 		m.types[t.Name()] = t
 	}

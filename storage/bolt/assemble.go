@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
@@ -14,8 +15,7 @@ import (
 type piece struct {
 	place
 	first, n storage.Revision
-	skip     int64 // bytes before the run
-	log      bool
+	key      []byte // of a segment; nil for a log entry
 }
 
 func (p piece) end() storage.Revision { return p.first + p.n }
@@ -98,9 +98,9 @@ func (p *repairer) pieces(val docValue) []piece {
 			continue
 		}
 		for _, at := range p.s.values[bucketSegments[0]][k] {
-			n, run, err := parseSegment([]byte(k), p.s.read(at.off, at.size))
+			n, _, err := parseSegment([]byte(k), p.s.read(at.off, at.size))
 			if err == nil {
-				pieces = append(pieces, piece{first: first, n: n, place: at, skip: at.size - sumSize - int64(len(run))})
+				pieces = append(pieces, piece{first: first, n: n, place: at, key: []byte(k)})
 			}
 		}
 	}
@@ -110,11 +110,10 @@ func (p *repairer) pieces(val docValue) []piece {
 
 // records returns the records of a piece; nil when they make no sense.
 func (a *assembly) records(p piece) []storage.Record {
-	body := a.s.load(p.place)
-	if int64(len(body)) < p.skip {
-		return nil
+	recs, err := a.decode(p)
+	if err != nil && !errors.Is(err, storage.ErrCorrupt) && a.failed == nil {
+		a.failed = err // it is not the file's fault
 	}
-	recs, err := parseRun(nil, body[p.skip:], p.n)
 	if err != nil {
 		return nil
 	}
@@ -128,6 +127,22 @@ func (a *assembly) records(p piece) []storage.Record {
 		}
 	}
 	return recs
+}
+
+func (a *assembly) decode(p piece) ([]storage.Record, error) {
+	v := a.s.read(p.off, p.size)
+	if p.key == nil {
+		_, run, err := parseLog(v)
+		if err != nil {
+			return nil, err
+		}
+		return parseRun(nil, run, p.n)
+	}
+	n, seg, err := parseSegment(p.key, v)
+	if err != nil {
+		return nil, err
+	}
+	return a.open.records(nil, seg, n)
 }
 
 // covers reports whether a record is there.

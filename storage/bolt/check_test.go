@@ -77,7 +77,7 @@ func checkedStore(t *testing.T) string {
 
 func checkAll(t *testing.T, path string) (sum Summary, problems []Problem) {
 	t.Helper()
-	sum, err := Check(context.Background(), path, func(p Problem) { problems = append(problems, p) })
+	sum, err := Check(context.Background(), Options{Path: path}, func(p Problem) { problems = append(problems, p) })
 	if err != nil || sum.Problems != len(problems) {
 		t.Fatalf("check: %+v, %v; %d problems", sum, err, len(problems))
 	}
@@ -229,7 +229,7 @@ func TestCheckPages(t *testing.T) {
 		"pages":     append(append(bytes.Clone(whole[:2*4096]), make([]byte, 16*4096)...), whole[18*4096:]...),
 	} {
 		writeFile(t, path, damaged)
-		sum, err := Check(t.Context(), path, func(p Problem) {
+		sum, err := Check(t.Context(), Options{Path: path}, func(p Problem) {
 			if p.Where == "" || p.What == "" {
 				t.Errorf("%s: %+v", name, p)
 			}
@@ -239,19 +239,19 @@ func TestCheckPages(t *testing.T) {
 		}
 	}
 	writeFile(t, path, []byte("something else"))
-	if _, err := Check(t.Context(), path, func(p Problem) { t.Error(p) }); !errors.Is(err, ErrForeign) {
+	if _, err := Check(t.Context(), Options{Path: path}, func(p Problem) { t.Error(p) }); !errors.Is(err, ErrForeign) {
 		t.Errorf("another file: %v", err)
 	}
-	if _, err := Check(t.Context(), path+"x", func(p Problem) { t.Error(p) }); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Check(t.Context(), Options{Path: path + "x"}, func(p Problem) { t.Error(p) }); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
-	if _, err := Check(t.Context(), filepath.Dir(path), func(p Problem) { t.Error(p) }); !errors.Is(err, ErrForeign) {
+	if _, err := Check(t.Context(), Options{Path: filepath.Dir(path)}, func(p Problem) { t.Error(p) }); !errors.Is(err, ErrForeign) {
 		t.Errorf("a folder: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	writeFile(t, path, whole)
-	if _, err := Check(ctx, path, func(p Problem) { t.Error(p) }); !errors.Is(err, context.Canceled) {
+	if _, err := Check(ctx, Options{Path: path}, func(p Problem) { t.Error(p) }); !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that has ended: %v", err)
 	}
 }

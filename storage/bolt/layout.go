@@ -209,19 +209,6 @@ func putSegment(tx *bbolt.Tx, num uint64, first storage.Revision, recs []storage
 	return put(tx, bucketSegments, keySegment(num, first), appendRun(binary.AppendUvarint(nil, uint64(len(recs))), recs))
 }
 
-// parseSegment returns how many records a segment has, and their run.
-func parseSegment(key, value []byte) (n storage.Revision, run []byte, err error) {
-	body, err := unseal(bucketSegments, key, value)
-	if err != nil {
-		return 0, nil, err
-	}
-	p := parser{rest: body}
-	if n = p.revision(); p.bad || n == 0 {
-		return 0, nil, corrupt("bucket segments, key %x: malformed", key)
-	}
-	return n, p.rest, nil
-}
-
 // lastSeq is the highest Seq of a client and the revision after its record.
 type lastSeq struct {
 	seq uint64
@@ -253,9 +240,12 @@ func parseLastSeq(body []byte) (lastSeq, error) {
 // snapHead says where a snapshot's content is.
 type snapHead struct {
 	blob uint64 // number; 0 when there is no content
-	size uint64 // bytes, in pieces of blobPiece and what is left
+	size uint64 // bytes of the content
 	sum  uint32 // CRC-32C of the content
 	typ  string // of the content; "" when there is no document at that revision
+	// kept is how many bytes it takes in pieces of blobPiece and what is left: less than
+	// size when it is compressed by zstd. Stored only then, and before pinned.
+	kept uint64
 
 	pinned bool // it is not thinned
 }
@@ -265,6 +255,9 @@ func (h snapHead) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, h.size)
 	dst = binary.AppendUvarint(dst, uint64(h.sum))
 	dst = appendBytes(dst, h.typ)
+	if h.kept < h.size || h.pinned {
+		dst = binary.AppendUvarint(dst, h.kept)
+	}
 	if h.pinned {
 		dst = append(dst, 1)
 	}
@@ -278,14 +271,17 @@ func parseSnapHead(key, value []byte) (h snapHead, err error) {
 	}
 	p := parser{rest: body}
 	h = snapHead{blob: p.uvarint(), size: p.uvarint(), sum: uint32(p.uvarint()), typ: string(p.bytes())}
+	if h.kept = h.size; len(p.rest) > 0 {
+		h.kept = p.uvarint()
+	}
 	if len(p.rest) > 0 {
 		h.pinned = p.uvarint() == 1
 	}
-	if p.bad || len(p.rest) > 0 || h.size > storage.MaxSnapshot {
+	if p.bad || len(p.rest) > 0 || h.size > storage.MaxSnapshot || h.kept > h.size {
 		return h, corrupt("bucket images, key %x: malformed", key)
 	}
 	return h, nil
 }
 
 // pieces returns how many pieces the content has.
-func (h snapHead) pieces() uint64 { return (h.size + blobPiece - 1) / blobPiece }
+func (h snapHead) pieces() uint64 { return (h.kept + blobPiece - 1) / blobPiece }

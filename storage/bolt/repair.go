@@ -47,8 +47,8 @@ type Cut struct {
 	Why string
 }
 
-// Repair makes an openable data file of a damaged one that no server has open
-// (ErrLocked otherwise): of what it finds whole, wherever in the file, it makes a new file,
+// Repair makes an openable data file of a damaged one that no server has open (ErrLocked otherwise; of opts,
+// Path, Packers and LockTimeout count): of what it finds whole, wherever in the file, it makes a new file,
 // verifies it and puts it in the place of the old one, which is kept beside it under
 // the name in Repaired.Damaged. A document that misses records is kept from its oldest snapshot
 // after the gap on, or, when there is none, up to the gap. What is
@@ -58,16 +58,17 @@ type Cut struct {
 //
 // When a page that says which pages are unused is damaged too, what was replaced or
 // deleted not long ago may come back, where nothing newer is found.
-func Repair(ctx context.Context, path string) (Repaired, error) {
-	r, err := repair(ctx, path)
+func Repair(ctx context.Context, opts Options) (Repaired, error) {
+	r, err := repair(ctx, opts.withDefaults())
 	if err != nil {
-		return Repaired{}, fmt.Errorf("bolt: repair %s: %w", path, err)
+		return Repaired{}, fmt.Errorf("bolt: repair %s: %w", opts.Path, err)
 	}
 	return r, nil
 }
 
-func repair(ctx context.Context, path string) (r Repaired, err error) {
-	sum, err := Check(ctx, path, func(Problem) {})
+func repair(ctx context.Context, opts Options) (r Repaired, err error) {
+	path := opts.Path
+	sum, err := Check(ctx, opts, func(Problem) {})
 	switch {
 	case errors.Is(err, ErrLocked), errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission), errors.Is(err, ErrVersion), ctx.Err() != nil:
 		return r, err
@@ -80,7 +81,7 @@ func repair(ctx context.Context, path string) (r Repaired, err error) {
 		return r, err
 	}
 	defer f.Close()
-	if err := lockFile(f, true, time.Second); err != nil {
+	if err := lockFile(f, true, opts.LockTimeout); err != nil {
 		return r, err
 	}
 	defer releaseFile(f)
@@ -100,7 +101,7 @@ func repair(ctx context.Context, path string) (r Repaired, err error) {
 	defer os.RemoveAll(work)
 	side := &sideFile{path: path + ".aside-" + stamp + ".jsonl"}
 	fresh := filepath.Join(work, "new.db")
-	if err := rebuild(ctx, f, fresh, side, &r); err != nil {
+	if err := rebuild(ctx, opts, f, fresh, side, &r); err != nil {
 		side.remove()
 		return r, err
 	}
@@ -132,7 +133,7 @@ func exchange(path, fresh, old string) error {
 }
 
 // rebuild writes what is whole in f to a new file, and verifies that.
-func rebuild(ctx context.Context, f *os.File, to string, side *sideFile, r *Repaired) error {
+func rebuild(ctx context.Context, opts Options, f *os.File, to string, side *sideFile, r *Repaired) error {
 	s, err := newSalvage(ctx, f)
 	if err != nil {
 		return err
@@ -145,25 +146,27 @@ func rebuild(ctx context.Context, f *os.File, to string, side *sideFile, r *Repa
 	if err != nil {
 		return err
 	}
-	p := &repairer{ctx: ctx, s: s, b: b, side: side, r: r, nums: make(map[uint64]bool), dead: make(map[uint64]bool), log: make(map[uint64][]piece)}
+	p := &repairer{ctx: ctx, open: opener{packers: opts.Packers}, s: s, b: b, side: side, r: r, nums: make(map[uint64]bool), dead: make(map[uint64]bool), log: make(map[uint64][]piece)}
 	if err := p.run(); err != nil {
 		return errors.Join(err, b.abandon())
 	}
 	if err := errors.Join(b.close(), side.close()); err != nil {
 		return err
 	}
-	sum, err := whole(ctx, to)
+	sum, err := whole(ctx, Options{Path: to, Packers: opts.Packers})
 	r.Documents, r.Records, r.Snapshots = sum.Documents, sum.Records, sum.Snapshots
 	return err
 }
 
 // repairer is one run of Repair.
 type repairer struct {
-	ctx  context.Context
-	s    *salvage
-	b    *builder
-	side *sideFile
-	r    *Repaired
+	ctx    context.Context
+	open   opener
+	s      *salvage
+	b      *builder
+	side   *sideFile
+	r      *Repaired
+	failed error // why going on would set aside what is whole
 
 	state    state
 	hasState bool
@@ -188,7 +191,7 @@ func (p *repairer) run() error {
 	p.readLog()
 	docs := p.documents()
 	for _, d := range docs {
-		if err := errors.Join(p.ctx.Err(), p.document(d), p.side.err); err != nil {
+		if err := errors.Join(p.ctx.Err(), p.document(d), p.side.err, p.failed); err != nil {
 			return err
 		}
 	}
@@ -215,9 +218,9 @@ func (p *repairer) readLog() {
 			continue // folded, and removed
 		}
 		for _, at := range p.s.values[bucketLog[0]][k] {
-			v, run, err := parseLog(p.s.read(at.off, at.size))
+			v, _, err := parseLog(p.s.read(at.off, at.size))
 			if err == nil {
-				p.log[v.num] = append(p.log[v.num], piece{first: v.base, n: v.n, place: at, skip: at.size - sumSize - int64(len(run)), log: true})
+				p.log[v.num] = append(p.log[v.num], piece{first: v.base, n: v.n, place: at})
 			}
 		}
 		if p.hasState && seq > next {

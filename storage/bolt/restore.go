@@ -31,6 +31,8 @@ type RestoreOptions struct {
 	// time: later records, snapshots, sequence numbers and notes are left out, and
 	// documents that were created later are not there.
 	At time.Time
+	// Packers are those of Options.
+	Packers map[string]Packer
 	// KeepNote says whether a note of a document, cut to a revision, still means
 	// something. Default: every note does. Not used without At.
 	KeepNote func(head storage.Revision, n storage.Note) bool
@@ -86,7 +88,7 @@ func restore(ctx context.Context, o RestoreOptions) (r Restored, err error) {
 	if err := copyFile(ctx, o.Backup, copied); err != nil {
 		return r, err
 	}
-	if r.Summary, err = whole(ctx, copied); err != nil {
+	if r.Summary, err = whole(ctx, Options{Path: copied, Packers: o.Packers}); err != nil {
 		return r, err
 	}
 	path := copied
@@ -99,7 +101,7 @@ func restore(ctx context.Context, o RestoreOptions) (r Restored, err error) {
 	if err != nil {
 		return r, err
 	}
-	if r.Summary, err = whole(ctx, path); err != nil {
+	if r.Summary, err = whole(ctx, Options{Path: path, Packers: o.Packers}); err != nil {
 		return r, err
 	}
 	r.Path = filepath.Join(o.Dir, FileName)
@@ -135,9 +137,9 @@ func copyFile(ctx context.Context, from, to string) error {
 }
 
 // whole returns ErrCorrupt with the first problem that Check finds.
-func whole(ctx context.Context, path string) (Summary, error) {
+func whole(ctx context.Context, opts Options) (Summary, error) {
 	var first *Problem
-	sum, err := Check(ctx, path, func(p Problem) {
+	sum, err := Check(ctx, opts, func(p Problem) {
 		if first == nil {
 			first = &p
 		}
@@ -204,7 +206,7 @@ func renew(tx *bbolt.Tx, ids []string) error {
 // cutAll writes the documents of a file, as they were at a time, into another.
 func cutAll(ctx context.Context, o RestoreOptions, from, to string, r *Restored) (err error) {
 	const never = 1 << 30
-	src, err := Open(Options{Path: from, MustExist: true, FoldAfter: never, FoldAlways: never, Logger: slog.New(slog.DiscardHandler)})
+	src, err := Open(Options{Path: from, MustExist: true, FoldAfter: never, FoldAlways: never, SealAfter: never, Packers: o.Packers, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

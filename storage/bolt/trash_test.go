@@ -119,7 +119,7 @@ func TestDeleteIsComplete(t *testing.T) {
 					t.Errorf("%d keys are left in %s", n, where)
 				}
 			}
-			sum, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) })
+			sum, err := Check(t.Context(), Options{Path: s.opts.Path}, func(p Problem) { t.Error(p) })
 			if err != nil || sum.Documents != 1 || sum.Records != 701 || sum.LogEntries != 0 {
 				t.Errorf("check: %+v, %v", sum, err)
 			}
@@ -177,7 +177,7 @@ func TestUnfinishedSnapshot(t *testing.T) {
 			t.Errorf("put: %v", err)
 		}
 		s.Close()
-		if sum, err := Check(t.Context(), image, func(p Problem) { t.Error(p) }); err != nil || sum.Snapshots != 0 {
+		if sum, err := Check(t.Context(), Options{Path: image}, func(p Problem) { t.Error(p) }); err != nil || sum.Snapshots != 0 {
 			t.Errorf("check: %+v, %v", sum, err)
 		}
 		s, until := settled(t, Options{Path: image})
@@ -239,7 +239,7 @@ func TestTailIsBounded(t *testing.T) {
 		checkDoc(t, s, info.ID, 60)
 	}
 	s.Close()
-	if sum, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) }); err != nil || sum.Records != 6100 {
+	if sum, err := Check(t.Context(), Options{Path: s.opts.Path}, func(p Problem) { t.Error(p) }); err != nil || sum.Records != 6100 {
 		t.Errorf("check: %+v, %v", sum, err)
 	}
 	s = testStore(t, s.opts)
@@ -319,7 +319,7 @@ func TestDamagedSegment(t *testing.T) {
 	}
 	until(noTrash)
 	s.Close()
-	if _, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) }); err != nil {
+	if _, err := Check(t.Context(), Options{Path: s.opts.Path}, func(p Problem) { t.Error(p) }); err != nil {
 		t.Error(err)
 	}
 }
