@@ -244,22 +244,34 @@ type snapHead struct {
 	sum  uint32 // CRC-32C of the content
 	typ  string // of the content; "" when there is no document at that revision
 	// kept is how many bytes it takes in pieces of blobPiece and what is left: less than
-	// size when it is compressed by zstd. Stored only then, and before pinned.
-	kept uint64
-
+	// size when it is compressed by zstd.
+	kept   uint64
 	pinned bool // it is not thinned
 }
+
+// Flags at the end of a snapHead, left out when there are none.
+const (
+	snapPinned     = 1
+	snapCompressed = 2 // kept follows
+)
 
 func (h snapHead) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, h.blob)
 	dst = binary.AppendUvarint(dst, h.size)
 	dst = binary.AppendUvarint(dst, uint64(h.sum))
 	dst = appendBytes(dst, h.typ)
-	if h.kept < h.size || h.pinned {
-		dst = binary.AppendUvarint(dst, h.kept)
-	}
+	flags := byte(0)
 	if h.pinned {
-		dst = append(dst, 1)
+		flags |= snapPinned
+	}
+	if h.kept < h.size {
+		flags |= snapCompressed
+	}
+	if flags != 0 {
+		dst = append(dst, flags)
+	}
+	if h.kept < h.size {
+		dst = binary.AppendUvarint(dst, h.kept)
 	}
 	return dst
 }
@@ -271,11 +283,12 @@ func parseSnapHead(key, value []byte) (h snapHead, err error) {
 	}
 	p := parser{rest: body}
 	h = snapHead{blob: p.uvarint(), size: p.uvarint(), sum: uint32(p.uvarint()), typ: string(p.bytes())}
-	if h.kept = h.size; len(p.rest) > 0 {
-		h.kept = p.uvarint()
-	}
+	h.kept = h.size
 	if len(p.rest) > 0 {
-		h.pinned = p.uvarint() == 1
+		flags := p.count(snapPinned | snapCompressed)
+		if h.pinned = flags&snapPinned != 0; flags&snapCompressed != 0 {
+			h.kept = p.uvarint()
+		}
 	}
 	if p.bad || len(p.rest) > 0 || h.size > storage.MaxSnapshot || h.kept > h.size {
 		return h, corrupt("bucket images, key %x: malformed", key)

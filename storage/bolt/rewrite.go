@@ -153,9 +153,9 @@ func (w *rewrite) snapshots(snapshot func(storage.Snapshot) (storage.Snapshot, e
 		if err != nil {
 			return err
 		}
-		now.Pinned = head.pinned
 		kept := compress(now.Data, zstd.SpeedDefault)
 		x := rewritten{rev, head, newSnapHead(now, kept)}
+		x.new.typ, x.new.pinned = head.typ, head.pinned
 		if x.new.sum == head.sum && bytes.Equal(now.Data, data) { // data may have been changed in place
 			x.new = head
 		} else if err := w.blob(&x.new, kept); err != nil {

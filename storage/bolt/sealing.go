@@ -99,8 +99,7 @@ type oldSegment struct {
 func (s *Store) sealSome(d *document) (more bool, err error) {
 	s.index.mu.RLock()
 	c := &sealChange{doc: d, segs: d.segs}
-	oldest := d.oldest
-	typ, born := d.typ.Value(), d.born
+	typ, born, oldest := d.typ.Value(), d.born, d.oldest
 	s.index.mu.RUnlock()
 	if err := s.read(func(tx *bbolt.Tx) error {
 		c.old = s.unsealed(tx, c.segs, oldest)
@@ -146,8 +145,8 @@ func (o *Options) sealBody(recs []storage.Record, typ string) []byte {
 	return packers(o.Packers).seal(recs, typ, o.TimeStep)
 }
 
-// unsealed returns copies of the oldest ordinary segments under a number, but for the one that
-// may still grow, if there are enough.
+// unsealed returns copies of the oldest ordinary segments under a number that do not begin
+// before oldest, but for the one that may still grow, if there are enough.
 func (s *Store) unsealed(tx *bbolt.Tx, segs uint64, oldest storage.Revision) []oldSegment {
 	all := lastOrdinary(tx, segs, oldest)
 	if len(all) > 1 {
@@ -167,9 +166,8 @@ func (s *Store) unsealed(tx *bbolt.Tx, segs uint64, oldest storage.Revision) []o
 	return all
 }
 
-// lastOrdinary returns the segments under a number that follow the last sealed one, from the
-// oldest record that is kept on. They
-// alias the file. One that is damaged, or not where it belongs, ends them: the ones before are returned.
+// lastOrdinary returns the segments under a number that follow the last sealed one and do
+// not begin before oldest. They alias the file. What a gap follows is left out.
 func lastOrdinary(tx *bbolt.Tx, segs uint64, oldest storage.Revision) (all []oldSegment) {
 	c := tx.Bucket(bucketSegments).Cursor()
 	for k, v := floor(c, key2(segs, ^uint64(0))); k != nil; k, v = c.Prev() {
@@ -206,7 +204,9 @@ type sealChange struct {
 	segs uint64
 	old  []oldSegment
 	body []byte
-	done bool // set by write
+	// restKey and rest are, of one that makes two of one, the second.
+	restKey, rest []byte
+	done          bool // set by write
 }
 
 func (c *sealChange) admit(*Store) error {
@@ -217,13 +217,13 @@ func (c *sealChange) admit(*Store) error {
 }
 
 func (c *sealChange) write(t *batchTx) error {
-	b := t.Bucket(bucketSegments)
-	if c.old[0].first < c.doc.oldest {
-		return nil // trimmed meanwhile: the first ones are trash
+	if c.old[0].first < c.doc.oldest || c.segs != c.doc.segs {
+		return nil // trimmed or rewritten meanwhile: these segments are trash
 	}
+	b := t.Bucket(bucketSegments)
 	for _, old := range c.old {
 		if !bytes.Equal(b.Get(old.key), old.value) {
-			return nil // folded on, trimmed or rewritten meanwhile
+			return nil // folded on meanwhile
 		}
 	}
 	for _, old := range c.old[1:] {
@@ -232,9 +232,49 @@ func (c *sealChange) write(t *batchTx) error {
 		}
 	}
 	c.done = true
+	if c.rest != nil {
+		if err := put(t.Tx, bucketSegments, c.restKey, c.rest); err != nil {
+			return err
+		}
+	}
 	return put(t.Tx, bucketSegments, c.old[0].key, c.body)
 }
 
 func (c *sealChange) applied(*Store) {}
 func (c *sealChange) undo(*Store)    { c.done = false }
-func (c *sealChange) size() int      { return len(c.body) + 64 }
+func (c *sealChange) size() int      { return len(c.body) + len(c.rest) + 128 }
+
+// splitAt makes two of the sealed segment that has records on both sides of a revision, so
+// that the committer does not have to.
+func (s *Store) splitAt(ctx context.Context, d *document, at storage.Revision) error {
+	s.index.mu.RLock()
+	c := &sealChange{doc: d, segs: d.segs}
+	typ, born := d.typ.Value(), d.born
+	s.index.mu.RUnlock()
+	var recs []storage.Record
+	err := s.read(func(tx *bbolt.Tx) error {
+		k, v := floor(tx.Bucket(bucketSegments).Cursor(), keySegment(c.segs, at-1))
+		first, ok := firstOf(k, c.segs)
+		if !ok {
+			return nil
+		}
+		n, seg, err := parseSegment(k, v)
+		if err != nil || !seg.sealed || first+n <= at {
+			return err
+		}
+		c.old = []oldSegment{{bytes.Clone(k), bytes.Clone(v), first, n}}
+		recs, err = s.opener.records(nil, seg, n)
+		return err
+	})
+	if err != nil || len(c.old) == 0 {
+		return err
+	}
+	first := c.old[0].first
+	c.body = s.opts.sealBody(recs[:at-first], typeOf(recs[:at-first], first, typ, born))
+	c.rest = s.opts.sealBody(recs[at-first:], typeOf(recs, first, typ, born))
+	c.restKey = keySegment(c.segs, at)
+	if c.body == nil || c.rest == nil {
+		return errors.New("bolt: sealed records do not come out as they are")
+	}
+	return s.submit(ctx, c)
+}

@@ -1,9 +1,7 @@
 package bolt
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -70,15 +68,13 @@ func (s *Store) ofIncarnation(ctx context.Context, id string, incarnation uint64
 
 // trimChange is the step of a Trim that makes old records unreadable. They go as trash.
 type trimChange struct {
+	open   *opener
 	doc    *document
 	oldest storage.Revision
 	keep   []storage.Revision
 
-	cut cut
-
 	// set by write
 	err   error // why nothing was written
-	again bool  // nothing was written, because the segment is not what it was
 	val   docValue
 	trash []trashItem
 }
@@ -95,21 +91,14 @@ func (s *Store) Trim(ctx context.Context, id string, incarnation uint64, oldest 
 	if err := s.foldTo(ctx, d, oldest); err != nil {
 		return err
 	}
-	for {
-		c := &trimChange{doc: d, oldest: oldest, keep: keep}
-		var was past
-		if c.cut, was, err = s.cutAt(d, oldest); err != nil && s.moved(d, was) {
-			continue
-		} else if err != nil {
-			return s.lost(d, err)
-		}
-		if err := s.submit(ctx, c); err != nil || !c.again {
-			if err == nil {
-				err = c.err
-			}
-			return err
-		}
+	if err := s.splitAt(ctx, d, oldest); err != nil {
+		return err
 	}
+	c := &trimChange{open: &s.opener, doc: d, oldest: oldest, keep: keep}
+	if err := s.submit(ctx, c); err != nil {
+		return err
+	}
+	return c.err
 }
 
 func (c *trimChange) alone() {}
@@ -132,11 +121,9 @@ func (c *trimChange) write(t *batchTx) (err error) {
 		return err
 	}
 	if c.oldest > d.oldest {
-		ok, err := c.cut.put(t.Tx, d.segs, c.oldest)
-		if c.again = !ok; c.again || err != nil {
+		if c.val.trimmed, err = cutSegment(c.open, t.Tx, d, c.oldest); err != nil {
 			return err
 		}
-		c.val.trimmed = c.cut.time
 		c.val.oldest = c.oldest
 		if err := put(t.Tx, bucketDocs, []byte(d.id), c.val.append(nil)); err != nil {
 			return err
@@ -149,67 +136,26 @@ func (c *trimChange) write(t *batchTx) (err error) {
 	return c.snapshots(t.Tx)
 }
 
-// cut is how the segment is cut that has the records on both sides of the revision to
-// trim to: what is prepared for the committer.
-type cut struct {
-	key, value []byte // of the segment
-	time       int64  // of the last record that goes
-	rest       []byte // the body of a segment with the records that stay; nil when none do
-}
-
-// cutAt prepares to cut the segment with the record before a revision.
-func (s *Store) cutAt(d *document, at storage.Revision) (c cut, p past, err error) {
-	s.index.mu.RLock()
-	p = d.past()
-	typ, born := d.typ.Value(), d.born
-	s.index.mu.RUnlock()
-	if at <= p.oldest {
-		return c, p, nil
+// cutSegment gives the records from a revision on a segment that begins there, when one
+// has records on both sides, and returns the time of the record before.
+func cutSegment(open *opener, tx *bbolt.Tx, d *document, at storage.Revision) (time int64, err error) {
+	k, v := floor(tx.Bucket(bucketSegments).Cursor(), keySegment(d.segs, at-1))
+	first, ok := firstOf(k, d.segs)
+	if !ok {
+		return 0, corrupt("bucket segments: record %d is missing", at-1)
 	}
-	var recs []storage.Record
-	sealed := false
-	err = s.read(func(tx *bbolt.Tx) error {
-		k, v := floor(tx.Bucket(bucketSegments).Cursor(), keySegment(p.segs, at-1))
-		first, ok := firstOf(k, p.segs)
-		if !ok {
-			return corrupt("bucket segments: record %d is missing", at-1)
-		}
-		n, seg, err := parseSegment(k, v)
-		if err != nil {
-			return err
-		}
-		if first+n < at {
-			return corrupt("bucket segments: record %d is missing", at-1)
-		}
-		c.key, c.value, sealed = bytes.Clone(k), bytes.Clone(v), seg.sealed
-		recs, err = s.opener.part(nil, seg, n, int(at-1-first), int(n))
-		return err
-	})
-	if err != nil || len(recs) == 0 {
-		return c, p, err
+	n, seg, err := parseSegment(k, v)
+	if err != nil {
+		return 0, err
 	}
-	c.time = recs[0].Time
-	if recs = recs[1:]; len(recs) == 0 {
-		return c, p, nil
+	if first+n < at {
+		return 0, corrupt("bucket segments: record %d is missing", at-1)
 	}
-	if sealed {
-		c.rest = s.opts.sealBody(recs, typeOf(recs, at, typ, born))
+	recs, err := open.part(nil, seg, n, int(at-1-first), int(n))
+	if err != nil {
+		return 0, err
 	}
-	if c.rest == nil {
-		c.rest = appendRun(binary.AppendUvarint(nil, uint64(len(recs))), recs)
-	}
-	return c, p, nil
-}
-
-// put stores the rest of the segment, if that is still what it was.
-func (c *cut) put(tx *bbolt.Tx, segs uint64, at storage.Revision) (ok bool, err error) {
-	if !bytes.Equal(tx.Bucket(bucketSegments).Get(c.key), c.value) {
-		return false, nil
-	}
-	if c.rest == nil {
-		return true, nil
-	}
-	return true, put(tx, bucketSegments, keySegment(segs, at), bytes.Clone(c.rest))
+	return recs[0].Time, putSegments(tx, d.segs, at, recs[1:])
 }
 
 // snapshots drops those that are neither needed nor to be kept.
@@ -233,7 +179,7 @@ func (c *trimChange) snapshots(tx *bbolt.Tx) error {
 }
 
 func (c *trimChange) applied(s *Store) {
-	if c.err != nil || c.again {
+	if c.err != nil {
 		return
 	}
 	c.doc.oldest, c.doc.trimmed = c.val.oldest, c.val.trimmed
@@ -241,4 +187,4 @@ func (c *trimChange) applied(s *Store) {
 }
 
 func (c *trimChange) undo(*Store) {}
-func (c *trimChange) size() int   { return len(c.cut.rest) + 64 }
+func (c *trimChange) size() int   { return segmentBytes }
