@@ -64,15 +64,15 @@ func TestHTTPPage(t *testing.T) {
 	}
 }
 
-// command is what the page says to type, as text and for the shell, and what comes of it.
-type command struct{ text, command, output string }
+// typed is what the page says to type, as text and for the shell, and what comes of it.
+type typed struct{ text, command, output string }
 
-func commandsOf(block string) (out []command) {
+func commandsOf(block string) (out []typed) {
 	for line := range strings.Lines(block) {
 		last := len(out) - 1
 		switch {
 		case strings.HasPrefix(line, "$ "):
-			out = append(out, command{text: line, command: line[2:]})
+			out = append(out, typed{text: line, command: line[2:]})
 		case strings.HasPrefix(line, "> ") && out[last].output == "":
 			out[last].text += line
 			out[last].command += line[2:]
