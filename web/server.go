@@ -55,6 +55,9 @@ type Options struct {
 	// MaxStreams is the most answers without a fixed length at once: events, exports.
 	// Default 1,000.
 	MaxStreams int
+	// MaxRate is the most requests a second that one address may make under /api, with
+	// twice as many at first. 0: as many as it likes.
+	MaxRate int
 	// MaxConns is the most WebSocket connections. Default 100,000.
 	MaxConns int
 	// PingEvery is the time between pings. Default 25 s.
@@ -80,6 +83,7 @@ type Server struct {
 	api      *api.API
 	streams  *stream.Server
 	large    *large
+	rates    *rates
 	metrics  fasthttp.RequestHandler
 	assets   map[string]asset
 }
@@ -108,6 +112,7 @@ func New(opt Options) (*Server, error) {
 	}
 	s := &Server{opt: opt, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
 	s.large = &large{server: s, places: make(chan struct{}, largeAtOnce)}
+	s.rates = newRates(opt.MaxRate)
 	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, Logger: opt.Logger})
 	s.api = api.New(api.Options{
 		Manager:    opt.Manager,
@@ -206,7 +211,11 @@ func (s *Server) Conns() int { return s.sockets.Conns() }
 // off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan error, 1)
-	go func() { done <- s.http.ShutdownWithContext(ctx) }()
+	go func() {
+		err := s.http.ShutdownWithContext(ctx)
+		s.large.wait(ctx)
+		done <- err
+	}()
 	s.streams.Shutdown(ctx)
 	s.sockets.Shutdown(ctx, s.opt.ComeBack)
 	s.sharedb.Close()
@@ -244,6 +253,9 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 		// A page may ask for what it may not read; a backup is too dear for that.
 		if (!ctx.IsGet() && !ctx.IsHead() || p == "/api/backup") && !s.originAllowed(ctx) {
 			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
+			return
+		}
+		if !s.rates.allow(ctx) {
 			return
 		}
 		s.api.Serve(ctx)

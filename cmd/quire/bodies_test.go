@@ -158,3 +158,21 @@ func TestManyLargeBodies(t *testing.T) {
 	for put() != http.StatusCreated { // a place is free once its answer is sent
 	}
 }
+
+// TestRate refuses an address that asks too often.
+func TestRate(t *testing.T) {
+	_, url, _ := start(t, "--data", t.TempDir(), "--max-rate", "1")
+	d := newDescribed(t, strings.TrimSuffix(url, "/")) // asks once
+	refused := false
+	for range 1000 {
+		if refused = d.do(exchange{request: "GET /api/docs"}).status == http.StatusTooManyRequests; refused {
+			break
+		}
+	}
+	if !refused {
+		t.Error("it may ask as often as it likes")
+	}
+	if status, _ := send(t, "GET", url+"healthz", "", ""); status != http.StatusOK {
+		t.Errorf("healthz: %d", status)
+	}
+}

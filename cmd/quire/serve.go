@@ -133,6 +133,7 @@ func (m *Main) Run(ctx context.Context) error {
 		MaxBody:    c.MaxBody,
 		MaxImport:  c.MaxImport,
 		MaxStreams: c.MaxStreams,
+		MaxRate:    c.MaxRate,
 		MaxConns:   c.MaxConns,
 		PingEvery:  c.PingEvery,
 		ComeBack:   c.ComeBack,
