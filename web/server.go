@@ -22,6 +22,7 @@ import (
 
 	"quire/session"
 	"quire/web/api"
+	"quire/web/hooks"
 	"quire/web/metrics"
 	"quire/web/quirev1"
 	"quire/web/sharedb"
@@ -65,6 +66,8 @@ type Options struct {
 	// ComeBack is the span over which clients are told to reconnect when the server
 	// stops. Default 3 s.
 	ComeBack time.Duration
+	// Hooks delivers what is committed to other programs. Required.
+	Hooks *hooks.Hooks
 	// Backup makes a consistent copy of all data; see api.Backups. Required.
 	Backup func(ctx context.Context) (api.Copy, error)
 	// Ready says why the server cannot do its work; nil when it can.
@@ -258,6 +261,10 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 		if !s.rates.allow(ctx) {
 			return
 		}
+		if p == hooks.Prefix || strings.HasPrefix(raw, hooks.Prefix+"/") {
+			s.opt.Hooks.Serve(ctx)
+			return
+		}
 		s.api.Serve(ctx)
 	case p == "/healthz":
 		ctx.SetBodyString("ok\n")
@@ -282,6 +289,10 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 // class names what a request is about, for metrics.
 func (s *Server) class(ctx *fasthttp.RequestCtx) string {
 	switch raw, p := string(ctx.URI().PathOriginal()), string(ctx.Path()); {
+	case p == hooks.Prefix, strings.HasPrefix(raw, hooks.Prefix+"/"):
+		return hooks.Prefix
+	case p == hooks.Prefix, strings.HasPrefix(raw, hooks.Prefix+"/"):
+		return hooks.Prefix
 	case strings.HasPrefix(raw, "/api/"):
 		return s.api.Route(string(ctx.Method()), raw)
 	case p == "/ws", p == "/sharedb", p == "/healthz", p == "/readyz", p == "/metrics":

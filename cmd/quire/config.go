@@ -38,6 +38,8 @@ type Config struct {
 	StopWithin  time.Duration
 	ComeBack    time.Duration
 	LockTimeout time.Duration
+	HookPrivate bool
+	HookGiveUp  time.Duration
 
 	set *flag.FlagSet // bound to the fields above
 }
@@ -62,6 +64,8 @@ func (c *Config) flags() *flag.FlagSet {
 	fs.DurationVar(&c.StopWithin, "stop-within", 10*time.Second, "most `time` that stopping may take")
 	fs.DurationVar(&c.ComeBack, "come-back", 3*time.Second, "`time` over which clients are told to spread their return after a stop")
 	fs.DurationVar(&c.LockTimeout, "lock-timeout", 2*time.Second, "`time` to wait for another process to let go of the data")
+	fs.BoolVar(&c.HookPrivate, "hooks-private", false, "let webhooks be sent to loopback and private addresses, `true or false`")
+	fs.DurationVar(&c.HookGiveUp, "hooks-give-up", 24*time.Hour, "`time` that a webhook is tried before it becomes a dead letter")
 	return fs
 }
 
@@ -185,6 +189,7 @@ func (c *Config) check() error {
 	positive("stop-within", c.StopWithin, 100*time.Millisecond)
 	positive("come-back", c.ComeBack, time.Millisecond)
 	positive("lock-timeout", c.LockTimeout, time.Millisecond)
+	positive("hooks-give-up", c.HookGiveUp, time.Second)
 	return errors.Join(errs...)
 }
 
