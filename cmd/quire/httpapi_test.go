@@ -317,6 +317,8 @@ func TestHTTPInterface(t *testing.T) {
 		}
 	}
 
+	webhooks(t, d)
+
 	// What retention has dropped.
 	m.Close()
 	if err := <-done; err != nil {
@@ -347,6 +349,38 @@ func TestHTTPInterface(t *testing.T) {
 		}
 	}
 	d.complete()
+}
+
+// webhooks calls what there is for webhooks; no document is any that they hear of.
+func webhooks(t *testing.T, d *described) {
+	t.Helper()
+	a := d.do(exchange{"POST /api/hooks", nil, `{"url":"https://example.org/quire","docs":"none/"}`, 201, `"secret":`})
+	hook := a.header.Get("Location")
+	for _, x := range []exchange{
+		{"GET /api/hooks", nil, "", 200, `"docs":"none/"`},
+		{"GET " + hook, nil, "", 200, `"state":"active"`},
+		{"GET " + hook + "/dead?limit=5", nil, "", 200, `{"letters":[]}`},
+		{"GET " + hook + "/dead?limit=0", nil, "", 400, "bad_limit"},
+		{"POST " + hook + "/dead/retry", nil, "", 202, `{"retrying":0}`},
+		{"POST " + hook + "/dead/retry", header("Origin", "https://evil.example"), "", 403, "origin"},
+		{"POST /api/hooks", header("Origin", "https://evil.example"), `{"url":"https://example.org/quire"}`, 403, "origin"},
+		{"POST /api/hooks", nil, `{"url":"ftp://example.org"}`, 400, "bad_message"},
+		{"POST /api/hooks", nil, `{"uri":"https://example.org"}`, 400, "bad_json"},
+		{"POST /api/hooks", nil, `{"url":"https://example.org/` + strings.Repeat("x", 5000) + `"}`, 413, "too_large"},
+		{"PUT " + hook, nil, "", 405, "method"},
+		{"GET /api/hooks/none", nil, "", 404, "not_found"},
+		{"GET /api/hooks/none/dead", nil, "", 404, "not_found"},
+		{"POST /api/hooks/none/dead/retry", nil, "", 404, "not_found"},
+		{"DELETE " + hook, header("Origin", "https://evil.example"), "", 403, "origin"},
+		{"DELETE " + hook, nil, "", 204, ""},
+		{"DELETE " + hook, nil, "", 404, "not_found"},
+	} {
+		d.do(x)
+	}
+	for range 100 {
+		d.do(exchange{"POST /api/hooks", nil, `{"url":"https://example.org/quire","docs":"none/"}`, 201, ""})
+	}
+	d.do(exchange{"POST /api/hooks", nil, `{"url":"https://example.org/quire","docs":"none/"}`, 409, "too_many"})
 }
 
 // squash drops what keep does not keep of a document in the data of a server that is
