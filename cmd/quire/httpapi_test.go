@@ -310,5 +310,6 @@ func TestHTTPInterface(t *testing.T) {
 			t.Errorf("%s: no Allow", x.request)
 		}
 	}
+	hooksAsDescribed(t, d, evil)
 	d.complete()
 }
