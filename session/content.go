@@ -228,13 +228,21 @@ func (m *Manager) unreadable(ctx context.Context, id string, rev Revision, err e
 		return e
 	case errors.Is(err, storage.ErrTrimmed):
 		if info, err := m.opt.Store.Stat(ctx, id); err == nil {
-			return Errorf(CodeGone, "revision %d is older than what is kept, the oldest is %d", rev, info.Oldest)
+			return gone(rev, info.Oldest)
 		}
 	case errors.Is(err, storage.ErrNotFound):
 		return Errorf(CodeNotFound, "no such document")
 	}
 	m.opt.Logger.Error("cannot read a document", "doc", id, "rev", rev, "err", err)
 	return Errorf(CodeUnavailable, "the document cannot be read now")
+}
+
+// gone refuses what is older than what is kept.
+func gone(rev, oldest Revision) *Error {
+	if rev == Head {
+		return Errorf(CodeGone, "that is older than what is kept of the document, from revision %d on", oldest)
+	}
+	return Errorf(CodeGone, "revision %d is older than what is kept, the oldest is %d", rev, oldest)
 }
 
 func (m *Manager) view(ctx context.Context, id string, rev Revision) (View, error) {
@@ -277,7 +285,11 @@ func (m *Manager) RevisionAt(ctx context.Context, id string, at time.Time) (Revi
 	case errors.Is(err, storage.ErrNotFound):
 		return Unborn, nil
 	case errors.Is(err, storage.ErrTrimmed):
-		return 0, Errorf(CodeGone, "%s is before what is kept of the document", at.UTC().Format(time.RFC3339Nano))
+		info, err := m.stat(ctx, id)
+		if err != nil {
+			return 0, err
+		}
+		return 0, Errorf(CodeGone, "%s is before what is kept of the document, the oldest revision is %d", at.UTC().Format(time.RFC3339Nano), info.Oldest)
 	case err != nil:
 		return 0, m.unreadable(ctx, id, Head, err)
 	}
