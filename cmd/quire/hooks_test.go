@@ -148,36 +148,3 @@ func TestHooksAreRefusedPrivateAddresses(t *testing.T) {
 		t.Error("no metrics of webhooks")
 	}
 }
-
-// hooksAsDescribed calls the routes of webhooks, for the description. The hook is for no document
-// that there is, so nothing is sent.
-func hooksAsDescribed(t *testing.T, d *described, evil map[string]string) {
-	made := d.do(exchange{"POST /api/hooks", nil, `{"url":"https://hooks.example/quire","docs":"nobody/"}`, 201, `"secret":"`})
-	var hook struct{ ID string }
-	if err := json.Unmarshal(made.body, &hook); err != nil {
-		t.Fatal(err)
-	}
-	one := "/api/hooks/" + hook.ID
-	for _, x := range []exchange{
-		{"POST /api/hooks", nil, `{"url":"nowhere"}`, 400, "bad_message"},
-		{"POST /api/hooks", nil, `{"url":"http://10.0.0.1/"}`, 400, "bad_message"},
-		{"POST /api/hooks", evil, `{"url":"https://hooks.example/"}`, 403, "origin"},
-		{"POST /api/hooks", nil, `{"url":"https://hooks.example/` + strings.Repeat("x", 2048) + `"}`, 413, "too_large"},
-		{"POST /api/hooks", map[string]string{"Content-Type": "text/plain"}, "x", 415, "content_type"},
-		{"PUT /api/hooks", nil, "", 405, "method"},
-		{"GET /api/hooks", nil, "", 200, hook.ID},
-		{"GET " + one, nil, "", 200, `"state":"active"`},
-		{"GET /api/hooks/none", nil, "", 404, "not_found"},
-		{"GET " + one + "/dead?limit=10&after=x", nil, "", 200, `"letters":[]`},
-		{"GET " + one + "/dead?limit=0", nil, "", 400, "bad_limit"},
-		{"GET /api/hooks/none/dead", nil, "", 404, "not_found"},
-		{"POST " + one + "/dead/retry", nil, "", 202, `"retrying":0`},
-		{"POST " + one + "/dead/retry", evil, "", 403, "origin"},
-		{"POST /api/hooks/none/dead/retry", nil, "", 404, "not_found"},
-		{"DELETE " + one, evil, "", 403, "origin"},
-		{"DELETE " + one, nil, "", 204, ""},
-		{"DELETE " + one, nil, "", 404, "not_found"},
-	} {
-		d.do(x)
-	}
-}

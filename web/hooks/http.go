@@ -12,6 +12,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"quire/session"
 	"quire/web/api"
 )
 
@@ -134,6 +135,10 @@ func (h *Hooks) register(c context.Context, ctx *fasthttp.RequestCtx) {
 		return
 	}
 	k, err := h.Register(c, Hook{URL: in.URL, Docs: in.Docs, Doc: in.Doc, Secret: in.Secret})
+	if e := session.AsError(err); err != nil && e.Code == session.CodeTooMany {
+		api.Problem(ctx, fasthttp.StatusConflict, string(e.Code), e.Message)
+		return
+	}
 	if err != nil {
 		api.Refuse(ctx, err)
 		return
