@@ -137,20 +137,64 @@ func (m *Manager) replay(ctx context.Context, id string, at Revision) (replayed,
 		if err != nil {
 			return r, err
 		}
-		for i := range recs {
-			op, err := m.decode(r.typ, &recs[i])
-			if err == nil {
-				r.content, err = r.apply(op, rev+1)
-			}
+		for len(recs) > 0 {
+			n, err := m.advance(&r, recs, rev)
 			if err != nil {
-				return r, &ReplayError{Rev: rev, Err: err}
+				return r, err
 			}
-			r.bytes += len(recs[i].Op)
-			r.time = recs[i].Time
-			rev++
+			recs, rev = recs[n:], rev+Revision(n)
 		}
 	}
 	return r, nil
+}
+
+// stride is how many operations replay composes before it applies them: a composite of
+// many costs far less than to apply them one by one, and of too many more again.
+const stride = 4096
+
+// advance applies the first of recs, of which the first is record rev, and returns how
+// many.
+func (m *Manager) advance(r *replayed, recs []storage.Record, rev Revision) (int, error) {
+	var ops [][]byte
+	for i := range recs[:min(len(recs), stride)] {
+		if recs[i].Kind != storage.Edit || r.typ == nil {
+			break
+		}
+		ops = append(ops, recs[i].Op)
+	}
+	n := max(1, len(ops))
+	if len(ops) < 2 || !r.composed(ops) {
+		// One by one; that also tells which one does not fit.
+		for i := range recs[:n] {
+			op, err := m.decode(r.typ, &recs[i])
+			if err == nil {
+				r.content, err = r.apply(op, rev+Revision(i)+1)
+			}
+			if err != nil {
+				return 0, &ReplayError{Rev: rev + Revision(i), Err: err}
+			}
+		}
+	}
+	for i := range recs[:n] {
+		r.bytes += len(recs[i].Op)
+	}
+	r.time = recs[n-1].Time
+	return n, nil
+}
+
+// composed applies what operations of the content's type compose to, and reports whether
+// it could.
+func (r *replayed) composed(ops [][]byte) bool {
+	op, err := r.typ.ComposeStored(ops)
+	if err != nil {
+		return false
+	}
+	doc, err := r.typ.Apply(r.doc, op)
+	if err != nil {
+		return false
+	}
+	r.doc = doc
+	return true
 }
 
 // View is a document as it was at a revision.

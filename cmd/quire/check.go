@@ -61,7 +61,7 @@ type report func(v any, format string, args ...any) error
 func verifyFolder(ctx context.Context, folder string, tell report) error {
 	path := dataPath(folder)
 	problems := 0
-	sum, err := bolt.Check(ctx, path, func(p bolt.Problem) {
+	sum, err := bolt.Check(ctx, bolt.Options{Path: path, Packers: packers()}, func(p bolt.Problem) {
 		problems++
 		_ = tell(problem{p.Doc, int64(p.Rev), p.String()}, "%s", p)
 	})
@@ -117,7 +117,7 @@ func checkError(arg, path string, err error) error {
 // how many there were.
 func replay(ctx context.Context, path string, report func(doc string, rev session.Revision, what string)) (problems int, err error) {
 	const never = 1 << 30 // leave the file as it is
-	store, err := bolt.Open(bolt.Options{Path: path, MustExist: true, FoldAfter: never, FoldAlways: never, Logger: slog.New(slog.DiscardHandler)})
+	store, err := bolt.Open(bolt.Options{Path: path, MustExist: true, FoldAfter: never, FoldAlways: never, Packers: packers(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return 0, err
 	}

@@ -36,6 +36,17 @@ func types() []ot.Type {
 	return []ot.Type{text.Type{}, delta.Type{}, json0.Type{}, text0.Type{}, textunicode.Type{}}
 }
 
+// packers are the types whose operations the data file keeps in columns.
+func packers() map[string]bolt.Packer {
+	out := make(map[string]bolt.Packer)
+	for _, t := range types() {
+		if p, ok := t.(ot.Packer); ok {
+			out[t.Name()] = p
+		}
+	}
+	return out
+}
+
 // dialects are the types as ShareDB's clients know them.
 func dialects() []sharedb.Dialect {
 	var out []sharedb.Dialect
@@ -236,6 +247,7 @@ func openStore(c *Config, met *metrics.Metrics, log *slog.Logger) (*bolt.Store, 
 	store, err := bolt.Open(bolt.Options{
 		Path:        filepath.Join(c.Data, dataFile),
 		LockTimeout: c.LockTimeout,
+		Packers:     packers(),
 		Logger:      log,
 		OnCommit: func(s bolt.CommitStats) {
 			if s.Appends > 0 && s.Err == nil { // else it is work in the background, or did not happen

@@ -3,7 +3,6 @@ package bolt
 import (
 	"cmp"
 	"fmt"
-	"hash/crc32"
 	"math/rand/v2"
 	"slices"
 
@@ -14,7 +13,8 @@ import (
 type piece struct {
 	place
 	first, n storage.Revision
-	skip     int64 // bytes before the run
+	key      string // of a segment
+	skip     int64  // of a log entry: bytes before the run
 	log      bool
 }
 
@@ -98,9 +98,9 @@ func (p *repairer) pieces(val docValue) []piece {
 			continue
 		}
 		for _, at := range p.s.values[bucketSegments[0]][k] {
-			n, run, err := parseSegment([]byte(k), p.s.read(at.off, at.size))
+			n, _, err := parseSegment([]byte(k), p.s.read(at.off, at.size))
 			if err == nil {
-				pieces = append(pieces, piece{first: first, n: n, place: at, skip: at.size - sumSize - int64(len(run))})
+				pieces = append(pieces, piece{first: first, n: n, place: at, key: k})
 			}
 		}
 	}
@@ -110,11 +110,16 @@ func (p *repairer) pieces(val docValue) []piece {
 
 // records returns the records of a piece; nil when they make no sense.
 func (a *assembly) records(p piece) []storage.Record {
-	body := a.s.load(p.place)
-	if int64(len(body)) < p.skip {
-		return nil
+	var recs []storage.Record
+	var err error
+	if body := a.s.load(p.place); p.key != "" {
+		var seg segment
+		if _, seg, err = parseSegment([]byte(p.key), a.s.read(p.off, p.size)); err == nil {
+			recs, err = a.open.records(nil, seg, p.n)
+		}
+	} else if int64(len(body)) >= p.skip {
+		recs, err = parseRun(nil, body[p.skip:], p.n)
 	}
-	recs, err := parseRun(nil, body[p.skip:], p.n)
 	if err != nil {
 		return nil
 	}
@@ -267,7 +272,12 @@ func (a *assembly) blob(h snapHead) (data []byte, whole bool) {
 		body, _ := a.s.body(bucketBlobs, key2(h.blob, i))
 		data = append(data, body...)
 	}
-	return data, uint64(len(data)) == h.size && crc32.Checksum(data, castagnoli) == h.sum
+	if uint64(len(data)) == h.kept {
+		if content, err := (&blobReader{head: h, data: data}).content(); err == nil {
+			return content, true
+		}
+	}
+	return data, false
 }
 
 // finish writes what belongs to the document beside its records.
@@ -292,7 +302,7 @@ func (a *assembly) finish(snaps []snapAt) error {
 			continue
 		}
 		data, _ := a.blob(s.head)
-		if err := d.snapshot(storage.Snapshot{Rev: s.rev, Type: s.head.typ, Data: data}); err != nil {
+		if err := d.snapshot(storage.Snapshot{Rev: s.rev, Type: s.head.typ, Data: data, Pinned: s.head.pinned}); err != nil {
 			return err
 		}
 	}

@@ -47,7 +47,7 @@ type Cut struct {
 	Why string
 }
 
-// Repair makes an openable data file of a damaged one that no server has open
+// Repair (of opts, Path and Packers count) makes an openable data file of a damaged one that no server has open
 // (ErrLocked otherwise): of what it finds whole, wherever in the file, it makes a new file,
 // verifies it and puts it in the place of the old one, which is kept beside it under
 // the name in Repaired.Damaged. A document that misses records is kept from its oldest snapshot
@@ -58,16 +58,17 @@ type Cut struct {
 //
 // When a page that says which pages are unused is damaged too, what was replaced or
 // deleted not long ago may come back, where nothing newer is found.
-func Repair(ctx context.Context, path string) (Repaired, error) {
-	r, err := repair(ctx, path)
+func Repair(ctx context.Context, opts Options) (Repaired, error) {
+	r, err := repair(ctx, opts)
 	if err != nil {
-		return Repaired{}, fmt.Errorf("bolt: repair %s: %w", path, err)
+		return Repaired{}, fmt.Errorf("bolt: repair %s: %w", opts.Path, err)
 	}
 	return r, nil
 }
 
-func repair(ctx context.Context, path string) (r Repaired, err error) {
-	sum, err := Check(ctx, path, func(Problem) {})
+func repair(ctx context.Context, opts Options) (r Repaired, err error) {
+	path := opts.Path
+	sum, err := Check(ctx, opts, func(Problem) {})
 	switch {
 	case errors.Is(err, ErrLocked), errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission), errors.Is(err, ErrVersion), ctx.Err() != nil:
 		return r, err
@@ -100,7 +101,7 @@ func repair(ctx context.Context, path string) (r Repaired, err error) {
 	defer os.RemoveAll(work)
 	side := &sideFile{path: path + ".aside-" + stamp + ".jsonl"}
 	fresh := filepath.Join(work, "new.db")
-	if err := rebuild(ctx, f, fresh, side, &r); err != nil {
+	if err := rebuild(ctx, f, Options{Path: fresh, Packers: opts.Packers}, side, &r); err != nil {
 		side.remove()
 		return r, err
 	}
@@ -132,7 +133,7 @@ func exchange(path, fresh, old string) error {
 }
 
 // rebuild writes what is whole in f to a new file, and verifies that.
-func rebuild(ctx context.Context, f *os.File, to string, side *sideFile, r *Repaired) error {
+func rebuild(ctx context.Context, f *os.File, to Options, side *sideFile, r *Repaired) error {
 	s, err := newSalvage(ctx, f)
 	if err != nil {
 		return err
@@ -141,11 +142,11 @@ func rebuild(ctx context.Context, f *os.File, to string, side *sideFile, r *Repa
 	if format == nil && len(s.values[bucketDocs[0]]) == 0 && len(s.values[bucketSegments[0]]) == 0 {
 		return fmt.Errorf("%w, or nothing of it is left", ErrForeign)
 	}
-	b, err := newBuilder(to)
+	b, err := newBuilder(to.Path)
 	if err != nil {
 		return err
 	}
-	p := &repairer{ctx: ctx, s: s, b: b, side: side, r: r, nums: make(map[uint64]bool), dead: make(map[uint64]bool), log: make(map[uint64][]piece)}
+	p := &repairer{ctx: ctx, open: &opener{packers: to.Packers}, s: s, b: b, side: side, r: r, nums: make(map[uint64]bool), dead: make(map[uint64]bool), log: make(map[uint64][]piece)}
 	if err := p.run(); err != nil {
 		return errors.Join(err, b.abandon())
 	}
@@ -160,6 +161,7 @@ func rebuild(ctx context.Context, f *os.File, to string, side *sideFile, r *Repa
 // repairer is one run of Repair.
 type repairer struct {
 	ctx  context.Context
+	open *opener
 	s    *salvage
 	b    *builder
 	side *sideFile

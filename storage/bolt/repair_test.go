@@ -183,7 +183,7 @@ func TestRepair(t *testing.T) {
 			t.Fatal(err)
 		}
 		writeFile(t, path, data)
-		r, err := Repair(t.Context(), path)
+		r, err := Repair(t.Context(), Options{Path: path})
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
 			continue
@@ -301,7 +301,7 @@ func TestRepairValues(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := Repair(t.Context(), path)
+			r, err := Repair(t.Context(), Options{Path: path})
 			if err != nil || r.Healthy {
 				t.Fatalf("%+v, %v", r, err)
 			}
@@ -342,7 +342,7 @@ func fileOf(t *testing.T, data []byte) string {
 func TestRepairRefuses(t *testing.T) {
 	for name, data := range map[string][]byte{"empty": nil, "text": []byte("hello"), "zeros": make([]byte, 1<<20)} {
 		path := fileOf(t, data)
-		if r, err := Repair(t.Context(), path); !errors.Is(err, ErrForeign) {
+		if r, err := Repair(t.Context(), Options{Path: path}); !errors.Is(err, ErrForeign) {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 		entries, _ := os.ReadDir(filepath.Dir(path))
@@ -350,17 +350,17 @@ func TestRepairRefuses(t *testing.T) {
 			t.Errorf("%s: changed: %v", name, entries)
 		}
 	}
-	if _, err := Repair(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Repair(t.Context(), Options{Path: filepath.Join(t.TempDir(), "none")}); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 	s := testStore(t, Options{})
-	if _, err := Repair(t.Context(), s.opts.Path); !errors.Is(err, ErrLocked) {
+	if _, err := Repair(t.Context(), Options{Path: s.opts.Path}); !errors.Is(err, ErrLocked) {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, whole := repairStore(t)
-	if _, err := Repair(ctx, fileOf(t, whole[:len(whole)/2])); !errors.Is(err, context.Canceled) {
+	if _, err := Repair(ctx, Options{Path: fileOf(t, whole[:len(whole)/2])}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
