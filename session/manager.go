@@ -29,6 +29,10 @@ type Manager struct {
 	catchUps chan struct{}
 	// looks has a place for each lengthy work on the past of a document.
 	looks chan struct{}
+	// keeping has a place for who drops or rewrites the past of a document.
+	keeping chan struct{}
+	// contents are those that were looked at lately.
+	contents *recent[content]
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -53,12 +57,15 @@ type loading struct {
 
 // New makes a Manager. Close it before the store.
 func New(opt Options) *Manager {
-	m := &Manager{opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}), catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2)}
+	m := &Manager{opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}), catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2), keeping: make(chan struct{}, 1), contents: newRecent[content](recentBytes, recentCount)}
 	for _, t := range opt.Types {
 		m.types[t.Name()] = t
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.opt.After(m.opt.IdleAfter/2, m.sweep)
+	if !m.opt.Keep.All() {
+		m.opt.After(squashPause, func() { m.retain("") })
+	}
 	return m
 }
 
@@ -306,6 +313,9 @@ func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subsc
 	switch {
 	case req.Convention == Versioned:
 		if req.Resume && req.Rev < s.head {
+			if err := s.gone(req.Rev); err != nil {
+				return nil, nil, err
+			}
 			o.Rev = max(req.Rev, Unborn)
 			if typ = before; o.Rev >= s.window.start {
 				typ = s.typeAt(o.Rev)
@@ -321,6 +331,8 @@ func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subsc
 			return nil, nil, Errorf(CodeIncarnation, "the document was deleted and created again")
 		case req.Rev > s.head || req.Rev < 0:
 			return nil, nil, Errorf(CodeFuture, "revision %d, head %d", req.Rev, s.head)
+		case s.gone(req.Rev) != nil:
+			return nil, nil, s.gone(req.Rev)
 		case req.Seq > c.last || req.Seq < c.last && c.rev <= req.Rev:
 			return nil, nil, Errorf(CodeMismatch, "seq %d at revision %d, the document holds %d", req.Seq, req.Rev, c.last)
 		}
@@ -352,6 +364,15 @@ func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subsc
 		}
 	}
 	return r, o, nil
+}
+
+// gone returns a refusal to go on from a revision when not everything after it is kept.
+// Called with the lock held.
+func (s *Session) gone(rev Revision) *Error {
+	if rev = max(rev, Unborn); rev < s.oldest && rev < s.window.start {
+		return gone(rev, s.oldest)
+	}
+	return nil
 }
 
 // Create makes a document, empty (content nil) or with content in its type's JSON wire
@@ -434,8 +455,9 @@ func (s *Session) beginCreation(typ ot.Type, doc ot.Doc, user User, done chan *E
 		}
 	}
 	s.creating = append(s.creating, done)
-	mine = !s.committer
-	s.committer = true
+	if s.held == nil {
+		mine, s.committer = !s.committer, true
+	}
 	return exists, mine, nil
 }
 

@@ -2,6 +2,7 @@ package ottest
 
 import (
 	"math/rand/v2"
+	"strings"
 
 	"quire/ot"
 	"quire/ot/delta"
@@ -27,6 +28,21 @@ func Delta() Gen {
 			return delta.New(built(&b))
 		},
 		Op: func(r *rand.Rand, d ot.Doc, size int) ot.Op { return deltaOp(r, d.(*delta.Doc), size) },
+		Texts: func(d ot.Doc) (all []string) {
+			var text strings.Builder
+			for _, c := range d.(*delta.Doc).Op() {
+				text.WriteString(c.S)
+				if c.S == "" {
+					text.WriteByte(0xFF) // what no text has
+				}
+				for _, o := range []*jsonvalue.Object{c.Attributes, c.Embed} {
+					if o != nil {
+						all = appendTexts(all, o)
+					}
+				}
+			}
+			return append(all, text.String())
+		},
 		Cursor: func(r *rand.Rand, d ot.Doc, size int) ot.Cursor {
 			ends := boundaries(d.(*delta.Doc).Op())
 			c := make(text.Cursor, r.IntN(min(size, 4)+1))

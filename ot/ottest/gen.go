@@ -15,6 +15,8 @@ type Gen struct {
 	Op func(r *rand.Rand, d ot.Doc, size int) ot.Op
 	// Cursor returns a cursor that fits d.
 	Cursor func(r *rand.Rand, d ot.Doc, size int) ot.Cursor
+	// Texts returns everything in d in which an ot.Redactor finds a secret.
+	Texts func(d ot.Doc) []string
 	// Regroups says that how the type writes a composite may depend on how its parts
 	// were grouped. What it does must not.
 	Regroups bool

@@ -22,6 +22,7 @@ func Text() Gen {
 		Doc:    textDoc,
 		Op:     func(r *rand.Rand, d ot.Doc, size int) ot.Op { return textOp(r, d, size, units.UTF16) },
 		Cursor: func(r *rand.Rand, d ot.Doc, size int) ot.Cursor { return textCursor(r, d, size, units.UTF16) },
+		Texts:  func(d ot.Doc) []string { return []string{d.(*text.Doc).String()} },
 	}
 }
 
@@ -29,7 +30,8 @@ func Text() Gen {
 // randomness those of Text, in code points.
 func TextUnicode() Gen {
 	return Gen{
-		Doc: textDoc,
+		Doc:   textDoc,
+		Texts: Text().Texts,
 		Op: func(r *rand.Rand, d ot.Doc, size int) ot.Op {
 			return textunicode.Op(textOp(r, d, size, units.Runes))
 		},

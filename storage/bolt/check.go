@@ -424,7 +424,7 @@ func (c *checker) snapshots(d *document) {
 	c.each(bucketSnapshots, key1(d.num), func(where string, k, v []byte) {
 		c.sum.Snapshots++
 		rev, ok := revisionOf(k, d.num)
-		if !ok || rev < 1 || rev > d.head {
+		if !ok || rev > d.head {
 			c.of(d, rev, where, "a snapshot past the head, %d", d.head)
 		}
 		h, err := parseSnapHead(k, v)
