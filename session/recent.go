@@ -64,8 +64,11 @@ func (r *recent[V]) put(incarnation uint64, rev Revision, v V, size int, epoch u
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	key := pastKey{incarnation, rev}
-	if size > r.bytes/2 || r.epoch[incarnation] != epoch || r.at[key] != nil {
+	if size > r.bytes/2 || r.epoch[incarnation] != epoch {
 		return
+	}
+	if e := r.at[key]; e != nil {
+		r.drop(e)
 	}
 	r.at[key] = r.order.PushBack(&kept[V]{key, v, size})
 	r.held += size

@@ -158,6 +158,13 @@ func BenchmarkPaper(b *testing.B) {
 			}
 		}
 	})
+	b.Run("blame", func(b *testing.B) {
+		for range b.N {
+			if _, _, _, err := m.Blame(ctx, "paper", session.Head, session.Unborn); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("revert", func(b *testing.B) {
 		for range b.N {
 			if _, err := m.Revert(ctx, "paper", "author 1", 0, session.Head, session.Writer{}); err != nil {
