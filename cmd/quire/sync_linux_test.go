@@ -3,6 +3,7 @@ package main
 import (
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -91,11 +92,12 @@ func makeWord(n int) string {
 	return string([]rune{first, first + 1, first + 2})
 }
 
-// insertWord puts a word where a word may be: not inside another.
+// insertWord puts a word where a word may be: not inside another, and one that ends a line on a line of
+// its own.
 func insertWord(random *rand.Rand, s, word string) string {
 	text := []rune(s)
 	at := random.IntN(len(text) + 1)
-	for at > 0 && text[at-1] >= 0x4E00 && (text[at-1]-0x4E00)%3 != 2 {
+	for at > 0 && (text[at-1] >= 0x4E00 && (text[at-1]-0x4E00)%3 != 2 || strings.HasSuffix(word, "\n") && text[at-1] != '\n') {
 		at--
 	}
 	return string(text[:at]) + word + string(text[at:])
@@ -119,22 +121,59 @@ func (p *place) saveWord(random *rand.Rand, ways []func(string, string) error, w
 		return
 	}
 	temp := p.file + ".tmp~"
-	content, err := os.ReadFile(p.file)
+	there, err := os.ReadFile(p.file)
+	expected := string(there)
+	content := insertWord(random, expected, word)
 	for err == nil {
-		if err = os.WriteFile(temp, []byte(insertWord(random, string(content), word)), 0o644); err != nil {
+		if err = os.WriteFile(temp, []byte(content), 0o644); err != nil {
 			break
 		}
 		if err = unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, p.file, unix.RENAME_EXCHANGE); err != nil {
 			break
 		}
-		var was []byte
-		if was, err = os.ReadFile(temp); err == nil && string(was) == string(content) {
+		if there, err = os.ReadFile(temp); err == nil && string(there) == expected {
 			err = os.Remove(temp)
 			break
 		}
-		content = was // it had been written meanwhile: save again, on that
+		// It had been written meanwhile: save again, on that.
+		expected, content = content, string(there)
+		if !strings.Contains(content, word) {
+			content = insertWord(random, content, word)
+		}
 	}
 	if err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// killWhileSyncing starts quire sync and kills it, at any moment, while words are put into the file and the
+// document. It returns the words: lines, since what two people did to hundreds of characters of one line cannot
+// always be told apart.
+func killWhileSyncing(t *testing.T, p *place, args []string) (words []string) {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 2))
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 25 {
+		cmd := exec.Command(exe, args...)
+		cmd.Env = append(os.Environ(), asServer+"=1")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			words = append(words, makeWord(len(words))+"\n", makeWord(len(words)+1)+"\n")
+			p.saveWord(random, nil, words[len(words)-2])
+			p.edit(func(s string) string { return insertWord(random, s, words[len(words)-1]) })
+			time.Sleep(time.Duration(random.IntN(80)) * time.Millisecond) // a kill may come at any moment
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+	}
+	return words
 }

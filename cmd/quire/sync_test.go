@@ -67,13 +67,16 @@ func (p *place) run() {
 	}
 	var ctx context.Context
 	ctx, p.stop = context.WithCancel(p.t.Context())
-	p.ended = make(chan error, 1)
+	ended, done := make(chan error, 1), make(chan struct{})
+	p.ended = ended
 	go func() {
+		defer close(done)
 		err := m.Run(ctx)
 		m.Close()
-		p.ended <- err
+		ended <- err
 	}()
-	p.t.Cleanup(func() { p.stop() })
+	stop := p.stop
+	p.t.Cleanup(func() { stop(); <-done })
 }
 
 // halt stops, which has to be in order.
@@ -84,7 +87,7 @@ func (p *place) halt() {
 		p.t.Error(err)
 	}
 	stacks := make([]byte, 1<<20)
-	if n := runtime.Stack(stacks, true); strings.Contains(string(stacks[:n]), "quire/mirror.(*") {
+	if n := runtime.Stack(stacks, true); strings.Contains(string(stacks[:n]), "cmd/quire/mirror.") {
 		p.t.Errorf("something goes on after the end:\n%s", stacks[:n])
 	}
 }
