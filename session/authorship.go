@@ -1,293 +1,280 @@
 package session
 
 import (
-	"bytes"
-	"compress/flate"
+	"cmp"
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"slices"
 
 	"quire/ot"
 	"quire/storage"
 )
 
-// authorshipNotes begins the keys of the notes that say who made the content at the
-// revision that a squashed past begins with: the revision in 16 hexadecimal digits, "/", the number of the piece in 4.
-const authorshipNotes = "authorship/"
-
-func authorshipKey(rev Revision) string { return fmt.Sprintf("%s%016x/", authorshipNotes, rev) }
-
-// maxAuthorship bounds an authorship in bytes, as it is before it is compressed.
-const maxAuthorship = 1 << 30
-
-// byline is who made a part of a document, and when in Unix milliseconds.
-type byline struct {
-	author string
-	time   int64
-}
-
-// authorship is who made the content of a document at a revision. It is followed from one
-// revision to the next, and not safe for concurrent use.
+// authorship is where the parts of a document's content come from at a revision, and who made
+// them. It is followed from one revision to the next, and not safe for concurrent use.
 type authorship struct {
 	rev   Revision
-	typ   ot.Type  // of the content; nil when there is none
-	trace ot.Trace // nil also when the type is not an ot.Tracer; origins are revisions
-	by    map[ot.Origin]byline
-	most  int // of by, before those are forgotten that are not there any more
+	typ   ot.Type   // of the content; nil when there is none
+	trace ot.Trace  // nil also when the type is not an ot.Tracer; origins are revisions
+	spans []ot.Span // of trace, as of the last prune
+	// made says of each revision that something comes from, ascending, who made it. It may
+	// say so of others.
+	made  []maker
+	hands []hand
+	index map[hand]int // of hands; made when it is needed
+}
+
+// maker says who made a revision, and when.
+type maker struct {
+	rev  Revision
+	time int64 // Unix milliseconds
+	who  int   // in hands
+}
+
+// hand is who makes something, and the client through which.
+type hand struct{ author, client string }
+
+// begin has all content come from the revision.
+func (a *authorship) begin(typ ot.Type, doc ot.Doc) {
+	*a = authorship{rev: a.rev, typ: typ}
+	if t, ok := typ.(ot.Tracer); ok {
+		a.trace = t.Trace(doc, ot.Origin(a.rev))
+	}
 }
 
 // follow takes in the record that leads to the next revision, with what it decodes to.
 func (a *authorship) follow(rec *storage.Record, op ot.Op) error {
 	a.rev++
-	origin := ot.Origin(a.rev)
 	switch op := op.(type) {
 	case Creation:
-		a.typ, a.trace, a.by = op.Type, nil, map[ot.Origin]byline{}
-		if t, ok := a.typ.(ot.Tracer); ok {
-			a.trace = t.Trace(op.Doc, origin)
-		}
+		a.begin(op.Type, op.Doc)
 	case Deletion:
-		a.typ, a.trace, a.by = nil, nil, nil
+		*a = authorship{rev: a.rev}
 	default:
-		if a.trace != nil {
-			if err := a.trace.Apply(op, origin); err != nil {
-				return &ReplayError{Rev: a.rev - 1, Err: err}
-			}
+		if a.trace == nil {
+			break
+		}
+		if err := a.trace.Apply(op, ot.Origin(a.rev)); err != nil {
+			return &ReplayError{Rev: a.rev - 1, Err: err}
 		}
 	}
 	if a.trace != nil {
-		a.by[origin] = byline{rec.Author, rec.Time}
-		if len(a.by) > max(a.most, 1<<16) {
-			a.prune()
-			a.most = 2 * len(a.by)
+		a.sign(rec.Author, rec.Client, rec.Time)
+	}
+	return nil
+}
+
+// sign says who made the revision; not twice.
+func (a *authorship) sign(author, client string, time int64) {
+	a.made = append(a.made, maker{a.rev, time, a.number(author, client)})
+}
+
+// number returns the number of a hand, which gets one when it has none.
+func (a *authorship) number(author, client string) int {
+	if a.index == nil {
+		a.index = map[hand]int{}
+		for i, h := range a.hands {
+			a.index[h] = i
+		}
+	}
+	h := hand{author, client}
+	i, ok := a.index[h]
+	if !ok {
+		i = len(a.hands)
+		a.index[h] = i
+		a.hands = append(a.hands, h)
+	}
+	return i
+}
+
+// maker returns the index in made of a revision.
+func (a *authorship) maker(rev Revision) (int, bool) {
+	return slices.BinarySearchFunc(a.made, rev, func(k maker, rev Revision) int { return cmp.Compare(k.rev, rev) })
+}
+
+// prune sets the spans and forgets who made what is not there any more. What is gone from a
+// document never comes back from where it came from.
+func (a *authorship) prune() {
+	if a.trace == nil {
+		return
+	}
+	a.spans = a.trace.Spans()
+	left := make([]bool, len(a.made))
+	for _, s := range a.spans {
+		if i, ok := a.maker(Revision(s.Origin)); ok {
+			left[i] = true
+		}
+	}
+	made, hands := a.made, a.hands
+	a.made, a.hands, a.index = nil, nil, nil
+	for i, k := range made {
+		if left[i] {
+			k.who = a.number(hands[k.who].author, hands[k.who].client)
+			a.made = append(a.made, k)
+		}
+	}
+}
+
+// rename gives what one author made to another.
+func (a *authorship) rename(author, as string) {
+	for i := range a.hands {
+		if a.hands[i].author == author {
+			a.hands[i].author = as
+		}
+	}
+}
+
+// authorshipEvery is at what multiples an authorship is kept in memory on the way, for asking
+// for others nearby.
+const authorshipEvery = 32768
+
+// authorshipAt returns who made a document's content at a revision in [oldest, head], pruned, from what
+// was kept in memory or when its past was squashed and the records since.
+func (m *Manager) authorshipAt(ctx context.Context, info Info, rev Revision) (*authorship, error) {
+	a, epoch, err := m.nearestAuthorship(ctx, info, rev)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		a.prune()
+		if a.rev == rev {
+			return a, nil
+		}
+		if a.rev > 0 && a.rev%authorshipEvery == 0 {
+			data := a.marshal()
+			m.blames.put(info.Incarnation, a.rev, keptBlame{data: data}, len(data), epoch)
+		}
+		if ctx.Err() != nil {
+			return nil, Errorf(CodeUnavailable, "finding out who made what took too long")
+		}
+		if err := m.follow(ctx, info, a, min(rev, (max(a.rev, 0)/authorshipEvery+1)*authorshipEvery)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// follow takes an authorship on to revision to.
+func (m *Manager) follow(ctx context.Context, info Info, a *authorship, to Revision) error {
+	for a.rev < to {
+		recs, err := m.opt.Store.Read(ctx, info.ID, a.rev, to)
+		if err != nil {
+			return err
+		}
+		for i := range recs {
+			op, err := m.decode(a.typ, &recs[i])
+			if err != nil {
+				return &ReplayError{Rev: a.rev, Err: err}
+			}
+			if err := a.follow(&recs[i], op); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// prune forgets who made what is not there any more.
-func (a *authorship) prune() {
-	live := make(map[ot.Origin]byline)
-	for _, span := range a.trace.Spans() {
-		live[span.Origin] = a.by[span.Origin]
+// nearestAuthorship returns the newest authorship up to revision rev that there is: one that is in
+// memory, or of the document's creation, or what was kept of what was squashed.
+func (m *Manager) nearestAuthorship(ctx context.Context, info Info, rev Revision) (a *authorship, epoch uint64, err error) {
+	start := info.Oldest
+	if rev >= info.Born {
+		start = max(start, info.Born-1)
 	}
-	a.by = live
+	at, kept, ok, epoch := m.blames.floor(info.Incarnation, rev)
+	switch {
+	case ok && at > start:
+		a, err = m.unmarshalAuthorship(kept.data)
+	case start >= 0 && start == info.Oldest:
+		a, err = m.oldestAuthorship(ctx, info)
+	default:
+		a = &authorship{rev: start}
+	}
+	return a, epoch, err
 }
 
-// authorshipAt returns who made a document's content at a revision in [oldest, head], from what
-// was kept when its past was squashed and the records since.
-func (m *Manager) authorshipAt(ctx context.Context, info Info, rev Revision) (*authorship, error) {
-	a, err := m.oldestAuthorship(ctx, info)
-	if err != nil {
-		return nil, err
-	}
-	for a.rev < rev {
-		recs, err := m.opt.Store.Read(ctx, info.ID, a.rev, rev)
-		if err != nil {
-			return nil, err
-		}
-		for i := range recs {
-			op, err := m.decode(a.typ, &recs[i])
-			if err != nil {
-				return nil, &ReplayError{Rev: a.rev, Err: err}
-			}
-			if err := a.follow(&recs[i], op); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return a, nil
-}
-
-// oldestAuthorship returns who made the content that a document's past begins with.
+// oldestAuthorship returns who made the content that a squashed past begins with: what is kept, or
+// that revision, by nobody known.
 func (m *Manager) oldestAuthorship(ctx context.Context, info Info) (*authorship, error) {
-	if info.Oldest < 0 {
-		return &authorship{rev: Unborn}, nil
-	}
 	a, err := m.readAuthorship(ctx, info, info.Oldest)
-	if a != nil || err != nil {
+	if err != nil || a != nil && a.trace != nil {
 		return a, err
 	}
-	// Not squashed but imported like that: all of it is as old as the revision.
-	r, err := m.replay(ctx, info.ID, info.Oldest)
+	c, err := m.contentAt(ctx, info, info.Oldest)
 	if err != nil {
 		return nil, err
 	}
-	a = &authorship{rev: info.Oldest, typ: r.typ}
-	if t, ok := r.typ.(ot.Tracer); ok {
-		a.trace = t.Trace(r.doc, ot.Origin(a.rev))
-		a.by = map[ot.Origin]byline{ot.Origin(a.rev): {"", info.Created}}
+	a = &authorship{rev: info.Oldest}
+	if c.typ != nil {
+		a.begin(c.typ, c.doc)
 	}
 	return a, nil
 }
 
-// readAuthorship reads what is kept for a revision; nil when that is nothing.
-func (m *Manager) readAuthorship(ctx context.Context, info Info, rev Revision) (*authorship, error) {
-	prefix := authorshipKey(rev)
-	var packed []byte
-	for after := ""; ; {
-		notes, err := m.opt.Store.Notes(ctx, info.ID, prefix, after, 1)
-		if err != nil {
-			return nil, err
-		}
-		if len(notes) == 0 {
-			break
-		}
-		packed, after = append(packed, notes[0].Value...), notes[0].Key
-	}
-	if packed == nil {
-		return nil, nil
-	}
-	data, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxAuthorship+1))
-	if err == nil {
-		var a *authorship
-		if a, err = m.unmarshalAuthorship(rev, data); err == nil {
-			return a, nil
-		}
-	}
-	return nil, fmt.Errorf("%w: the authorship at revision %d: %v", storage.ErrCorrupt, rev, err)
-}
-
-// notes returns the notes that keep an authorship.
-func (a *authorship) notes() ([]storage.Note, error) {
-	data := a.marshal()
-	if len(data) > maxAuthorship {
-		return nil, fmt.Errorf("an authorship of %d bytes, at most %d are kept", len(data), maxAuthorship)
-	}
-	var packed bytes.Buffer
-	z, err := flate.NewWriter(&packed, flate.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := z.Write(data); err != nil {
-		return nil, err
-	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	var notes []storage.Note
-	for piece := range slices.Chunk(packed.Bytes(), storage.MaxNote) {
-		notes = append(notes, storage.Note{Key: fmt.Sprintf("%s%04x", authorshipKey(a.rev), len(notes)), Value: piece})
-	}
-	return notes, nil
-}
-
-// marshal is the type's name, how many authors there are and their names, how many origins
-// there are and of each how far it and its time are from the one before and its author's number, and the trace.
+// marshal returns the binary form: what format it is, the revision, the type's name (alone when
+// nothing is traced), the hands, the makers, the trace.
 func (a *authorship) marshal() []byte {
+	w := appender{[]byte{authorshipFormat}}
+	w.number(uint64(a.rev))
 	if a.trace == nil {
-		return appendString(nil, "")
+		w.text("")
+		return w.data
 	}
-	a.prune()
-	numbers := map[string]uint64{}
-	var names []string
-	for _, o := range slices.Sorted(maps.Keys(a.by)) {
-		if _, ok := numbers[a.by[o].author]; !ok {
-			numbers[a.by[o].author] = uint64(len(names))
-			names = append(names, a.by[o].author)
+	w.text(a.typ.Name())
+	w.number(uint64(len(a.hands)))
+	for _, h := range a.hands {
+		w.text(h.author)
+		w.text(h.client)
+	}
+	w.number(uint64(len(a.made)))
+	var last maker
+	for _, k := range a.made {
+		w.number(uint64(k.rev - last.rev))
+		w.number(uint64(k.time - last.time))
+		w.number(uint64(k.who))
+		last = k
+	}
+	return a.trace.Marshal(w.data)
+}
+
+const authorshipFormat = 1
+
+var errAuthorship = errors.New("damaged authorship")
+
+// unmarshalAuthorship reads what marshal returned.
+func (m *Manager) unmarshalAuthorship(data []byte) (*authorship, error) {
+	if len(data) == 0 || data[0] != authorshipFormat {
+		return nil, fmt.Errorf("%w: unknown format", errAuthorship)
+	}
+	r := taker{data: data[1:]}
+	a := &authorship{rev: Revision(r.number())}
+	name := r.text()
+	if name == "" && !r.bad {
+		return a, nil
+	}
+	tracer, ok := m.types[name].(ot.Tracer)
+	if !ok {
+		return nil, fmt.Errorf("%w: type %q", errAuthorship, name)
+	}
+	a.hands = make([]hand, r.count())
+	for i := range a.hands {
+		a.hands[i] = hand{r.text(), r.text()}
+	}
+	a.made = make([]maker, r.count())
+	var last maker
+	for i := range a.made {
+		last.rev += Revision(r.number())
+		last.time += int64(r.number())
+		if last.who = int(r.number()); last.who < 0 || last.who >= len(a.hands) {
+			return nil, fmt.Errorf("%w: hand %d of %d", errAuthorship, last.who, len(a.hands))
 		}
+		a.made[i] = last
 	}
-	dst := appendString(nil, a.typ.Name())
-	dst = binary.AppendUvarint(dst, uint64(len(names)))
-	for _, name := range names {
-		dst = appendString(dst, name)
+	if r.bad {
+		return nil, fmt.Errorf("%w: it ends early", errAuthorship)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(a.by)))
-	var last ot.Origin
-	var time int64
-	for _, o := range slices.Sorted(maps.Keys(a.by)) {
-		dst = binary.AppendVarint(dst, int64(o-last))
-		dst = binary.AppendVarint(dst, a.by[o].time-time)
-		dst = binary.AppendUvarint(dst, numbers[a.by[o].author])
-		last, time = o, a.by[o].time
-	}
-	return a.trace.Marshal(dst)
-}
-
-func appendString(dst []byte, s string) []byte {
-	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
-}
-
-// unmarshalAuthorship reads what marshal wrote.
-func (m *Manager) unmarshalAuthorship(rev Revision, data []byte) (*authorship, error) {
-	r := bytes.NewReader(data)
+	a.typ = tracer
 	var err error
-	uvarint := func(most int) uint64 {
-		v, e := binary.ReadUvarint(r)
-		if err == nil && e == nil && v > uint64(most) {
-			e = fmt.Errorf("%d is above %d", v, most)
-		}
-		if err == nil {
-			err = e
-		}
-		if err != nil {
-			return 0
-		}
-		return v
-	}
-	varint := func() int64 {
-		v, e := binary.ReadVarint(r)
-		if err == nil {
-			err = e
-		}
-		return v
-	}
-	str := func() string {
-		b := make([]byte, uvarint(r.Len()))
-		if _, e := io.ReadFull(r, b); err == nil {
-			err = e
-		}
-		return string(b)
-	}
-	name := str()
-	if err != nil || name == "" {
-		return &authorship{rev: rev}, err
-	}
-	names := make([]string, uvarint(r.Len()))
-	for i := range names {
-		names[i] = str()
-	}
-	a := &authorship{rev: rev, typ: m.types[name], by: map[ot.Origin]byline{}}
-	var o ot.Origin
-	var time int64
-	for range uvarint(r.Len()) {
-		o, time = o+ot.Origin(varint()), time+varint()
-		if at := uvarint(len(names) - 1); err == nil {
-			a.by[o] = byline{names[at], time}
-		}
-	}
-	t, ok := a.typ.(ot.Tracer)
-	if err == nil && !ok {
-		err = fmt.Errorf("documents of type %q are not traced", name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	a.trace, err = t.UnmarshalTrace(data[len(data)-r.Len():])
+	a.trace, err = tracer.UnmarshalTrace(r.data)
 	return a, err
-}
-
-// dropAuthorship removes what is kept for revisions below rev.
-func (m *Manager) dropAuthorship(ctx context.Context, info Info, rev Revision) error {
-	var old []storage.Note
-	for after := ""; ; {
-		notes, err := m.opt.Store.Notes(ctx, info.ID, authorshipNotes, after, 1)
-		if err != nil {
-			return err
-		}
-		if len(notes) == 0 {
-			break
-		}
-		if after = notes[0].Key; after >= authorshipKey(rev) {
-			break
-		}
-		old = append(old, storage.Note{Key: after})
-	}
-	if old == nil {
-		return nil
-	}
-	return m.opt.Store.SetNotes(ctx, info.ID, info.Incarnation, old)
 }

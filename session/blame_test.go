@@ -1,6 +1,8 @@
 package session_test
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -182,15 +184,28 @@ func TestBlameOfASquashedPast(t *testing.T) {
 		is(t, "now", w.blame(6, session.Unborn), "[0,1) bob@6 [1,4) ann@5")
 		is(t, "at its beginning", w.blame(5, session.Unborn), "[0,3) ann@5")
 		is(t, "before", w.blame(4, session.Unborn), "gone")
-		for _, value := range [][]byte{{}, {1}, {9}, []byte("\x01\x05\x04text"), []byte("\x01\x05\x04text\x00\x01\x00\x00\x07"), []byte("\x01\x05\x04text\x00\xff\xff\xff\xff\x0f"), []byte("\x01\x05\x04none\x00\x00")} {
-			if err := w.store.SetNotes(ctx, "doc", info.Incarnation, []storage.Note{{Key: "blame/5", Value: value}}); err != nil {
+		const key = "authorship/0000000000000005/0000"
+		if notes, err := w.store.Notes(ctx, "doc", "authorship/", "", 9); err != nil || len(notes) != 1 || notes[0].Key != key {
+			t.Fatal(notes, err)
+		}
+		for _, form := range []string{"", "\x01", "\x09", "\x01\x05\x04text", "\x01\x05\x04text\x00\x01\x00\x00\x07", "\x01\x05\x04text\x00\xff\xff\xff\xff\x0f", "\x01\x05\x04none\x00\x00", "\x01\x04\x00"} {
+			var packed bytes.Buffer
+			z, _ := flate.NewWriter(&packed, 1)
+			fmt.Fprint(z, form)
+			if err := z.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if form == "" {
+				packed.WriteString("!") // not even that
+			}
+			if err := w.store.SetNotes(ctx, "doc", info.Incarnation, []storage.Note{{Key: key, Value: packed.Bytes()}}); err != nil {
 				t.Fatal(err)
 			}
 			fresh := newWorld(t, session.Options{}, w.store)
-			is(t, fmt.Sprintf("with %q for a note", value), fresh.blame(6, session.Unborn), "unavailable")
+			is(t, fmt.Sprintf("with %q for a note", form), fresh.blame(6, session.Unborn), "unavailable")
 			fresh.stop()
 		}
-		if err := w.store.SetNotes(ctx, "doc", info.Incarnation, []storage.Note{{Key: "blame/5"}}); err != nil {
+		if err := w.store.SetNotes(ctx, "doc", info.Incarnation, []storage.Note{{Key: key}}); err != nil {
 			t.Fatal(err)
 		}
 		fresh := newWorld(t, session.Options{}, w.store)

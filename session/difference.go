@@ -126,16 +126,18 @@ func (m *Manager) contentAt(ctx context.Context, info Info, rev Revision) (conte
 	if ok && at == rev {
 		return c, nil
 	}
+	ok = ok && at >= info.Oldest // from a labelled revision below, nothing leads on
 	keep := func(rev Revision, c content) {
 		m.contents.put(info.Incarnation, rev, c, c.size()+1<<10, epoch)
 	}
 	r := replayed{content: c, snap: at}
-	if !ok || rev-at > nearby {
+	near := ok && at >= info.Oldest // there are steps to replay
+	if !near || rev-at > nearby {
 		snap, err := m.snapshotAt(ctx, info.ID, rev)
 		if err != nil {
 			return content{}, err
 		}
-		if !ok || snap.snap > at {
+		if !near || snap.snap > at {
 			r = snap
 		}
 	}

@@ -219,12 +219,15 @@ func (p *importing) begin(ctx context.Context, rev Revision, at content, first s
 	if err := p.snapshot(ctx); err != nil {
 		return err
 	}
-	b := blame{rev: rev}
-	if b.begin(at.typ, at.doc) == nil {
-		b.made = []maker{{rev, first.Time, b.number(first.Author, first.Client)}}
-		if err := p.m.note(ctx, p.info, b.note()); err != nil {
-			return err
-		}
+	a := authorship{rev: rev}
+	a.begin(at.typ, at.doc)
+	a.sign(first.Author, first.Client, first.Time)
+	notes, err := a.notes()
+	if err != nil {
+		return err
+	}
+	if err := p.m.note(ctx, p.info, notes...); err != nil {
+		return err
 	}
 	if err := p.m.opt.Store.Trim(ctx, p.id, p.info.Incarnation, rev, nil); err != nil {
 		return p.m.unwritable(ctx, p.id, err)

@@ -59,7 +59,11 @@ type loading struct {
 
 // New makes a Manager. Close it before the store.
 func New(opt Options) *Manager {
-	m := &Manager{opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}), catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2), keeping: make(chan struct{}, 1), contents: newRecent[content](recentBytes, recentCount), blames: newRecent[keptBlame](blameBytes, blameCount)}
+	m := &Manager{
+		opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}),
+		catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2), keeping: make(chan struct{}, 1),
+		contents: newRecent[content](recentBytes, recentCount), blames: newRecent[keptBlame](blameBytes, blameCount),
+	}
 	for _, t := range opt.Types {
 		m.types[t.Name()] = t
 	}

@@ -14,7 +14,6 @@ import (
 const (
 	metaNote   = "meta"   // a Meta, as metaForm
 	labelNotes = "label/" // and a label's name: a Label, as labelForm
-	blameNotes = "blame/" // and Info.Oldest in decimal, when the past before was squashed: a blame at it
 )
 
 // Meta is what people say of a document.

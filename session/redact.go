@@ -227,7 +227,9 @@ func (m *Manager) redactPast(ctx context.Context, doc string, r Redaction) (n in
 		}
 		m.contents.forget(p.info.Incarnation)
 	}
-	return p.changed, p.notes(ctx)
+	err = p.notes(ctx)
+	m.blames.forget(p.info.Incarnation)
+	return p.changed, err
 }
 
 // redacting goes through a document's past twice: look, then record for every record and
@@ -457,11 +459,8 @@ func (p *redacting) authorship(ctx context.Context) ([]storage.Note, error) {
 	if a == nil || a.trace == nil || err != nil {
 		return nil, err
 	}
-	for origin, by := range a.by {
-		if p.Author != "" && by.author == p.Author {
-			by.author = p.As
-			a.by[origin] = by
-		}
+	if p.Author != "" {
+		a.rename(p.Author, p.As)
 	}
 	if err := p.retrace(a); err != nil {
 		return nil, err
@@ -480,9 +479,8 @@ func (p *redacting) retrace(a *authorship) error {
 	if err != nil {
 		return err
 	}
-	origin := ot.Origin(a.rev)
-	if _, ok := a.by[origin]; !ok {
-		a.by[origin] = byline{"", p.info.Modified}
+	if _, ok := a.maker(a.rev); !ok {
+		a.sign("", "", p.info.Modified)
 	}
-	return a.trace.Apply(op, origin)
+	return a.trace.Apply(op, ot.Origin(a.rev))
 }

@@ -34,6 +34,7 @@ type Config struct {
 	MaxConns    int
 	PingEvery   time.Duration
 	IdleAfter   time.Duration
+	HistoryKeep historyKeep
 	StopWithin  time.Duration
 	ComeBack    time.Duration
 	LockTimeout time.Duration
@@ -57,6 +58,7 @@ func (c *Config) flags() *flag.FlagSet {
 	fs.IntVar(&c.MaxConns, "max-connections", 100_000, "most WebSocket connections at once, a `number`")
 	fs.DurationVar(&c.PingEvery, "ping-every", 25*time.Second, "`time` between pings; a peer silent for two of them is cut off")
 	fs.DurationVar(&c.IdleAfter, "idle-after", 30*time.Second, "`time` after which a document that nobody has open leaves memory")
+	fs.TextVar(&c.HistoryKeep, "history-keep", historyKeep{}, "how much of the `past` of documents to keep: 90d, 10000 (revisions) or 90d,10000; everything when empty")
 	fs.DurationVar(&c.StopWithin, "stop-within", 10*time.Second, "most `time` that stopping may take")
 	fs.DurationVar(&c.ComeBack, "come-back", 3*time.Second, "`time` over which clients are told to spread their return after a stop")
 	fs.DurationVar(&c.LockTimeout, "lock-timeout", 2*time.Second, "`time` to wait for another process to let go of the data")

@@ -113,6 +113,7 @@ func (m *Main) Run(ctx context.Context) error {
 		Store:     store,
 		Types:     types(),
 		Limits:    session.Limits{Document: c.MaxDocument, Run: c.MaxRun},
+		Keep:      session.Keep(c.HistoryKeep),
 		Diff:      diff.Between,
 		IdleAfter: c.IdleAfter,
 		Logger:    m.Logger,

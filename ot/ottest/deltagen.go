@@ -2,6 +2,7 @@ package ottest
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"quire/ot"
@@ -32,8 +33,8 @@ func Delta() Gen {
 			var text strings.Builder
 			for _, c := range d.(*delta.Doc).Op() {
 				text.WriteString(c.S)
-				if c.S == "" {
-					text.WriteByte(0xFF) // what no text has
+				if c.S == "" && c.Kind != delta.Delete {
+					text.WriteString(strings.Repeat("\xff", c.N)) // what no text has
 				}
 				for _, o := range []*jsonvalue.Object{c.Attributes, c.Embed} {
 					if o != nil {
@@ -42,6 +43,21 @@ func Delta() Gen {
 				}
 			}
 			return append(all, text.String())
+		},
+		Units: func(d ot.Doc) int { return d.(*delta.Doc).Len() },
+		Follow: func(row []int64, op ot.Op, origin int64) []int64 {
+			var plain text.Op
+			at := 0
+			for _, c := range op.(delta.Op) {
+				plain = append(plain, text.Component{Kind: c.Kind, N: c.N})
+				if c.Kind == delta.Retain && c.Attributes != nil {
+					copy(row[at:at+c.N], slices.Repeat([]int64{origin}, c.N))
+				}
+				if c.Kind != delta.Insert {
+					at += c.N
+				}
+			}
+			return follow(row, plain, origin)
 		},
 		Cursor: func(r *rand.Rand, d ot.Doc, size int) ot.Cursor {
 			ends := boundaries(d.(*delta.Doc).Op())

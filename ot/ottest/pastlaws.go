@@ -3,10 +3,14 @@ package ottest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"quire/ot"
+	"quire/ot/delta"
 	"quire/ot/diff"
+	"quire/ot/units"
 )
 
 // pastLaws are those of what types offer for looking back. A type that does not offer
@@ -48,10 +52,15 @@ var pastLaws = []law{
 		if spans := trace.Spans(); len(spans) > 1 {
 			c.fail("a document of one origin has spans %v", spans)
 		}
+		row := c.row(d)
 		for i, op := range c.chain(d, c.r.IntN(8)) {
 			copied := trace.Clone()
 			before := fmt.Sprint(trace.Spans())
 			must(c, 0, trace.Apply(op, ot.Origin(2+i*i)))
+			if row != nil {
+				row = c.gen.Follow(row, op, int64(2+i*i))
+				c.equal("spans unit by unit", fmt.Sprint(unitByUnit(trace.Spans())), fmt.Sprint(row))
+			}
 			c.equal("spans of a copy that was left alone", fmt.Sprint(copied.Spans()), before)
 			stored := trace.Marshal([]byte("prefix"))
 			read, err := t.UnmarshalTrace(stored[len("prefix"):])
@@ -61,6 +70,28 @@ var pastLaws = []law{
 			}
 			if i%2 == 0 {
 				trace = read
+			}
+		}
+	}},
+	{"RedactExactly", func(c *sample) {
+		t, ok := c.Type.(ot.Redactor)
+		if !ok || c.gen.Units == nil {
+			return
+		}
+		d := c.doc()
+		ops := c.chain(d, c.r.IntN(12))
+		if c.gen.Regroups && slices.ContainsFunc(ops, func(op ot.Op) bool { return c.Cost(op) > 1 }) {
+			return // there is more to find between the steps of an operation
+		}
+		secret := words(c.r, 1+c.r.IntN(3))
+		c.keep("secret", func() string { return secret })
+		filled, after := c.redact(t, d, ops, secret)
+		want := c.filled(d, ops, secret)
+		for i := range want {
+			texts := c.gen.Texts(filled)
+			c.equal(fmt.Sprint("text of revision ", i), texts[len(texts)-1], want[i])
+			if i < len(ops) {
+				filled = c.apply(filled, after[i])
 			}
 		}
 	}},
@@ -124,4 +155,93 @@ func (c *sample) redact(t ot.Redactor, d ot.Doc, ops []ot.Op, secret string) (ot
 		c.canonical(after[i])
 	}
 	return filled, after
+}
+
+// row returns where the units of a document come from when it is of one origin, nil for a
+// type that is not one row of text.
+func (c *sample) row(d ot.Doc) []int64 {
+	if c.gen.Units == nil {
+		return nil
+	}
+	return slices.Repeat([]int64{1}, c.gen.Units(d))
+}
+
+// unitByUnit returns the origins in spans.
+func unitByUnit(spans []ot.Span) []int64 {
+	row := []int64{}
+	for _, s := range spans {
+		row = append(row, slices.Repeat([]int64{int64(s.Origin)}, s.Length)...)
+	}
+	return row
+}
+
+// filled returns the text of each revision with filler in the place of every unit that is in
+// an occurrence of secret in any revision. It gives each unit a number of its own.
+func (c *sample) filled(d ot.Doc, ops []ot.Op, secret string) []string {
+	next := int64(1)
+	marked := map[int64]bool{}
+	var texts []string
+	var rows [][]int64
+	row := slices.Repeat([]int64{0}, c.gen.Units(d))
+	for i := 0; ; i++ {
+		for k, n := range row {
+			if n == 0 {
+				row[k] = next
+				next++
+			}
+		}
+		all := c.gen.Texts(d)
+		text := all[len(all)-1]
+		texts, rows = append(texts, text), append(rows, slices.Clone(row))
+		for from := range text {
+			if strings.HasPrefix(text[from:], secret) {
+				at := c.units(text[:from])
+				for _, n := range row[at : at+c.units(secret)] {
+					marked[n] = true
+				}
+			}
+		}
+		if i == len(ops) {
+			break
+		}
+		row = c.gen.Follow(row, dropFormats(ops[i]), 0)
+		d = c.apply(d, ops[i])
+	}
+	for i, text := range texts {
+		var out strings.Builder
+		at := 0
+		for k, r := range text {
+			part := text[k : k+1]
+			if r != utf8.RuneError {
+				part = string(r)
+			}
+			n := c.units(part)
+			if marked[rows[i][at]] {
+				part = strings.Repeat("█", n)
+			}
+			out.WriteString(part)
+			at += n
+		}
+		texts[i] = out.String()
+	}
+	return texts
+}
+
+// units returns the length of a text in the generator's unit, a byte that is no UTF-8 as 1.
+func (c *sample) units(s string) int { return units.Count(strings.ReplaceAll(s, "\xff", "x"))[c.gen.Unit] }
+
+// dropFormats returns op without the formatting that it retains with, which Follow would
+// take for something new.
+func dropFormats(op ot.Op) ot.Op {
+	rich, ok := op.(delta.Op)
+	if !ok {
+		return op
+	}
+	out := slices.Clone(rich)
+	for i := range out {
+		if out[i].Kind == delta.Retain {
+			out[i].Attributes = nil
+		}
+	}
+	return out
 }
