@@ -26,6 +26,7 @@ import (
 	"quire/storage/bolt"
 	"quire/web"
 	"quire/web/api"
+	"quire/web/hooks"
 	"quire/web/metrics"
 	"quire/web/page"
 	"quire/web/sharedb"
@@ -122,6 +123,18 @@ func (m *Main) Run(ctx context.Context) error {
 	if err := manager.CleanUp(ctx); err != nil {
 		m.Logger.Error("cannot remove what imports left that did not end; they stay hidden", "err", err)
 	}
+	webhooks, err := hooks.New(hooks.Options{
+		Manager:  manager,
+		Store:    store,
+		Private:  c.HookPrivate,
+		GiveUp:   c.HookGiveUp,
+		Name:     "quire " + version(),
+		Observer: hooks.Observer{Delivered: met.HookDelivered, Failed: met.HookFailed, Dead: met.HookDead},
+		Logger:   m.Logger,
+	})
+	if err != nil {
+		return fmt.Errorf("the webhooks cannot be read: %w", err)
+	}
 	server, err = web.New(web.Options{
 		Manager:    manager,
 		Metrics:    met,
@@ -134,9 +147,11 @@ func (m *Main) Run(ctx context.Context) error {
 		MaxBody:    c.MaxBody,
 		MaxImport:  c.MaxImport,
 		MaxStreams: c.MaxStreams,
+		MaxRate:    c.MaxRate,
 		MaxConns:   c.MaxConns,
 		PingEvery:  c.PingEvery,
 		ComeBack:   c.ComeBack,
+		Hooks:      webhooks,
 		Backup:     func(ctx context.Context) (api.Copy, error) { return backUp(ctx, store, m.Logger) },
 		Ready:      func() error { return ready(manager) },
 		Logger:     m.Logger,
@@ -157,7 +172,7 @@ func (m *Main) Run(ctx context.Context) error {
 	case err = <-served:
 		err = fmt.Errorf("serving ended: %w", err)
 	}
-	m.shutDown(server, manager, store)
+	m.shutDown(server, webhooks, manager, store)
 	return err
 }
 
@@ -216,7 +231,7 @@ func (m *Main) welcome(addr net.Addr) {
 }
 
 // shutDown ends everything in order, within the time allowed.
-func (m *Main) shutDown(server *web.Server, manager *session.Manager, store *bolt.Store) {
+func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *session.Manager, store *bolt.Store) {
 	m.Logger.Info("stopping", "within", m.Config.StopWithin)
 	_ = os.Remove(m.addressFile()) // before another server can have the folder
 	ctx, cancel := context.WithTimeout(context.Background(), m.Config.StopWithin)
@@ -226,6 +241,9 @@ func (m *Main) shutDown(server *web.Server, manager *session.Manager, store *bol
 	defer cancelHalf()
 	if err := server.Shutdown(half); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		m.Logger.Warn("the server did not stop in order", "err", err)
+	}
+	if err := webhooks.Close(half); err != nil {
+		m.Logger.Warn("how far webhooks were delivered could not be saved; some are delivered again", "err", err)
 	}
 	if err := manager.Close(ctx); err != nil {
 		m.Logger.Error("some edits could not be saved; they were not acknowledged and their clients still have them", "err", err)

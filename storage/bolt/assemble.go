@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -14,8 +15,6 @@ type piece struct {
 	place
 	first, n storage.Revision
 	key      string // of a segment
-	skip     int64  // of a log entry: bytes before the run
-	log      bool
 }
 
 func (p piece) end() storage.Revision { return p.first + p.n }
@@ -110,29 +109,39 @@ func (p *repairer) pieces(val docValue) []piece {
 
 // records returns the records of a piece; nil when they make no sense.
 func (a *assembly) records(p piece) []storage.Record {
-	var recs []storage.Record
-	var err error
-	if body := a.s.load(p.place); p.key != "" {
-		var seg segment
-		if _, seg, err = parseSegment([]byte(p.key), a.s.read(p.off, p.size)); err == nil {
-			recs, err = a.open.records(nil, seg, p.n)
+	recs, err := a.decode(p)
+	if err != nil && !errors.Is(err, storage.ErrCorrupt) && a.failed == nil {
+		a.failed = err // a packer is missing, which is not the file's fault
+	}
+	for i := range recs {
+		if err != nil {
+			break
 		}
-	} else if int64(len(body)) >= p.skip {
-		recs, err = parseRun(nil, body[p.skip:], p.n)
+		err = storage.CheckRecord(&recs[i])
+		if p.first+storage.Revision(i) == -1 {
+			err = storage.CheckCreate(&recs[i])
+		}
 	}
 	if err != nil {
 		return nil
 	}
-	for i := range recs {
-		err := storage.CheckRecord(&recs[i])
-		if p.first+storage.Revision(i) == -1 {
-			err = storage.CheckCreate(&recs[i])
-		}
-		if err != nil {
-			return nil
-		}
-	}
 	return recs
+}
+
+func (a *assembly) decode(p piece) ([]storage.Record, error) {
+	v := a.s.read(p.off, p.size)
+	if p.key == "" {
+		_, run, err := parseLog(v)
+		if err != nil {
+			return nil, err
+		}
+		return parseRun(nil, run, p.n)
+	}
+	n, seg, err := parseSegment([]byte(p.key), v)
+	if err != nil {
+		return nil, err
+	}
+	return a.open.records(nil, seg, n)
 }
 
 // covers reports whether a record is there.

@@ -167,6 +167,7 @@ type repairer struct {
 	side *sideFile
 	r    *Repaired
 
+	failed   error // why going on would set aside what is whole
 	state    state
 	hasState bool
 	nums     map[uint64]bool    // of documents and their segments: what is of others belongs to nothing
@@ -190,7 +191,7 @@ func (p *repairer) run() error {
 	p.readLog()
 	docs := p.documents()
 	for _, d := range docs {
-		if err := errors.Join(p.ctx.Err(), p.document(d), p.side.err); err != nil {
+		if err := errors.Join(p.ctx.Err(), p.document(d), p.side.err, p.failed); err != nil {
 			return err
 		}
 	}
@@ -217,9 +218,9 @@ func (p *repairer) readLog() {
 			continue // folded, and removed
 		}
 		for _, at := range p.s.values[bucketLog[0]][k] {
-			v, run, err := parseLog(p.s.read(at.off, at.size))
+			v, _, err := parseLog(p.s.read(at.off, at.size))
 			if err == nil {
-				p.log[v.num] = append(p.log[v.num], piece{first: v.base, n: v.n, place: at, skip: at.size - sumSize - int64(len(run)), log: true})
+				p.log[v.num] = append(p.log[v.num], piece{first: v.base, n: v.n, place: at})
 			}
 		}
 		if p.hasState && seq > next {

@@ -28,6 +28,7 @@ type Metrics struct {
 	requestSeconds                        *prometheus.HistogramVec
 	batch, sync, ack, deliver, load       prometheus.Histogram
 	commitAppends, commitRecords, commits prometheus.Histogram
+	hooks                                 hooks
 }
 
 // New makes the metrics. stats and conns are asked at each scrape.
@@ -80,6 +81,7 @@ func New(stats func() session.Stats, conns func() int) *Metrics {
 	m.commits = histogram("commit_seconds", "Time that one commit of the store spent writing and syncing.", seconds)
 	m.commitAppends = histogram("commit_appends", "Appends in one commit of the store.", counts)
 	m.commitRecords = histogram("commit_records", "Operations in one commit of the store.", counts)
+	m.hooks = newHooks(m.registry)
 	return m
 }
 
