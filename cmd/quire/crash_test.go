@@ -162,6 +162,7 @@ type writer struct {
 	kind  crashType
 	rng   *rand.Rand
 	acks  atomic.Int64
+	acked func() // called after each acknowledgement, if any
 	edits uint64
 
 	mu      sync.Mutex
@@ -202,6 +203,9 @@ func newWriter(url string, i int, id string, seed uint64) *writer {
 		}
 		w.journal[seq] = rev
 		w.acks.Add(1)
+		if w.acked != nil {
+			w.acked()
+		}
 	})
 	return w
 }

@@ -71,7 +71,7 @@ func (Common[O, C]) Unpack(columns [][]byte, n, from, to int) ([][]byte, error) 
 	if len(columns) != packColumns || from < 0 || from > to || to > n {
 		return nil, fmt.Errorf("%w: %d columns, operations [%d, %d) of %d", ot.ErrSyntax, len(columns), from, to, n)
 	}
-	u := unpacker{unit: o.Unit(), from: from, to: to, ends: make([]int, 0, to-from)}
+	u := unpacker{unit: o.Unit(), from: from, to: to, data: make([]byte, 0, 6*(to-from)), ends: make([]int, 0, to-from)}
 	copy(u.columns[:], columns)
 	for u.at < to {
 		if err := u.run(n - u.at); err != nil {

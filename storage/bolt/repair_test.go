@@ -160,8 +160,12 @@ func TestRepair(t *testing.T) {
 	size := int64(len(whole))
 	for at := int64(0); at < size && at < 60*4096; at += 4096 {
 		tests = append(tests, damage{name: fmt.Sprintf("page %d", at/4096), zeroed: [][2]int64{zero(at, at+4096)}})
-		tests = append(tests, damage{name: fmt.Sprintf("page %d's header", at/4096), zeroed: [][2]int64{zero(at, at+16)}})
-		tests = append(tests, damage{name: fmt.Sprintf("page %d's middle", at/4096), zeroed: [][2]int64{zero(at+2000, at+2100)}})
+		switch at / 4096 % 4 {
+		case 1:
+			tests = append(tests, damage{name: fmt.Sprintf("page %d's header", at/4096), zeroed: [][2]int64{zero(at, at+16)}})
+		case 3:
+			tests = append(tests, damage{name: fmt.Sprintf("page %d's middle", at/4096), zeroed: [][2]int64{zero(at+2000, at+2100)}})
+		}
 	}
 	tests = append(tests, damage{name: "both meta pages", zeroed: [][2]int64{zero(0, 8192)}})
 	for _, part := range []int64{3, 10, 30, 60, 90} {

@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"math"
+	"slices"
 
 	"quire/storage"
 )
@@ -101,8 +102,9 @@ func (s *sealed) readOthers() error {
 // their strings.
 func (s *sealed) records(recs []storage.Record, from, to int) ([]storage.Record, error) {
 	start := len(recs)
-	recs = append(recs, make([]storage.Record, to-from)...)
+	recs = slices.Grow(recs, to-from)[:start+to-from]
 	out := recs[start:]
+	clear(out)
 	if err := s.ops(out, from, to); err != nil {
 		return recs[:start], err
 	}
