@@ -56,6 +56,9 @@ type Options struct {
 	// MaxStreams is the most answers without a fixed length at once: events, exports.
 	// Default 1,000.
 	MaxStreams int
+	// MaxRate is the most requests a second that one address may make under /api, with
+	// twice as many at first. 0: as many as it likes.
+	MaxRate int
 	// MaxConns is the most WebSocket connections. Default 100,000.
 	MaxConns int
 	// PingEvery is the time between pings. Default 25 s.
@@ -83,6 +86,7 @@ type Server struct {
 	api      *api.API
 	streams  *stream.Server
 	large    *large
+	rates    *rates
 	metrics  fasthttp.RequestHandler
 	assets   map[string]asset
 }
@@ -111,6 +115,7 @@ func New(opt Options) (*Server, error) {
 	}
 	s := &Server{opt: opt, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
 	s.large = &large{server: s, places: make(chan struct{}, largeAtOnce)}
+	s.rates = newRates(opt.MaxRate)
 	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, Logger: opt.Logger})
 	s.api = api.New(api.Options{
 		Manager:    opt.Manager,
@@ -204,12 +209,19 @@ func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ws.Listener{
 // Conns returns how many WebSocket connections are open.
 func (s *Server) Conns() int { return s.sockets.Conns() }
 
+// Streams returns how many answers without a fixed length are under way.
+func (s *Server) Streams() int { return s.streams.Streams() }
+
 // Shutdown stops accepting, ends streams, tells WebSocket clients to come back and closes
 // their connections, and lets requests under way finish; what is left when ctx ends is cut
 // off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan error, 1)
-	go func() { done <- s.http.ShutdownWithContext(ctx) }()
+	go func() {
+		err := s.http.ShutdownWithContext(ctx)
+		s.large.wait(ctx)
+		done <- err
+	}()
 	s.streams.Shutdown(ctx)
 	s.sockets.Shutdown(ctx, s.opt.ComeBack)
 	s.sharedb.Close()
@@ -249,6 +261,9 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
 			return
 		}
+		if !s.rates.allow(ctx) {
+			return
+		}
 		if p == hooks.Prefix || strings.HasPrefix(raw, hooks.Prefix+"/") {
 			s.opt.Hooks.Serve(ctx)
 			return
@@ -277,6 +292,8 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 // class names what a request is about, for metrics.
 func (s *Server) class(ctx *fasthttp.RequestCtx) string {
 	switch raw, p := string(ctx.URI().PathOriginal()), string(ctx.Path()); {
+	case p == hooks.Prefix, strings.HasPrefix(raw, hooks.Prefix+"/"):
+		return hooks.Prefix
 	case p == hooks.Prefix, strings.HasPrefix(raw, hooks.Prefix+"/"):
 		return hooks.Prefix
 	case strings.HasPrefix(raw, "/api/"):

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"quire/cmd/quire/command"
+	"quire/cmd/quire/commands"
 	"quire/session"
 	"quire/storage/bolt"
 )
@@ -29,9 +29,9 @@ func dataPath(arg string) string {
 // checkCommand verifies a data folder that no server uses: the file's structure and
 // checksums, gapless revisions, and that each document's log can be replayed and makes
 // the snapshots that are kept of it. Or it repairs the folder.
-func checkCommand(p *command.Program) *cobra.Command {
+func checkCommand(p *commands.Program) *cobra.Command {
 	var repair *bool
-	c := p.Command("check DATA", "verify a data folder; the server has to be stopped", "quire check ./quire-data\nquire check ./quire-data --repair", command.Local, exactly(1, checkUsage), func(c *command.Call) error {
+	c := p.Command("check DATA", "verify a data folder; the server has to be stopped", "quire check ./quire-data\nquire check ./quire-data --repair", commands.Local, exactly(1, checkUsage), func(c *commands.Call) error {
 		if *repair {
 			return repairData(c, c.Args[0])
 		}
@@ -146,7 +146,7 @@ func replay(ctx context.Context, path string, report func(doc string, rev sessio
 }
 
 // repairData makes a damaged folder usable, and says what became of everything.
-func repairData(c *command.Call, folder string) error {
+func repairData(c *commands.Call, folder string) error {
 	path := dataPath(folder)
 	c.Progress("repairing %s …", path)
 	r, err := bolt.Repair(c.Ctx, bolt.Options{Path: path, Packers: packers()})
@@ -184,7 +184,7 @@ func repairData(c *command.Call, folder string) error {
 		c.Say("Whether the newest edits are all there cannot be told.")
 	}
 	if len(r.Cut) > 0 || r.Lost > 0 || r.LostAppends > 0 || r.Aside != "" || r.Doubt {
-		return command.Errorf(command.Damaged, "%s can be used again, but not everything could be kept; the file as it was is %s", path, r.Damaged)
+		return commands.Errorf(commands.Damaged, "%s can be used again, but not everything could be kept; the file as it was is %s", path, r.Damaged)
 	}
 	return nil
 }

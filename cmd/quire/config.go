@@ -30,6 +30,7 @@ type Config struct {
 	MaxBody     int
 	MaxImport   int
 	MaxStreams  int
+	MaxRate     int
 	MaxRun      int
 	MaxConns    int
 	PingEvery   time.Duration
@@ -56,6 +57,7 @@ func (c *Config) flags() *flag.FlagSet {
 	fs.IntVar(&c.MaxBody, "max-body", 32<<20, "largest HTTP body with a document or operations in it in `bytes`")
 	fs.IntVar(&c.MaxImport, "max-import", 1<<30, "largest document with its history to import in `bytes`, decompressed")
 	fs.IntVar(&c.MaxStreams, "max-streams", 1000, "most HTTP answers without a fixed length at once (events, exports), a `number`")
+	fs.IntVar(&c.MaxRate, "max-rate", 2000, "most HTTP requests to /api a second from one address, a `number`; 0 for no limit")
 	fs.IntVar(&c.MaxRun, "max-run", 512, "most operations in one submission, a `number`")
 	fs.IntVar(&c.MaxConns, "max-connections", 100_000, "most WebSocket connections at once, a `number`")
 	fs.DurationVar(&c.PingEvery, "ping-every", 25*time.Second, "`time` between pings; a peer silent for two of them is cut off")
@@ -181,6 +183,7 @@ func (c *Config) check() error {
 	within("max-body", c.MaxBody, 1024, storage.MaxSnapshot)
 	within("max-import", c.MaxImport, 1024, 1<<40)
 	within("max-streams", c.MaxStreams, 1, 1<<20)
+	within("max-rate", c.MaxRate, 0, 1<<30)
 	within("max-run", c.MaxRun, 1, 1<<16)
 	within("max-connections", c.MaxConns, 1, 1<<24)
 	positive("ping-every", c.PingEvery, 100*time.Millisecond)

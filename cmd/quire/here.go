@@ -12,13 +12,13 @@ import (
 
 	"github.com/valyala/fasthttp/fasthttputil"
 
-	"quire/cmd/quire/command"
+	"quire/cmd/quire/commands"
 	"quire/storage"
 	"quire/storage/bolt"
 )
 
 // serveHere serves a data folder in this process with the settings that environ has, on
-// connections in memory that dial makes, until stop. See command.Program.
+// connections in memory that dial makes, until stop. See commands.Program.
 func serveHere(ctx context.Context, folder string, environ []string, errOut io.Writer) (dial func() (net.Conn, error), stop func() error, err error) {
 	if _, err := os.Stat(filepath.Join(folder, dataFile)); err != nil {
 		return nil, nil, noData(folder, err)
@@ -44,7 +44,7 @@ func serveHere(ctx context.Context, folder string, environ []string, errOut io.W
 // noData is the error of a folder without data.
 func noData(folder string, err error) error {
 	if errors.Is(err, os.ErrNotExist) {
-		return command.Errorf(command.NotFound, "there is no data at %s", folder)
+		return commands.Errorf(commands.NotFound, "there is no data at %s", folder)
 	}
 	return err
 }
@@ -56,13 +56,13 @@ func folderError(folder string, err error) error {
 	case errors.Is(err, bolt.ErrLocked):
 		url, readErr := os.ReadFile(filepath.Join(folder, addressName))
 		if readErr != nil {
-			return command.Errorf(command.Unreachable, "another quire uses the data folder %s: wait for it to end, or reach it with --server", folder)
+			return commands.Errorf(commands.Unreachable, "another quire uses the data folder %s: wait for it to end, or reach it with --server", folder)
 		}
-		return command.Errorf(command.Unreachable, "a server uses the data folder %s: reach it with --server %s, or stop it first", folder, strings.TrimRight(string(url), "/\n"))
+		return commands.Errorf(commands.Unreachable, "a server uses the data folder %s: reach it with --server %s, or stop it first", folder, strings.TrimRight(string(url), "/\n"))
 	case errors.Is(err, storage.ErrCorrupt), errors.Is(err, bolt.ErrForeign):
-		return &command.Error{Code: command.Damaged, Err: err}
+		return &commands.Error{Code: commands.Damaged, Err: err}
 	case errors.Is(err, os.ErrNotExist):
-		return &command.Error{Code: command.NotFound, Err: err}
+		return &commands.Error{Code: commands.NotFound, Err: err}
 	}
 	return err
 }

@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/term"
 
-	"quire/cmd/quire/command"
+	"quire/cmd/quire/commands"
 )
 
 // Version is the program's version.
@@ -39,11 +39,11 @@ func version() string {
 	return Version
 }
 
-// Exit codes; package command has the others.
+// Exit codes; package commands has the others.
 const (
-	exitOK     = command.OK
-	exitFailed = command.Failed
-	exitUsage  = command.Usage
+	exitOK     = commands.OK
+	exitFailed = commands.Failed
+	exitUsage  = commands.Usage
 )
 
 func main() {
@@ -54,7 +54,7 @@ func main() {
 
 // run is the command line: it does what args say and returns the exit code.
 func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int {
-	return runWith(ctx, args, &command.Program{
+	return runWith(ctx, args, &commands.Program{
 		In: os.Stdin, Out: out, Err: errOut, Environ: environ, Terminal: isTerminal(out), ErrTerminal: isTerminal(errOut),
 	})
 }
@@ -66,7 +66,7 @@ func isTerminal(w io.Writer) bool {
 }
 
 // runWith is run with what is around it.
-func runWith(ctx context.Context, args []string, p *command.Program) int {
+func runWith(ctx context.Context, args []string, p *commands.Program) int {
 	p.Serve = func(ctx context.Context, folder string) (func() (net.Conn, error), func() error, error) {
 		return serveHere(ctx, folder, p.Environ, p.Err)
 	}
@@ -78,12 +78,12 @@ func runWith(ctx context.Context, args []string, p *command.Program) int {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case errors.As(err, &usage):
-		err = &command.Error{Code: exitUsage, Err: err}
+		err = &commands.Error{Code: exitUsage, Err: err}
 	case errors.Is(err, context.Canceled):
-		err = &command.Error{Code: command.Interrupted, Err: errors.New("stopped")}
+		err = &commands.Error{Code: commands.Interrupted, Err: errors.New("stopped")}
 	}
 	fmt.Fprintln(p.Err, "quire:", err)
-	return command.ExitCode(err)
+	return commands.ExitCode(err)
 }
 
 // normal names the command when args do not: flags alone are those of serve.

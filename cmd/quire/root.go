@@ -7,11 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"quire/cmd/quire/command"
+	"quire/cmd/quire/commands"
 )
 
 // newRoot makes the tree of all commands.
-func newRoot(p *command.Program) *cobra.Command {
+func newRoot(p *commands.Program) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "quire",
 		SilenceErrors: true,
@@ -73,7 +73,7 @@ func rootHelp(root *cobra.Command) {
 }
 
 // serverCommands are those that serve and measure. They read their flags themselves.
-func serverCommands(p *command.Program) []*cobra.Command {
+func serverCommands(p *commands.Program) []*cobra.Command {
 	own := func(use, short string, run func(cmd *cobra.Command, args []string) error) *cobra.Command {
 		c := &cobra.Command{Use: use, Short: short, GroupID: "serve", DisableFlagParsing: true, RunE: run}
 		c.SetHelpFunc(func(cmd *cobra.Command, _ []string) { _ = run(cmd, []string{"--help"}) })

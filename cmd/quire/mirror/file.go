@@ -92,18 +92,34 @@ func syncFolder(path string) error {
 	return nil
 }
 
-// tempPath is where a file's new content is before it takes its place.
-func tempPath(path string) string {
-	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".quire-part")
+// tempPath is where a file's new content is before it takes its place, and what was there after. What is
+// there is always whole.
+func tempPath(path string) string { return beside(path, "part") }
+
+// unseenPath is where that is put which somebody saved just before the file was written,
+// until it is in the file again.
+func unseenPath(path string) string { return beside(path, "unseen") }
+
+func beside(path, what string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".quire-"+what)
+}
+
+// prepare writes the new content of a file beside it.
+func prepare(path, content string, mode fs.FileMode) (temp string, err error) {
+	temp = tempPath(path)
+	if err := writeSynced(beside(path, "new"), []byte(content), mode); err != nil {
+		return "", err
+	}
+	return temp, os.Rename(beside(path, "new"), temp)
 }
 
 // create makes the file, which must not be there.
 func create(path, content string) error {
-	temp := tempPath(path)
-	if err := writeSynced(temp, []byte(content), 0o644); err != nil {
+	temp, err := prepare(path, content, 0o644)
+	if err != nil {
 		return err
 	}
-	err := os.Link(temp, path) // fails when somebody was first
+	err = os.Link(temp, path) // fails when somebody was first
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		err = os.Rename(temp, path) // a file system without links
 	} else {
@@ -116,38 +132,51 @@ func create(path, content string) error {
 }
 
 // swap puts content in the place of the file, with its permissions, and returns what was there at that
-// moment. Where the system cannot exchange two names at once, somebody who saves
-// between the last look and the renaming is not seen.
-func swap(path, content string) (was look, err error) {
+// moment. When that is not what was expected, it is also at unseenPath. Where the
+// system cannot exchange two names at once, somebody who saves between the last look and
+// the renaming is not seen.
+func swap(path, content, expected string) (found string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return look{}, err
+		return "", err
 	}
-	temp := tempPath(path)
-	if err := writeSynced(temp, []byte(content), info.Mode().Perm()); err != nil {
-		return look{}, err
+	temp, err := prepare(path, content, info.Mode().Perm())
+	if err != nil {
+		return "", err
 	}
 	keepOwner(temp, info)
-	if err := exchange(temp, path); err == nil {
-		was, err = read(temp)
-		if err == nil && utf8.ValidString(was.content) {
-			return was, errors.Join(os.Remove(temp), syncFolder(path))
-		}
-		// Not ours to judge: put it back.
-		return look{}, errors.Join(err, exchange(temp, path), os.Remove(temp), errNotText)
-	} else if !errors.Is(err, errors.ErrUnsupported) {
-		return look{}, errors.Join(err, os.Remove(temp))
+	if err := exchange(temp, path); errors.Is(err, errors.ErrUnsupported) {
+		return replace(path, temp, expected)
+	} else if err != nil {
+		return "", errors.Join(err, os.Remove(temp))
 	}
-	if was, err = read(path); err != nil {
-		return was, errors.Join(err, os.Remove(temp))
+	was, err := read(temp)
+	switch {
+	case err != nil:
+		return "", err
+	case was.content == expected:
+		return expected, errors.Join(os.Remove(temp), syncFolder(path))
+	case !utf8.ValidString(was.content): // not ours to judge: put it back
+		return "", errors.Join(exchange(temp, path), os.Remove(temp), errNotText)
 	}
-	if !was.there { // removed: it stays so
-		return was, errors.Join(fs.ErrNotExist, os.Remove(temp))
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return was, err
-	}
-	return was, syncFolder(path)
+	return was.content, errors.Join(os.Rename(temp, unseenPath(path)), syncFolder(path))
 }
 
-var errNotText = errors.New("it is not UTF-8 text")
+// replace renames temp to the file, if that still is what was expected.
+func replace(path, temp, expected string) (found string, err error) {
+	was, err := read(path)
+	switch {
+	case err != nil:
+		return "", errors.Join(err, os.Remove(temp))
+	case !was.there: // removed: it stays so
+		return "", errors.Join(fs.ErrNotExist, os.Remove(temp))
+	case was.content != expected:
+		return "", errors.Join(errChanged, os.Remove(temp))
+	}
+	return expected, errors.Join(os.Rename(temp, path), syncFolder(path))
+}
+
+var (
+	errNotText = errors.New("it is not UTF-8 text")
+	errChanged = errors.New("it was changed just now")
+)

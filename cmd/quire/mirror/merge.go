@@ -41,16 +41,32 @@ func merge(base, mine, theirs string) (string, error) {
 	return d.(*text.Doc).String(), nil
 }
 
-// distance is how many bytes two contents differ by, at most: what lies between what they
-// have in common at the beginning and at the end.
-func distance(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
+// distance is how much has to be put into and taken out of one content to make it another, in
+// characters.
+func distance(from, to string) (int, error) {
+	t := text.Type{}
+	a, err := text.FromString(from)
+	if err != nil {
+		return 0, err
 	}
-	a, b = a[n:], b[n:]
-	for n = 0; n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n]; {
-		n++
+	b, err := text.FromString(to)
+	if err != nil {
+		return 0, err
 	}
-	return len(a) + len(b) - 2*n
+	op, err := diff.Between(t, a, b)
+	if err != nil {
+		return 0, err
+	}
+	inserted, deleted := t.Measure(op)
+	return inserted + deleted, nil
+}
+
+// nearer reports whether content is more like a than like b.
+func nearer(content, a, b string) (bool, error) {
+	toA, err := distance(a, content)
+	if err != nil {
+		return false, err
+	}
+	toB, err := distance(b, content)
+	return toA < toB, err
 }

@@ -170,24 +170,38 @@ func keptPath(file string) string {
 }
 
 // leftover deals with what a crash left of writing the file. It is removed when it is
-// known, and kept under a name that is told when it is not: somebody may have
-// saved in that very moment.
+// known; else somebody saved in that very moment, see recover.
 func (m *Mirror) leftover() error {
-	temp := tempPath(m.opt.File)
-	l, err := read(temp)
-	if err != nil || !l.there {
-		return err
-	}
+	temp, unseen := tempPath(m.opt.File), unseenPath(m.opt.File)
 	w := m.state.Writing
-	h := sum(l.content)
-	if l.content == "" || w != nil && (h == w.Was || slices.Contains(w.Files, h)) || m.state.sumOf(l.content) == m.state.Sum {
-		return os.Remove(temp)
-	}
-	kept := keptPath(m.opt.File)
-	if err := os.Rename(temp, kept); err != nil {
+	l, err := read(temp)
+	if err != nil {
 		return err
 	}
-	m.opt.Note(Note{Event: "kept", Text: fmt.Sprintf("An earlier run was cut off while it wrote %s; what it was about to put away is in %s.", m.opt.File, kept)})
+	if l.there {
+		h := sum(l.content)
+		if w == nil || h == w.Was || slices.Contains(w.Files, h) {
+			err = os.Remove(temp)
+		} else {
+			err = os.Rename(temp, unseen)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if _, err := os.Stat(unseen); err == nil && w == nil {
+		return m.keep(unseen)
+	}
+	return nil
+}
+
+// keep puts a file that nothing is known of where people see it.
+func (m *Mirror) keep(path string) error {
+	kept := keptPath(m.opt.File)
+	if err := os.Rename(path, kept); err != nil {
+		return err
+	}
+	m.opt.Note(Note{Event: "kept", Text: fmt.Sprintf("%s was saved in the moment in which it was written here; what was saved is in %s.", m.opt.File, kept)})
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -37,7 +38,7 @@ func (m *Mirror) take(ctx context.Context, from string) (time.Duration, error) {
 		target = from
 	}
 	written, err := m.write(f.content, target, writing{Rev: rev, Sum: m.state.sumOf(content)})
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotText) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotText) || errors.Is(err, errChanged) {
 		return m.opt.Settle, nil
 	} else if err != nil {
 		return 0, err
@@ -70,18 +71,21 @@ func (m *Mirror) write(was, target string, w writing) (string, error) {
 		if err := m.state.save(m.path); err != nil {
 			return "", err
 		}
-		found, err := swap(m.opt.File, target)
+		found, err := swap(m.opt.File, target, was)
 		if err != nil {
 			return "", err
 		}
-		if found.content == was {
+		if found == was {
 			break
 		}
-		merged, err := merge(was, found.content, target)
+		merged, err := merge(was, found, target)
 		if err != nil {
 			return "", err
 		}
-		was, target = target, merged
+		was, target, w.Was = target, merged, ""
+	}
+	if err := os.Remove(unseenPath(m.opt.File)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
 	}
 	return target, nil
 }
@@ -92,22 +96,50 @@ func (m *Mirror) recover(ctx context.Context, f look) error {
 	if w == nil {
 		return nil
 	}
+	unseen, err := read(unseenPath(m.opt.File))
+	if err != nil {
+		return err
+	}
 	h := sum(f.content)
-	done := slices.Contains(w.Files, h)
-	if !done && h != w.Was {
-		// It was edited since. What it was edited from is the one that it is more like.
-		before, err := m.before(ctx)
-		if err != nil {
+	done := unseen.there || slices.Contains(w.Files, h)
+	before := ""
+	if unseen.there || !done && h != w.Was {
+		if before, err = m.before(ctx); err != nil {
 			return m.lost(err)
 		}
+	}
+	if !done && h != w.Was {
+		// It was edited since. What it was edited from is the one that it is more like.
 		after, _, err := m.fetch(ctx, w.Rev)
 		if err != nil {
 			return m.lost(err)
 		}
-		done = distance(after, f.content) < distance(before, f.content)
+		if done, err = nearer(f.content, after, before); err != nil {
+			return err
+		}
 	}
 	if done {
 		m.state.Base, m.state.Sum, m.state.Sending = w.Rev, w.Sum, nil
+	}
+	m.state.Writing = nil
+	if err := m.state.save(m.path); err != nil || !unseen.there {
+		return err
+	}
+	return m.rejoin(f, unseen, before, sum(before) == w.Was)
+}
+
+// rejoin brings into the file what somebody saved just before it was written, or keeps it aside when it
+// cannot be told what that was made from.
+func (m *Mirror) rejoin(f, unseen look, before string, known bool) error {
+	if !known {
+		return m.keep(unseenPath(m.opt.File))
+	}
+	merged, err := merge(before, unseen.content, f.content)
+	if err != nil {
+		return err
+	}
+	if _, err := m.write(f.content, merged, writing{Rev: m.state.Base, Sum: m.state.Sum}); err != nil {
+		return err
 	}
 	m.state.Writing = nil
 	return m.state.save(m.path)
@@ -186,7 +218,7 @@ func (m *Mirror) begin(ctx context.Context, f look) (time.Duration, error) {
 	}
 	if err != nil {
 		m.state = state{}
-		if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) { // it was made, or removed, just now
+		if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errChanged) { // it was made, or removed, just now
 			return m.opt.Settle, nil
 		}
 		return 0, err
@@ -204,13 +236,11 @@ func (m *Mirror) begin(ctx context.Context, f look) (time.Duration, error) {
 
 // replace puts other content into the file, and keeps what somebody saved in that very moment.
 func (m *Mirror) replace(was, content string) error {
-	found, err := swap(m.opt.File, content)
-	if err != nil || found.content == was {
+	found, err := swap(m.opt.File, content, was)
+	if err != nil || found == was {
 		return err
 	}
-	kept := keptPath(m.opt.File)
-	m.opt.Note(Note{Event: "kept", Text: fmt.Sprintf("%s was saved in the moment in which it was replaced; what was saved is in %s.", m.opt.File, kept)})
-	return writeSynced(kept, []byte(found.content), 0o600)
+	return m.keep(unseenPath(m.opt.File))
 }
 
 // make makes the document of the file.

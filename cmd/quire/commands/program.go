@@ -1,6 +1,6 @@
-// Package command is Quire's command line for people and scripts: what it offers works on a
+// Package commands is Quire's command line for people and scripts: what it offers works on a
 // server, or on a data folder that no server has, which is then served in this process.
-package command
+package commands
 
 import (
 	"context"

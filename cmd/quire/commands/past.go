@@ -1,4 +1,4 @@
-package command
+package commands
 
 import (
 	"encoding/json"
@@ -148,7 +148,7 @@ func diffColor(line string) string {
 	case strings.HasPrefix(line, "-"):
 		return red
 	}
-	return "0"
+	return ""
 }
 
 // restore makes a document what it was.

@@ -1,4 +1,4 @@
-package command
+package commands
 
 import (
 	"bufio"
@@ -51,7 +51,7 @@ func (p printer) flush() error { return p.out.Flush() }
 
 // paint puts s in a colour, when there are colours.
 func (p printer) paint(color, s string) string {
-	if !p.color || s == "" {
+	if !p.color || s == "" || color == "" {
 		return s
 	}
 	return "\x1b[" + color + "m" + s + "\x1b[0m"
