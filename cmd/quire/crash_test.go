@@ -39,8 +39,11 @@ var crashKills = flag.Int("crash.kills", 24, "how often TestCrash kills the serv
 const asServer = "QUIRE_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asServer) != "" {
+	if as := os.Getenv(asServer); as != "" {
 		_ = os.Unsetenv(asServer)
+		if as == asTerminal {
+			os.Exit(onTerminal(os.Args[1:]))
+		}
 		main()
 		return
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-var updatePage = flag.Bool("update", false, "write what the program answers now into docs/http.md")
+var updatePage = flag.Bool("update", false, "write what the program answers now into docs/http.md and docs/cli.md")
 
 // changing is what differs each time.
 var changing = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|[0-9a-f]{64}|"id":"[A-Z0-9]{16}"`)
@@ -25,15 +25,19 @@ func TestHTTPPage(t *testing.T) {
 			t.Skipf("the commands of docs/http.md cannot be run: %v", err)
 		}
 	}
-	const page = "../../docs/http.md"
+	_, url, _ := start(t, "--data", t.TempDir())
+	runPage(t, "../../docs/http.md", &shell{t: t, dir: t.TempDir(), env: append(os.Environ(), "Q="+strings.TrimSuffix(url, "/"))}, stable)
+}
+
+// runPage runs the commands of a page and compares what they print, as far as stable leaves it, with
+// what the page says. It returns the commands.
+func runPage(t *testing.T, page string, sh *shell, stable func(string) string) (run []string) {
+	t.Helper()
 	data, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, url, _ := start(t, "--data", t.TempDir())
-	sh := &shell{t: t, dir: t.TempDir(), env: append(os.Environ(), "Q="+strings.TrimSuffix(url, "/"))}
 	var out strings.Builder
-	commands := 0
 	for rest := string(data); ; {
 		before, block, found := strings.Cut(rest, "```console\n")
 		out.WriteString(before)
@@ -43,7 +47,7 @@ func TestHTTPPage(t *testing.T) {
 		out.WriteString("```console\n")
 		block, rest, _ = strings.Cut(block, "```")
 		for _, c := range commandsOf(block) {
-			commands++
+			run = append(run, c.command)
 			got := sh.run(c.command)
 			if stable(got) == stable(c.output) {
 				got = c.output // times stay as they are
@@ -54,14 +58,15 @@ func TestHTTPPage(t *testing.T) {
 		}
 		out.WriteString("```")
 	}
-	if commands < 30 {
-		t.Fatalf("only %d commands", commands)
+	if len(run) < 30 {
+		t.Fatalf("only %d commands", len(run))
 	}
 	if *updatePage {
 		if err := os.WriteFile(page, []byte(out.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return run
 }
 
 // typed is what the page says to type, as text and for the shell, and what comes of it.

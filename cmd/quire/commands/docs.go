@@ -70,6 +70,9 @@ func (p *Program) cat() *builder {
 	format := formatFlag(b, "")
 	return b.does("p", func(c *call) error {
 		id, at, _ := splitPoint(c.args[0])
+		if _, err := form.Named(*format, ""); err != nil {
+			return &Error{Usage, err}
+		}
 		if c.json && *format == "" {
 			d, err := c.Get(c.ctx, id, at)
 			if err != nil {

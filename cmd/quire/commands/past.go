@@ -73,7 +73,7 @@ func (c *call) group(g remote.Group, short bool) error {
 		fmt.Fprintf(c.out, "%s%s %s %s: %s\n", c.paint(yellow, revisions(g)), labels, when(g.End.Time), authors, c.measure(g))
 		return nil
 	}
-	fmt.Fprintf(c.out, "%s%s\nAuthor: %s\nDate:   %s", c.paint(yellow, "revision "+revisions(g)), labels, authors, when(g.Start.Time))
+	fmt.Fprintf(c.out, "%s%s\nAuthor: %s\nTime:   %s", c.paint(yellow, "revision "+revisions(g)), labels, authors, when(g.Start.Time))
 	if end := when(g.End.Time); end != when(g.Start.Time) {
 		fmt.Fprintf(c.out, " to %s", end)
 	}

@@ -89,6 +89,7 @@ const (
 // Mirror keeps one file and one document the same. Not safe for concurrent use.
 type Mirror struct {
 	opt   Options
+	shown string // the file's path as it was given
 	path  string // of the state
 	let   func() // lets go of the lock
 	state state
@@ -119,18 +120,22 @@ func Open(opt Options) (*Mirror, error) {
 		opt.Note = func(Note) {}
 	}
 	var err error
+	shown := opt.File
 	if opt.File, err = resolve(opt.File); err != nil {
 		return nil, err
 	}
-	m := &Mirror{opt: opt, path: statePath(opt.File)}
+	if info, err := os.Lstat(shown); err == nil && info.Mode()&os.ModeSymlink != 0 {
+		shown = opt.File // all is where the link leads
+	}
+	m := &Mirror{opt: opt, shown: shown, path: statePath(opt.File)}
 	m.let, err = lock(m.path + "-lock")
 	if errors.Is(err, errLocked) {
-		return nil, &Stop{Changed, "another quire sync has " + opt.File}
+		return nil, &Stop{Changed, "another quire sync has " + m.shown}
 	} else if err != nil {
 		return nil, err
 	}
 	if err = m.state.load(m.path); err == nil && m.state.begun() && m.state.Doc != opt.Doc {
-		err = &Stop{Changed, fmt.Sprintf("%s is kept the same as the document %s; to begin anew with %s, remove %s", opt.File, m.state.Doc, opt.Doc, m.path)}
+		err = &Stop{Changed, fmt.Sprintf("%s is kept the same as the document %s; to begin anew with %s, remove %s", m.shown, m.state.Doc, opt.Doc, statePath(m.shown))}
 	}
 	if err == nil {
 		err = m.leftover()
@@ -201,7 +206,7 @@ func (m *Mirror) keep(path string) error {
 	if err := os.Rename(path, kept); err != nil {
 		return err
 	}
-	m.opt.Note(Note{Event: "kept", Text: fmt.Sprintf("%s was saved in the moment in which it was written here; what was saved is in %s.", m.opt.File, kept)})
+	m.opt.Note(Note{Event: "kept", Text: fmt.Sprintf("%s was saved in the moment in which it was written here; what was saved is in %s.", m.shown, kept)})
 	return nil
 }
 
@@ -221,7 +226,7 @@ func (m *Mirror) step(ctx context.Context) (time.Duration, error) {
 	if !f.there {
 		if !m.missing {
 			m.missing = true
-			m.opt.Note(Note{Event: "missing", Text: fmt.Sprintf("%s is gone. The document %s stays as it is; waiting for the file to come back.", m.opt.File, m.state.Doc)})
+			m.opt.Note(Note{Event: "missing", Text: fmt.Sprintf("%s is gone. The document %s stays as it is; waiting for the file to come back.", m.shown, m.state.Doc)})
 		}
 		return 0, nil
 	}
@@ -279,7 +284,7 @@ func (m *Mirror) local(ctx context.Context, f look) (time.Duration, error) {
 // refuse says that the file's content is not taken; what others do is not written over it.
 func (m *Mirror) refuse(content string, err error) {
 	m.refused = sum(content)
-	m.opt.Note(Note{Event: "refused", Text: fmt.Sprintf("%s is not sent: %v. It stays as it is, and nothing is written over it; change it to go on.", m.opt.File, err)})
+	m.opt.Note(Note{Event: "refused", Text: fmt.Sprintf("%s is not sent: %v. It stays as it is, and nothing is written over it; change it to go on.", m.shown, err)})
 }
 
 // send brings what is in state.Sending to the server, and the outcome into the file.
@@ -333,16 +338,16 @@ func (m *Mirror) lost(err error) error {
 	if !errors.As(err, &p) {
 		return err
 	}
-	again := fmt.Sprintf("%s stays as it is. To begin anew, move it away, remove %s and start again; then bring your changes in.", m.opt.File, m.path)
+	again := fmt.Sprintf("%s stays as it is. To begin anew, move it away, remove %s and start again; then bring your changes in.", m.shown, statePath(m.shown))
 	switch {
 	case p.Status == 404 && p.Code != "future":
-		return &Stop{NotFound, fmt.Sprintf("the document %s is not there any more. %s stays as it is.", m.state.Doc, m.opt.File)}
+		return &Stop{NotFound, fmt.Sprintf("the document %s is not there any more. %s stays as it is.", m.state.Doc, m.shown)}
 	case p.Status == 410 || p.Code == "stale":
-		return &Stop{Gone, fmt.Sprintf("%s was changed since revision %d of %s, from which the server can no longer merge: %s. %s", m.opt.File, m.state.Base, m.state.Doc, p.Detail, again)}
+		return &Stop{Gone, fmt.Sprintf("%s was changed since revision %d of %s, from which the server can no longer merge: %s. %s", m.shown, m.state.Base, m.state.Doc, p.Detail, again)}
 	case p.Status >= 500 || p.Status == 429:
 		return away(m.opt.Client, err)
 	}
-	return &Stop{Changed, fmt.Sprintf("%s cannot be brought together with %s: %s. %s", m.opt.File, m.state.Doc, p.Detail, again)}
+	return &Stop{Changed, fmt.Sprintf("%s cannot be brought together with %s: %s. %s", m.shown, m.state.Doc, p.Detail, again)}
 }
 
 // fetch reads the document at a revision, -1 for the head, in the file's form.
@@ -359,9 +364,9 @@ func (m *Mirror) fetch(ctx context.Context, rev int64) (content string, at int64
 	case err != nil:
 		return "", 0, err
 	case d.Type == "":
-		return "", 0, &Stop{NotFound, fmt.Sprintf("the document %s was deleted. %s stays as it is.", m.state.Doc, m.opt.File)}
+		return "", 0, &Stop{NotFound, fmt.Sprintf("the document %s was deleted. %s stays as it is.", m.state.Doc, m.shown)}
 	case d.Type != m.state.Type:
-		return "", 0, &Stop{Changed, fmt.Sprintf("the document %s is of the type %s now, it was %s. %s stays as it is; remove %s to begin anew.", m.state.Doc, d.Type, m.state.Type, m.opt.File, m.path)}
+		return "", 0, &Stop{Changed, fmt.Sprintf("the document %s is of the type %s now, it was %s. %s stays as it is; remove %s to begin anew.", m.state.Doc, d.Type, m.state.Type, m.shown, statePath(m.shown))}
 	}
 	content, err = m.state.Form.Show(d.Content)
 	return content, d.Rev, err

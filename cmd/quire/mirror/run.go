@@ -21,9 +21,9 @@ func (m *Mirror) Once(ctx context.Context) error {
 		case err != nil:
 			return err
 		case m.missing:
-			return &Stop{NotFound, fmt.Sprintf("%s is not there, and the document %s is not emptied for it; to have the file made again, remove %s", m.opt.File, m.state.Doc, m.path)}
+			return &Stop{NotFound, fmt.Sprintf("%s is not there, and the document %s is not emptied for it; to have the file made again, remove %s", m.shown, m.state.Doc, statePath(m.shown))}
 		case m.refused != "":
-			return &Stop{Refused, m.opt.File + " was not sent"}
+			return &Stop{Refused, m.shown + " was not sent"}
 		case wait <= 0:
 			return nil
 		}
@@ -67,7 +67,7 @@ func (m *Mirror) Run(ctx context.Context) error {
 	}
 	defer watcher.Close()
 	if err := watcher.Add(filepath.Dir(m.opt.File)); err != nil {
-		return fmt.Errorf("the folder of %s cannot be watched: %w", m.opt.File, err)
+		return fmt.Errorf("the folder of %s cannot be watched: %w", m.shown, err)
 	}
 	r := &runner{Mirror: m, news: make(chan news), retry: m.opt.Retry, group: &following}
 	r.wake = time.NewTimer(0)
@@ -157,7 +157,7 @@ func (r *runner) work(ctx context.Context) error {
 // away notes that the server does not answer.
 func (r *runner) away(err error) {
 	if !r.off {
-		r.opt.Note(Note{Event: "away", Text: fmt.Sprintf("The server is away: %v. Changes of %s are kept, and sent when it is back.", err, r.opt.File)})
+		r.opt.Note(Note{Event: "away", Text: fmt.Sprintf("The server is away: %v. Changes of %s are kept, and sent when it is back.", err, r.shown)})
 	}
 	r.off, r.checked = true, false
 	r.until = time.Now().Add(r.retry)
@@ -174,7 +174,7 @@ func (r *runner) heard(n news) error {
 			r.away(n.err)
 		}
 	case n.ended != "":
-		return &Stop{NotFound, fmt.Sprintf("the document %s is not there any more: %s. %s stays as it is.", r.state.Doc, n.ended, r.opt.File)}
+		return &Stop{NotFound, fmt.Sprintf("the document %s is not there any more: %s. %s stays as it is.", r.state.Doc, n.ended, r.shown)}
 	case n.moved != "":
 		r.opt.Note(Note{Event: "moved", Text: fmt.Sprintf("The document %s is called %s now.", r.state.Doc, n.moved)})
 		r.state.Doc = n.moved
@@ -193,7 +193,7 @@ func (r *runner) heard(n news) error {
 // farewell says what is left undone.
 func (r *runner) farewell() {
 	if r.state.Sending != nil {
-		r.opt.Note(Note{Event: "kept", Text: fmt.Sprintf("Changes of %s are not sent yet; the next quire sync sends them.", r.opt.File)})
+		r.opt.Note(Note{Event: "kept", Text: fmt.Sprintf("Changes of %s are not sent yet; the next quire sync sends them.", r.shown)})
 	}
 }
 

@@ -176,7 +176,7 @@ func (m *Mirror) check(ctx context.Context, f look) error {
 		return m.lost(err)
 	}
 	return &Stop{Changed, fmt.Sprintf("the document %s is not the one that %s was the same as at revision %d, and the file was changed since. It stays as it is. To begin anew, move it away, remove %s and start again; then bring your changes in.",
-		m.state.Doc, m.opt.File, m.state.Base, m.path)}
+		m.state.Doc, m.shown, m.state.Base, statePath(m.shown))}
 }
 
 // begin brings a file and a document together for the first time.
@@ -184,7 +184,7 @@ func (m *Mirror) begin(ctx context.Context, f look) (time.Duration, error) {
 	d, err := m.opt.Client.Stat(ctx, m.opt.Doc)
 	if remote.IsCode(err, "not_found") {
 		if !f.there {
-			return 0, &Stop{NotFound, fmt.Sprintf("there is neither a file %s nor a document %s", m.opt.File, m.opt.Doc)}
+			return 0, &Stop{NotFound, fmt.Sprintf("there is neither a file %s nor a document %s", m.shown, m.opt.Doc)}
 		}
 		d, err = m.make(ctx, f)
 	}
@@ -214,7 +214,7 @@ func (m *Mirror) begin(ctx context.Context, f look) (time.Duration, error) {
 		err = m.replace(f.content, content)
 	case m.opt.Prefer != FromFile:
 		m.state = state{}
-		return 0, &Stop{Changed, fmt.Sprintf("%s and the document %s are both there and differ: say --prefer file or --prefer document, or move the file away", m.opt.File, m.opt.Doc)}
+		return 0, &Stop{Changed, fmt.Sprintf("%s and the document %s are both there and differ: say --prefer file or --prefer document, or move the file away", m.shown, m.opt.Doc)}
 	}
 	if err != nil {
 		m.state = state{}
@@ -230,7 +230,7 @@ func (m *Mirror) begin(ctx context.Context, f look) (time.Duration, error) {
 	if !same && f.there && m.opt.Prefer == FromFile {
 		return m.opt.Settle, nil
 	}
-	m.opt.Note(Note{Event: "same", Rev: rev, Text: fmt.Sprintf("%s has revision %d of %s.", m.opt.File, rev, d.ID)})
+	m.opt.Note(Note{Event: "same", Rev: rev, Text: fmt.Sprintf("%s has revision %d of %s.", m.shown, rev, d.ID)})
 	return 0, nil
 }
 
@@ -259,7 +259,7 @@ func (m *Mirror) make(ctx context.Context, f look) (remote.Doc, error) {
 	kind = kind.For(n.Type)
 	body, contentType, err := kind.Wire([]byte(f.content))
 	if err != nil {
-		return remote.Doc{}, &Stop{Refused, fmt.Sprintf("no document can be made of %s: %v", m.opt.File, err)}
+		return remote.Doc{}, &Stop{Refused, fmt.Sprintf("no document can be made of %s: %v", m.shown, err)}
 	}
 	if content, ok := kind.Content(body); ok {
 		n.Content = content

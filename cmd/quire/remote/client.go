@@ -186,7 +186,7 @@ func (c *Client) refused(resp *http.Response) error {
 	quire := json.Unmarshal(body, p) == nil && p.Code != ""
 	p.Status = resp.StatusCode
 	if quire && p.Detail != "" {
-		if p.Code == "unavailable" || p.Code == "busy" {
+		if p.Code == "unavailable" || p.Code == "busy" || p.Status == http.StatusTooManyRequests {
 			return &Unreachable{c.URL, p}
 		}
 		return p
