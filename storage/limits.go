@@ -69,6 +69,33 @@ func CheckSnapshot(s Snapshot, head Revision) error {
 	return nil
 }
 
+// CheckTrim returns ErrInvalid when the records below oldest cannot be dropped from a
+// document: it is not in [1, head], or they were dropped before.
+func CheckTrim(oldest Revision, info Info) error {
+	if oldest < max(1, info.Oldest) || oldest > info.Head {
+		return fmt.Errorf("%w: trimming to revision %d of a document with revisions %d to %d", ErrInvalid, oldest, info.Oldest, info.Head)
+	}
+	return nil
+}
+
+// CheckRewrite returns ErrInvalid when a record cannot take another's place: its kind,
+// type, client, sequence number or time differs, or it breaks a limit (see CheckRecord).
+func CheckRewrite(old, r *Record) error {
+	if r.Kind != old.Kind || r.Type != old.Type || r.Client != old.Client || r.Seq != old.Seq || r.Time != old.Time {
+		return fmt.Errorf("%w: a rewritten record differs in more than its operation and author", ErrInvalid)
+	}
+	return CheckRecord(r)
+}
+
+// CheckRewriteSnapshot returns ErrInvalid when a snapshot cannot take another's place: its
+// revision or type differs, or it breaks a limit (see CheckSnapshot).
+func CheckRewriteSnapshot(old, s Snapshot) error {
+	if s.Rev != old.Rev || s.Type != old.Type {
+		return fmt.Errorf("%w: a rewritten snapshot differs in more than its content", ErrInvalid)
+	}
+	return CheckSnapshot(s, s.Rev)
+}
+
 // CheckNotes returns ErrInvalid when notes cannot be one SetNotes: there are none, a key
 // is not 1 to MaxNoteKey bytes, a value is longer than MaxNote, or together they pass
 // MaxAppend.

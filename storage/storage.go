@@ -81,6 +81,8 @@ type Snapshot struct {
 	Type string
 	// Data is the content in its type's binary form; empty when Type is.
 	Data []byte
+	// Pinned keeps it from being thinned. It stays pinned when it is replaced.
+	Pinned bool
 }
 
 // Note is a small value that is kept beside a document, or beside the store as a whole.

@@ -86,7 +86,11 @@ func configure(args, environ []string, out io.Writer) (*Config, error) {
 		name, value, _ := strings.Cut(kv, "=")
 		if rest, ok := strings.CutPrefix(name, "QUIRE_"); ok {
 			name := strings.ReplaceAll(strings.ToLower(rest), "_", "-")
-			if name == "traces" || given[name] { // QUIRE_TRACES belongs to the tests
+			switch name {
+			case "traces", "server", "author": // the tests' and the other commands'
+				continue
+			}
+			if given[name] {
 				continue
 			}
 			if fs.Lookup(name) == nil {

@@ -58,6 +58,8 @@ type Main struct {
 	Logger *slog.Logger
 	// Ready is called with the URL once the server answers. May be nil.
 	Ready func(url string)
+	// Listener is where to serve instead of Config.Listen; Run closes it. May be nil.
+	Listener net.Listener
 
 	once sync.Once
 	stop chan struct{}
@@ -77,7 +79,7 @@ func (m *Main) Close() { m.once.Do(func() { close(m.stop) }) }
 // failed: what it did not take was never acknowledged.
 func (m *Main) Run(ctx context.Context) error {
 	c := m.Config
-	ln, err := net.Listen("tcp", c.Listen)
+	ln, err := m.listen()
 	if err != nil {
 		return fmt.Errorf("cannot serve on %s: %w", c.Listen, err)
 	}
@@ -129,7 +131,7 @@ func (m *Main) Run(ctx context.Context) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
-	m.welcome(ln.Addr(), store)
+	m.welcome(ln.Addr())
 	tidied := make(chan struct{})
 	defer close(tidied)
 	go tidy(met, tidied)
@@ -167,8 +169,26 @@ func tidy(met *metrics.Metrics, done <-chan struct{}) {
 	}
 }
 
-func (m *Main) welcome(addr net.Addr, store *bolt.Store) {
+func (m *Main) listen() (net.Listener, error) {
+	if m.Listener != nil {
+		return m.Listener, nil
+	}
+	return net.Listen("tcp", m.Config.Listen)
+}
+
+// addressFile is where a server says for commands on the same machine how to reach it,
+// while it has the data folder. What a killed one left there is of no harm: it is
+// only looked at when somebody has the folder.
+func (m *Main) addressFile() string { return filepath.Join(m.Config.Data, "quire.url") }
+
+func (m *Main) welcome(addr net.Addr) {
 	url := "http://" + addr.String() + "/"
+	_ = os.Remove(m.addressFile())
+	if m.Listener == nil {
+		if err := os.WriteFile(m.addressFile(), []byte(url+"\n"), 0o600); err != nil {
+			m.Logger.Warn("the server's address is not noted in the data folder", "err", err)
+		}
+	}
 	fmt.Fprintf(m.Out, "Quire is at %s\n", url)
 	fmt.Fprintf(m.Out, "Documents are kept in %s; an edit is acknowledged when it is synced to disk.\n", filepath.Join(m.Config.Data, dataFile))
 	fmt.Fprintln(m.Out, "Stop with Ctrl-C.")
@@ -180,6 +200,7 @@ func (m *Main) welcome(addr net.Addr, store *bolt.Store) {
 // shutDown ends everything in order, within the time allowed.
 func (m *Main) shutDown(server *web.Server, manager *session.Manager, store *bolt.Store) {
 	m.Logger.Info("stopping", "within", m.Config.StopWithin)
+	_ = os.Remove(m.addressFile()) // before another server can have the folder
 	ctx, cancel := context.WithTimeout(context.Background(), m.Config.StopWithin)
 	defer cancel()
 	// Clients get half of the time to say goodbye, the disk the rest.
@@ -217,13 +238,22 @@ func openStore(c *Config, met *metrics.Metrics, log *slog.Logger) (*bolt.Store, 
 		},
 	})
 	if errors.Is(err, bolt.ErrLocked) {
-		return nil, fmt.Errorf("another Quire uses the data folder %s: stop it first, or choose another with --data", c.Data)
+		return nil, lockedError(c.Data)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the data cannot be opened: %w", err)
 	}
 	return store, nil
 }
+
+// lockedError is a data folder that another process has.
+type lockedError string
+
+func (e lockedError) Error() string {
+	return "another Quire uses the data folder " + string(e) + ": stop it first, or choose another with --data"
+}
+
+func (lockedError) Unwrap() error { return bolt.ErrLocked }
 
 // ready says why the server cannot take edits at the moment.
 func ready(m *session.Manager) error {

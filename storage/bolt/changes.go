@@ -161,8 +161,8 @@ func (c *createChange) size() int { return c.appendChange.size() + len(c.doc.id)
 // deleteChange is a Delete. It takes the document's name away at once; the rest
 // goes to the trash.
 type deleteChange struct {
-	doc  *document
-	item trashItem
+	doc   *document
+	items []trashItem
 }
 
 // Delete removes a document; see storagetest.Store.
@@ -183,12 +183,15 @@ func (c *deleteChange) admit(*Store) error {
 }
 
 func (c *deleteChange) write(t *batchTx) error {
-	c.item = trashItem{kind: trashDoc, num: c.doc.num, mark: t.next}
+	c.items = []trashItem{{kind: trashDoc, num: c.doc.num, mark: t.next}}
+	if c.doc.segs != c.doc.num {
+		c.items = append(c.items, allSegments(c.doc.segs))
+	}
 	t.state.docs--
 	if err := t.Bucket(bucketDocs).Delete([]byte(c.doc.id)); err != nil {
 		return err
 	}
-	return c.item.put(t.Tx)
+	return putTrash(t.Tx, c.items)
 }
 
 func (c *deleteChange) applied(s *Store) {
@@ -200,7 +203,7 @@ func (c *deleteChange) applied(s *Store) {
 	if s.index.docs[c.doc.id] == c.doc {
 		delete(s.index.docs, c.doc.id)
 	}
-	s.discard(c.item)
+	s.discard(c.items...)
 }
 
 func (c *deleteChange) undo(*Store) { c.doc.leaving = false }

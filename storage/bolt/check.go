@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ type Summary struct {
 // Whether the records make the snapshots is for those to verify who know
 // what is in them; see Store.Snapshots.
 func Check(ctx context.Context, path string, report func(Problem)) (Summary, error) {
-	c := &checker{ctx: ctx, report: report, nums: make(map[uint64]bool), blobs: make(map[uint64]bool), tails: make(map[uint64][]entry)}
+	c := &checker{ctx: ctx, report: report, nums: make(map[uint64]bool), segs: make(map[uint64]bool), drops: make(map[uint64]uint64), blobs: make(map[uint64]bool), tails: make(map[uint64][]entry)}
 	opts := Options{Path: path, LockTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)}
 	if err := c.pages(opts); err != nil {
 		return c.sum, fmt.Errorf("bolt: check %s: %w", path, err)
@@ -97,6 +98,8 @@ type checker struct {
 	state  state
 	docs   []*document
 	nums   map[uint64]bool    // of documents, deleted ones included
+	segs   map[uint64]bool    // of segments, those that are trash included
+	drops  map[uint64]uint64  // of segments that are trash: the keys below
 	blobs  map[uint64]bool    // that belong to a snapshot or are trash
 	marks  map[uint64]uint64  // of deleted documents
 	tails  map[uint64][]entry // log entries by document number
@@ -176,7 +179,7 @@ func (c *checker) content(tx *bbolt.Tx) (err error) {
 			c.problem(where, "%v", err)
 		}
 	})
-	c.orphans(bucketSegments, c.nums)
+	c.orphans(bucketSegments, c.segs)
 	c.orphans(bucketLastSeq, c.nums)
 	c.orphans(bucketSnapshots, c.nums)
 	c.nums[storeNum] = true
@@ -204,7 +207,9 @@ func (c *checker) trash() {
 		case err != nil:
 			c.problem(where, "%v", err)
 		case t.kind == trashDoc:
-			c.nums[t.num], c.marks[t.num] = true, t.mark
+			c.nums[t.num], c.segs[t.num], c.marks[t.num] = true, true, t.mark
+		case t.kind == trashSegs:
+			c.segs[t.num], c.drops[t.num] = true, t.mark
 		default:
 			c.blobs[t.num] = true
 		}
@@ -212,7 +217,7 @@ func (c *checker) trash() {
 }
 
 func (c *checker) documents() {
-	n := uint64(0)
+	n, owned := uint64(0), make(map[uint64]bool) // by its segments' number
 	c.each(bucketDocs, nil, func(where string, k, v []byte) {
 		n++
 		d, err := loadDoc(k, v)
@@ -220,10 +225,10 @@ func (c *checker) documents() {
 			c.found(Problem{Where: where, Doc: string(k), Rev: -1, What: err.Error()})
 			return
 		}
-		if d.num == 0 || d.num >= c.state.nextNum || c.nums[d.num] {
+		if max(d.num, d.segs) >= c.state.nextNum || min(d.num, d.segs) == 0 || c.nums[d.num] || owned[d.segs] || c.drops[d.segs] == math.MaxUint64 {
 			c.of(d, -1, where, "number %d is out of range or used twice", d.num)
 		}
-		c.nums[d.num] = true
+		c.nums[d.num], c.segs[d.segs], owned[d.segs] = true, true, true
 		c.docs = append(c.docs, d)
 	})
 	c.sum.Documents = len(c.docs)
@@ -264,6 +269,7 @@ func (c *checker) log() {
 // document verifies everything of one document.
 func (c *checker) document(d *document) {
 	c.seqs, c.turns, c.whole = make(map[string]lastSeq), nil, true
+	c.beginning(d)
 	at := c.segments(d)
 	if at != d.folded {
 		c.whole = false
@@ -329,6 +335,9 @@ func (c *checker) life(d *document) {
 			born = t.rev
 		}
 	}
+	if d.oldest >= 0 && born <= d.oldest {
+		born = min(d.born, d.oldest) // when it was created is not kept
+	}
 	if typ != d.typ.Value() || born != d.born {
 		c.of(d, born, fmt.Sprintf("bucket %s, key %x", bucketDocs, d.id), "it is said to be of type %q since revision %d, it is %q since %d", d.typ.Value(), d.born, typ, born)
 	}
@@ -336,13 +345,16 @@ func (c *checker) life(d *document) {
 
 // segments reads a document's segments and returns where they end.
 func (c *checker) segments(d *document) (at storage.Revision) {
-	at = -1
+	at = d.oldest
 	var recs []storage.Record
-	c.each(bucketSegments, key1(d.num), func(where string, k, v []byte) {
-		first, ok := firstOf(k, d.num)
-		if !ok {
+	c.each(bucketSegments, key1(d.segs), func(where string, k, v []byte) {
+		first, ok := firstOf(k, d.segs)
+		switch {
+		case !ok:
 			c.of(d, -1, where, "malformed key")
 			return
+		case first < d.oldest && uint64(first+1) < c.drops[d.segs]:
+			return // dropped, and not yet removed
 		}
 		if first != at {
 			c.whole = false
@@ -375,7 +387,9 @@ func (c *checker) lastSeqs(d *document) {
 		}
 		if err != nil {
 			c.of(d, -1, where, "%v", err)
-		} else if w := want[client]; got != w {
+		} else if w, ok := want[client]; !ok && got.rev <= d.oldest {
+			return // its records were dropped
+		} else if got != w {
 			c.of(d, w.rev, where, "a client's last sequence number is said to be %d at revision %d, it is %d at %d", got.seq, got.rev, w.seq, w.rev)
 		}
 		delete(want, client)
@@ -383,6 +397,26 @@ func (c *checker) lastSeqs(d *document) {
 	for client, w := range want {
 		c.of(d, w.rev, fmt.Sprintf("bucket %s, key %x", bucketLastSeq, keyClient(d.num, client)), "a client's last sequence number is missing")
 	}
+}
+
+// beginning looks for the snapshot that a trimmed document begins with, and notes its type.
+func (c *checker) beginning(d *document) {
+	if d.oldest < 0 {
+		return
+	}
+	key := key2(d.num, d.oldest)
+	where := fmt.Sprintf("bucket %s, key %x", bucketSnapshots, key)
+	v := c.tx.Bucket(bucketSnapshots).Get(key)
+	if v == nil {
+		c.whole = false
+		c.of(d, d.oldest, where, "the snapshot that its past begins with is missing")
+		return
+	}
+	h, err := parseSnapHead(key, v)
+	if err != nil {
+		c.whole = false // reported with the others
+	}
+	c.turns = append(c.turns, turn{d.oldest, h.typ})
 }
 
 // snapshots reads a document's snapshots.
@@ -395,7 +429,7 @@ func (c *checker) snapshots(d *document) {
 		}
 		h, err := parseSnapHead(k, v)
 		if err == nil {
-			if typ := c.typeAt(rev); c.whole && h.typ != typ {
+			if typ := c.typeAt(rev); c.whole && rev >= d.oldest && h.typ != typ {
 				c.of(d, rev, where, "a snapshot of type %q, the document is of type %q", h.typ, typ)
 			}
 			if c.blobs[h.blob] {

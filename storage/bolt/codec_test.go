@@ -98,7 +98,7 @@ func TestSnapHeadRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := snapHead{
 			blob: rapid.Uint64().Draw(t, "blob"), size: rapid.Uint64Range(0, storage.MaxSnapshot).Draw(t, "size"),
-			sum: rapid.Uint32().Draw(t, "sum"), typ: rapid.String().Draw(t, "type"),
+			sum: rapid.Uint32().Draw(t, "sum"), typ: rapid.String().Draw(t, "type"), pinned: rapid.Bool().Draw(t, "pinned"),
 		}
 		if got, err := parseSnapHead([]byte("key"), seal(bucketSnapshots, []byte("key"), want.append(nil))); err != nil || got != want {
 			t.Fatalf("got %+v, %v, want %+v", got, err, want)

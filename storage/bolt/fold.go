@@ -164,7 +164,9 @@ func (s *Store) foldStep() (did bool, err error) {
 	switch {
 	case err == nil:
 		s.state = st
+		s.index.mu.Lock()
 		s.foldApplied(picks)
+		s.index.mu.Unlock()
 	case at != nil && errors.Is(err, storage.ErrCorrupt):
 		// The others go on without it.
 		s.index.mu.Lock()
@@ -187,21 +189,24 @@ func (f *folder) pick() (picks []pick) {
 		if p.doc.stuck {
 			continue
 		}
-		n := 0
-		for n < len(p.doc.tail) && (n == 0 || records < foldRecords && bytes < foldBytes) {
-			records += int(p.doc.tail[n].n)
-			bytes += int(p.doc.tail[n].size)
-			n++
-		}
-		picks = append(picks, pick{doc: p.doc, n: n})
+		picks = append(picks, p.doc.pick(&records, &bytes))
 	}
 	return picks
 }
 
-// foldApplied makes memory agree with what a step has written.
+// pick chooses how many entries of a document's tail one step folds, and counts what they are.
+func (d *document) pick(records, bytes *int) pick {
+	n := 0
+	for n < len(d.tail) && (n == 0 || *records < foldRecords && *bytes < foldBytes) {
+		*records += int(d.tail[n].n)
+		*bytes += int(d.tail[n].size)
+		n++
+	}
+	return pick{doc: d, n: n}
+}
+
+// foldApplied makes memory agree with what a step has written. The caller holds index.mu.
 func (s *Store) foldApplied(picks []pick) {
-	s.index.mu.Lock()
-	defer s.index.mu.Unlock()
 	f := &s.fold
 	picked := 0
 	f.queue = slices.DeleteFunc(f.queue, func(p pending) bool {

@@ -172,16 +172,16 @@ func verifyLastSeqs(tx *bbolt.Tx) error {
 }
 
 func (s *Store) loadDocs(tx *bbolt.Tx) (map[uint64]*document, error) {
-	byNum := make(map[uint64]*document)
+	byNum, bySegs := make(map[uint64]*document), make(map[uint64]bool)
 	err := tx.Bucket(bucketDocs).ForEach(func(k, v []byte) error {
 		d, err := loadDoc(k, v)
 		if err != nil {
 			return err
 		}
-		if d.num == 0 || d.num >= s.state.nextNum || byNum[d.num] != nil {
+		if max(d.num, d.segs) >= s.state.nextNum || min(d.num, d.segs) == 0 || byNum[d.num] != nil || d.segs != d.num && bySegs[d.segs] {
 			return corrupt("bucket docs, key %x: number %d is out of range or used twice", k, d.num)
 		}
-		byNum[d.num], s.index.docs[d.id] = d, d
+		byNum[d.num], bySegs[d.segs], s.index.docs[d.id] = d, true, d
 		return nil
 	})
 	if err == nil && uint64(len(byNum)) != s.state.docs {

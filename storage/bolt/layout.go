@@ -256,13 +256,19 @@ type snapHead struct {
 	size uint64 // bytes, in pieces of blobPiece and what is left
 	sum  uint32 // CRC-32C of the content
 	typ  string // of the content; "" when there is no document at that revision
+
+	pinned bool // it is not thinned
 }
 
 func (h snapHead) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, h.blob)
 	dst = binary.AppendUvarint(dst, h.size)
 	dst = binary.AppendUvarint(dst, uint64(h.sum))
-	return appendBytes(dst, h.typ)
+	dst = appendBytes(dst, h.typ)
+	if h.pinned {
+		dst = append(dst, 1)
+	}
+	return dst
 }
 
 func parseSnapHead(key, value []byte) (h snapHead, err error) {
@@ -272,6 +278,9 @@ func parseSnapHead(key, value []byte) (h snapHead, err error) {
 	}
 	p := parser{rest: body}
 	h = snapHead{blob: p.uvarint(), size: p.uvarint(), sum: uint32(p.uvarint()), typ: string(p.bytes())}
+	if len(p.rest) > 0 {
+		h.pinned = p.uvarint() == 1
+	}
 	if p.bad || len(p.rest) > 0 || h.size > storage.MaxSnapshot {
 		return h, corrupt("bucket images, key %x: malformed", key)
 	}

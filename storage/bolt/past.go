@@ -77,20 +77,25 @@ func (t *timeSearch) answer() (storage.Revision, error) {
 // run searches the tail first: what of it is no longer in the log is in segments.
 func (t *timeSearch) run(tx *bbolt.Tx) (err error) {
 	log := tx.Bucket(bucketLog)
-	var recs []storage.Record
 	after := func(e entry) bool {
-		if err != nil || log.Get(key1(e.seq)) == nil {
+		v := log.Get(key1(e.seq))
+		if err != nil || v == nil {
 			return err != nil
 		}
-		recs, err = readEntry(log, t.num, e, nil)
-		return err != nil || recs[0].Time > t.time
+		var run []byte
+		var first int64
+		if _, run, err = parseLog(v); err == nil {
+			first, err = firstTime(run)
+		}
+		return err != nil || first > t.time
 	}
 	i := sort.Search(len(t.tail), func(i int) bool { return after(t.tail[i]) })
 	if err != nil {
 		return err
 	}
 	if i > 0 && log.Get(key1(t.tail[i-1].seq)) != nil {
-		if recs, err = readEntry(log, t.num, t.tail[i-1], nil); err == nil {
+		recs, err := readEntry(log, t.num, t.tail[i-1], nil)
+		if err == nil {
 			t.within(t.tail[i-1].base, recs)
 		}
 		return err

@@ -60,7 +60,14 @@ func (s *Store) Read(ctx context.Context, id string, from, to storage.Revision) 
 	if err != nil {
 		return nil, err
 	}
+	return s.readDoc(ctx, d, from, to)
+}
+
+func (s *Store) readDoc(ctx context.Context, d *document, from, to storage.Revision) ([]storage.Record, error) {
 	for {
+		if err := s.usable(ctx); err != nil {
+			return nil, err
+		}
 		s.index.mu.RLock()
 		p, folded, tail := d.past(), d.folded, d.tailRange(from, to)
 		s.index.mu.RUnlock()
@@ -71,7 +78,7 @@ func (s *Store) Read(ctx context.Context, id string, from, to storage.Revision) 
 			return nil, storage.ErrTrimmed
 		}
 		r := reader{num: d.num, segs: p.segs, at: from, to: to, recs: make([]storage.Record, 0, min(to-from, pieceRecords))}
-		err = s.read(func(tx *bbolt.Tx) error {
+		err := s.read(func(tx *bbolt.Tx) error {
 			// What was not folded just now may be by now, but then it is removed from
 			// the log in order.
 			if from < folded || tx.Bucket(bucketLog).Get(key1(tail[0].seq)) == nil {

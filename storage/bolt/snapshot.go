@@ -57,8 +57,11 @@ type snapshotChange struct {
 }
 
 func (c *snapshotChange) admit(*Store) error {
-	if c.doc.gone || c.doc.leaving {
+	switch {
+	case c.doc.gone || c.doc.leaving:
 		return storage.ErrNotFound
+	case c.rev < c.doc.oldest:
+		return storage.ErrTrimmed
 	}
 	return nil
 }
@@ -75,13 +78,21 @@ func (c *snapshotChange) write(t *batchTx) error {
 			return err
 		}
 	}
+	key := key2(c.doc.num, c.rev)
+	if v := t.Bucket(bucketSnapshots).Get(key); v != nil {
+		old, err := parseSnapHead(key, v)
+		c.head.pinned = c.head.pinned || err == nil && old.pinned
+	}
 	if err := c.drop(t.Tx, c.rev); err != nil {
 		return err
 	}
-	if err := put(t.Tx, bucketSnapshots, key2(c.doc.num, c.rev), c.head.append(nil)); err != nil {
+	if err := put(t.Tx, bucketSnapshots, key, c.head.append(nil)); err != nil {
 		return err
 	}
-	for _, rev := range storage.Thin(revisions(t.Tx, c.doc.num), c.rev) {
+	for _, rev := range storage.Thin(thinnable(t.Tx, c.doc), c.rev) {
+		if rev == c.doc.oldest {
+			continue // the past begins with it
+		}
 		if err := c.drop(t.Tx, rev); err != nil {
 			return err
 		}
@@ -114,12 +125,12 @@ func (c *snapshotChange) size() int {
 	return c.last.size()
 }
 
-// abandonChange gives up the pieces of a snapshot that will not be completed.
-type abandonChange struct{ blob uint64 }
+// abandonChange gives up what was written, as trash, of something that will not be completed.
+type abandonChange []trashItem
 
 func (c abandonChange) admit(*Store) error   { return nil }
 func (c abandonChange) write(*batchTx) error { return nil }
-func (c abandonChange) applied(s *Store)     { s.discard(trashItem{kind: trashBlob, num: c.blob}) }
+func (c abandonChange) applied(s *Store)     { s.discard(c...) }
 func (c abandonChange) undo(*Store)          {}
 func (c abandonChange) size() int            { return 0 }
 
@@ -132,10 +143,13 @@ func (s *Store) PutSnapshot(ctx context.Context, id string, incarnation uint64, 
 	if d.incarnation != incarnation {
 		return storage.ErrNotFound
 	}
-	if err := storage.CheckSnapshot(snap, s.info(d).Head); err != nil {
-		return err
+	switch info := s.info(d); {
+	case storage.CheckSnapshot(snap, info.Head) != nil:
+		return storage.CheckSnapshot(snap, info.Head)
+	case snap.Rev < info.Oldest:
+		return storage.ErrTrimmed
 	}
-	c := &snapshotChange{doc: d, rev: snap.Rev, head: snapHead{size: uint64(len(snap.Data)), sum: crc32.Checksum(snap.Data, castagnoli), typ: snap.Type}}
+	c := &snapshotChange{doc: d, rev: snap.Rev, head: snapHead{size: uint64(len(snap.Data)), sum: crc32.Checksum(snap.Data, castagnoli), typ: snap.Type, pinned: snap.Pinned}}
 	if len(snap.Data) > 0 {
 		c.head.blob = s.nextBlob.Add(1)
 	}
@@ -159,7 +173,7 @@ func (s *Store) PutSnapshot(ctx context.Context, id string, incarnation uint64, 
 // If that fails as well, the next Open does it.
 func (s *Store) abandon(blob uint64, written bool, why error) error {
 	if written {
-		_ = s.submit(context.Background(), abandonChange{blob})
+		_ = s.submit(context.Background(), abandonChange{{kind: trashBlob, num: blob}})
 	}
 	return why
 }
@@ -178,7 +192,7 @@ func (s *Store) Snapshot(ctx context.Context, id string, at storage.Revision) (s
 		var data []byte
 		var readErr error
 		if data, readErr = s.readBlob(ctx, head); readErr == nil {
-			return storage.Snapshot{Rev: rev, Type: head.typ, Data: data}, nil
+			return storage.Snapshot{Rev: rev, Type: head.typ, Data: data, Pinned: head.pinned}, nil
 		}
 		if err := s.usable(ctx); err != nil {
 			return storage.Snapshot{}, err
@@ -262,14 +276,33 @@ func (s *Store) Snapshots(ctx context.Context, id string) (revs []storage.Revisi
 	if err != nil {
 		return nil, err
 	}
-	err = s.read(func(tx *bbolt.Tx) error {
-		revs = revisions(tx, d.num)
-		return nil
-	})
+	revs, err = s.revisionsOf(d)
 	if err == nil && len(revs) == 0 && s.index.find(id) != d {
 		err = storage.ErrNotFound
 	}
 	return revs, err
+}
+
+func (s *Store) revisionsOf(d *document) (revs []storage.Revision, err error) {
+	err = s.read(func(tx *bbolt.Tx) error {
+		revs = revisions(tx, d.num)
+		return nil
+	})
+	return revs, err
+}
+
+// thinnable returns the revisions of the snapshots that thinning looks at, ascending:
+// those that are not pinned, from the one on that the document's past begins with.
+func thinnable(tx *bbolt.Tx, d *document) (revs []storage.Revision) {
+	b := tx.Bucket(bucketSnapshots)
+	for _, rev := range revisions(tx, d.num) {
+		key := key2(d.num, rev)
+		h, err := parseSnapHead(key, b.Get(key))
+		if rev == d.oldest || rev > d.oldest && (err != nil || !h.pinned) {
+			revs = append(revs, rev)
+		}
+	}
+	return revs
 }
 
 // revisions returns where a document has snapshots, ascending.

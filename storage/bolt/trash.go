@@ -3,6 +3,8 @@ package bolt
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"math"
 	"slices"
 
 	bbolt "go.etcd.io/bbolt"
@@ -15,6 +17,7 @@ const purgeKeys = 512
 const (
 	trashDoc  = 'd' // a document's segments, sequence numbers, notes and snapshots
 	trashBlob = 'b' // the content of a snapshot
+	trashSegs = 's' // segments: those of dropped records, or all when rewritten ones took their place
 )
 
 // trashItem names what is still to be removed from the file. It is there from the
@@ -24,7 +27,7 @@ const (
 type trashItem struct {
 	kind byte
 	num  uint64
-	mark uint64 // of a document: its log entries are below
+	mark uint64 // of a document: its log entries are below; of segments: those with lower keys
 	// drained: nothing is left but log entries. Not stored.
 	drained bool
 }
@@ -35,6 +38,15 @@ func (t trashItem) put(tx *bbolt.Tx) error {
 	return put(tx, bucketTrash, t.key(), binary.AppendUvarint(nil, t.mark))
 }
 
+func putTrash(tx *bbolt.Tx, items []trashItem) error {
+	for _, t := range items {
+		if err := t.put(tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func parseTrash(k, v []byte) (t trashItem, err error) {
 	body, err := unseal(bucketTrash, k, v)
 	if err != nil {
@@ -42,18 +54,28 @@ func parseTrash(k, v []byte) (t trashItem, err error) {
 	}
 	p := parser{rest: body}
 	t.mark = p.uvarint()
-	if p.bad || len(k) != 9 || k[0] != trashDoc && k[0] != trashBlob {
+	if p.bad || len(k) != 9 || k[0] != trashDoc && k[0] != trashBlob && k[0] != trashSegs {
 		return t, corrupt("bucket trash, key %x: malformed", k)
 	}
 	t.kind, t.num = k[0], binary.BigEndian.Uint64(k[1:])
 	return t, nil
 }
 
+// allSegments is all that is stored under a number of segments.
+func allSegments(segs uint64) trashItem {
+	return trashItem{kind: trashSegs, num: segs, mark: math.MaxUint64}
+}
+
 func (s *Store) loadTrash(tx *bbolt.Tx) error {
 	err := tx.Bucket(bucketTrash).ForEach(func(k, v []byte) error {
 		t, err := parseTrash(k, v)
 		s.trash = append(s.trash, t)
-		if t.kind == trashBlob {
+		switch t.kind {
+		case trashSegs:
+			if t.num >= s.state.nextNum {
+				err = errors.Join(err, corrupt("bucket trash, key %x: number out of range", k))
+			}
+		case trashBlob:
 			s.nextBlob.Store(max(s.nextBlob.Load(), t.num))
 		}
 		return err
@@ -80,7 +102,11 @@ func trashSnapshot(tx *bbolt.Tx, k, v []byte) ([]trashItem, error) {
 
 // discard takes in new trash. The caller is run and holds index.mu.
 func (s *Store) discard(items ...trashItem) {
-	s.trash = append(s.trash, items...)
+	for _, item := range items {
+		// What replaces an item of the same key in the file replaces it here.
+		s.trash = slices.DeleteFunc(s.trash, func(t trashItem) bool { return t.kind == item.kind && t.num == item.num })
+		s.trash = append(s.trash, item)
+	}
 	s.index.trash = len(s.trash)
 }
 
@@ -90,7 +116,10 @@ func (s *Store) trashWaits() bool {
 }
 
 // canPurge reports whether more of an item can be removed now.
-func (s *Store) canPurge(t trashItem) bool { return !t.drained || t.mark <= s.state.logFirst }
+func (s *Store) canPurge(t trashItem) bool { return !t.drained || !s.isLogged(t) }
+
+// isLogged reports whether the log has entries of a deleted document.
+func (s *Store) isLogged(t trashItem) bool { return t.kind == trashDoc && t.mark > s.state.logFirst }
 
 func (s *Store) purgeable() bool { return slices.ContainsFunc(s.trash, s.canPurge) }
 
@@ -110,7 +139,7 @@ func (s *Store) purgeStep() (did bool, err error) {
 					return err
 				}
 				after = append(after, more...)
-				if item.drained && item.mark <= s.state.logFirst {
+				if item.drained && !s.isLogged(item) {
 					left--
 					if err := tx.Bucket(bucketTrash).Delete(item.key()); err != nil {
 						return err
@@ -136,30 +165,37 @@ func (s *Store) purgeStep() (did bool, err error) {
 // remain, and returns what became trash on the way.
 func (t *trashItem) purge(tx *bbolt.Tx, left *int) (more []trashItem, err error) {
 	prefix := key1(t.num)
-	if t.kind == trashBlob {
-		t.drained, err = purgePrefix(tx.Bucket(bucketBlobs), prefix, left, nil)
+	switch t.kind {
+	case trashBlob:
+		t.drained, err = purgePrefix(tx.Bucket(bucketBlobs), prefix, nil, left, nil)
+		return nil, err
+	case trashSegs:
+		t.drained, err = purgePrefix(tx.Bucket(bucketSegments), prefix, key2(t.num, t.mark), left, nil)
 		return nil, err
 	}
-	t.drained, err = purgePrefix(tx.Bucket(bucketSnapshots), prefix, left, func(k, v []byte) error {
+	t.drained, err = purgePrefix(tx.Bucket(bucketSnapshots), prefix, nil, left, func(k, v []byte) error {
 		blob, err := trashSnapshot(tx, k, v)
 		more = append(more, blob...)
 		return err
 	})
 	for _, bucket := range [][]byte{bucketSegments, bucketLastSeq, bucketNotes} {
 		if t.drained && err == nil {
-			t.drained, err = purgePrefix(tx.Bucket(bucket), prefix, left, nil)
+			t.drained, err = purgePrefix(tx.Bucket(bucket), prefix, nil, left, nil)
 		}
 	}
 	return more, err
 }
 
-// purgePrefix deletes keys with a prefix, at most *left of them, which it counts
+// purgePrefix deletes keys with a prefix, below the key stop if that is given, at most *left of them, which it counts
 // down, and reports whether none are left. It calls each, if any, for each first.
-func purgePrefix(b *bbolt.Bucket, prefix []byte, left *int, each func(k, v []byte) error) (drained bool, err error) {
+func purgePrefix(b *bbolt.Bucket, prefix, stop []byte, left *int, each func(k, v []byte) error) (drained bool, err error) {
 	var keys [][]byte
+	wanted := func(k []byte) bool {
+		return k != nil && bytes.HasPrefix(k, prefix) && (stop == nil || bytes.Compare(k, stop) < 0)
+	}
 	c := b.Cursor()
 	k, v := c.Seek(prefix)
-	for ; k != nil && bytes.HasPrefix(k, prefix) && *left > 0; k, v = c.Next() {
+	for ; wanted(k) && *left > 0; k, v = c.Next() {
 		if each != nil {
 			if err := each(k, v); err != nil {
 				return false, err
@@ -168,7 +204,7 @@ func purgePrefix(b *bbolt.Bucket, prefix []byte, left *int, each func(k, v []byt
 		keys = append(keys, bytes.Clone(k))
 		*left--
 	}
-	drained = k == nil || !bytes.HasPrefix(k, prefix)
+	drained = !wanted(k)
 	for _, k := range keys {
 		if err := b.Delete(k); err != nil {
 			return false, err

@@ -211,14 +211,26 @@ func (s *Store) PutSnapshot(ctx context.Context, id string, incarnation uint64, 
 	if err := storage.CheckSnapshot(snap, d.info.Head); err != nil {
 		return err
 	}
+	if snap.Rev < d.info.Oldest {
+		return storage.ErrTrimmed
+	}
 	snap.Data = bytes.Clone(snap.Data)
 	if i := d.at(snap.Rev); i < len(d.snaps) && d.snaps[i].Rev == snap.Rev {
+		snap.Pinned = snap.Pinned || d.snaps[i].Pinned
 		d.snaps[i] = snap
 	} else {
 		d.snaps = slices.Insert(d.snaps, i, snap)
 	}
-	drop := storage.Thin(d.revisions(), snap.Rev)
-	d.snaps = slices.DeleteFunc(d.snaps, func(s storage.Snapshot) bool { return slices.Contains(drop, s.Rev) })
+	var thin []storage.Revision
+	for _, s := range d.snaps[d.at(d.info.Oldest):] {
+		if !s.Pinned || s.Rev == d.info.Oldest {
+			thin = append(thin, s.Rev)
+		}
+	}
+	drop := storage.Thin(thin, snap.Rev)
+	d.snaps = slices.DeleteFunc(d.snaps, func(s storage.Snapshot) bool {
+		return s.Rev != d.info.Oldest && slices.Contains(drop, s.Rev)
+	})
 	return nil
 }
 

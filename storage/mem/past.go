@@ -3,6 +3,7 @@ package mem
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sort"
@@ -101,5 +102,86 @@ func (s *Store) SetNotes(ctx context.Context, id string, incarnation uint64, set
 			all[strings.Clone(n.Key)] = bytes.Clone(n.Value)
 		}
 	}
+	return nil
+}
+
+// Trim drops old records and snapshots; see storagetest.Store.
+func (s *Store) Trim(ctx context.Context, id string, incarnation uint64, oldest storage.Revision, keep []storage.Revision) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, err := s.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	if d.info.Incarnation != incarnation {
+		return storage.ErrNotFound
+	}
+	if err := storage.CheckTrim(oldest, d.info); err != nil {
+		return err
+	}
+	if i := d.at(oldest); i == len(d.snaps) || d.snaps[i].Rev != oldest {
+		return fmt.Errorf("%w: no snapshot at revision %d", storage.ErrInvalid, oldest)
+	}
+	d.snaps = slices.DeleteFunc(d.snaps, func(s storage.Snapshot) bool {
+		return s.Rev < oldest && !slices.Contains(keep, s.Rev)
+	})
+	if n := oldest - d.info.Oldest; n > 0 {
+		d.trimmed = d.recs[n-1].Time
+		d.recs = slices.Clone(d.recs[n:])
+		d.info.Oldest = oldest
+	}
+	return nil
+}
+
+// Rewrite replaces records and snapshots; see storagetest.Store.
+func (s *Store) Rewrite(ctx context.Context, id string, incarnation uint64,
+	record func(storage.Revision, storage.Record) (storage.Record, error),
+	snapshot func(storage.Snapshot) (storage.Snapshot, error)) error {
+	s.mu.RLock()
+	d, err := s.find(ctx, id)
+	if err == nil && d.info.Incarnation != incarnation {
+		err = storage.ErrNotFound
+	}
+	if err != nil {
+		s.mu.RUnlock()
+		return err
+	}
+	info, recs, snaps := d.info, slices.Clone(d.recs), slices.Clone(d.snaps)
+	s.mu.RUnlock()
+	for i, old := range recs {
+		old.Op = bytes.Clone(old.Op)
+		r, err := record(info.Oldest+storage.Revision(i), old)
+		if err == nil {
+			err = storage.CheckRewrite(&recs[i], &r)
+		}
+		if err != nil {
+			return err
+		}
+		r.Op = bytes.Clone(r.Op)
+		recs[i] = r
+	}
+	for i, old := range snaps {
+		old.Data = bytes.Clone(old.Data)
+		r, err := snapshot(old)
+		if err == nil {
+			err = storage.CheckRewriteSnapshot(old, r)
+		}
+		if err != nil {
+			return err
+		}
+		snaps[i].Data = bytes.Clone(r.Data)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now, err := s.find(ctx, id); err != nil {
+		return err
+	} else if now != d {
+		return storage.ErrNotFound
+	}
+	same := slices.EqualFunc(d.snaps, snaps, func(a, b storage.Snapshot) bool { return a.Rev == b.Rev })
+	if d.info != info || !same {
+		return &storage.ConflictError{Base: info.Head, Head: d.info.Head}
+	}
+	d.recs, d.snaps = recs, snaps
 	return nil
 }

@@ -25,11 +25,12 @@ type population struct {
 	infos []storage.Info
 	recs  map[string][]storage.Record // from -1 on
 	snaps map[string][]storage.Snapshot
+	notes map[string][]storage.Note
 }
 
 // populate fills a store with some of everything.
 func (f *fixture) populate(docs int) *population {
-	p := &population{recs: make(map[string][]storage.Record), snaps: make(map[string][]storage.Snapshot)}
+	p := &population{recs: make(map[string][]storage.Record), snaps: make(map[string][]storage.Snapshot), notes: make(map[string][]storage.Note)}
 	for i := range docs {
 		first := creation("text", long(i*i*i%30_000))
 		first.Client, first.Seq = "client 0", uint64(i%2)
@@ -62,6 +63,9 @@ func (f *fixture) populate(docs int) *population {
 			}
 			p.snaps[info.ID] = append(p.snaps[info.ID], snap)
 		}
+		p.notes[info.ID] = []storage.Note{{Key: "a", Value: []byte(info.ID)}, {Key: "b", Value: make([]byte, i*i*30)}}
+		f.setNotes(info, p.notes[info.ID]...)
+		p.keep(f, &info, i)
 		if i%5 == 4 {
 			if err := f.Delete(f.ctx, info.ID); err != nil {
 				f.t.Fatal(err)
@@ -71,6 +75,40 @@ func (f *fixture) populate(docs int) *population {
 		p.infos = append(p.infos, info)
 	}
 	return p
+}
+
+// keep trims, rewrites and renames some of the documents.
+func (p *population) keep(f *fixture, info *storage.Info, i int) {
+	id := info.ID
+	if i%6 == 3 {
+		begin := p.snaps[id][0]
+		for _, s := range p.snaps[id] {
+			if s.Rev < begin.Rev {
+				begin = s
+			}
+		}
+		f.trim(info, begin.Rev)
+		f.append(info, records("one", uint64(info.Head)+2, info.Head, i*10)...)
+		p.recs[id] = append(p.recs[id], records("one", uint64(info.Head)+2-uint64(i*10), info.Head-storage.Revision(i*10), i*10)...)
+	}
+	if i%7 == 3 || i%12 == 3 {
+		if err := f.Rewrite(f.ctx, id, info.Incarnation, shoutRecord, shoutSnapshot); err != nil {
+			f.t.Fatalf("rewrite %q: %v", id, err)
+		}
+		for k, r := range p.recs[id] {
+			p.recs[id][k] = shout(r)
+		}
+		for k, s := range p.snaps[id] {
+			p.snaps[id][k], _ = shoutSnapshot(s)
+		}
+	}
+	if i%8 == 6 {
+		info.ID += " renamed"
+		if err := f.Rename(f.ctx, id, info.ID); err != nil {
+			f.t.Fatalf("rename %q: %v", id, err)
+		}
+		p.recs[info.ID], p.snaps[info.ID], p.notes[info.ID] = p.recs[id], p.snaps[id], p.notes[id]
+	}
 }
 
 // check compares a store, whose file may have been damaged, with the population. It returns the first error of
@@ -91,9 +129,17 @@ func (p *population) check(t testing.TB, s Store, damaged bool) error {
 			return err
 		})
 		err = first(err, func() error {
-			recs, err := readAll(ctx, s, info.ID, -1, info.Head)
+			recs, err := readAll(ctx, s, info.ID, info.Oldest, info.Head)
 			if err == nil {
-				checkRecords(t, recs, p.recs[info.ID])
+				checkRecords(t, recs, p.recs[info.ID][info.Oldest+1:])
+			}
+			return err
+		})
+		err = first(err, func() error {
+			notes, err := s.Notes(ctx, info.ID, "", "", 10)
+			same := func(a, b storage.Note) bool { return a.Key == b.Key && string(a.Value) == string(b.Value) }
+			if err == nil && !slices.EqualFunc(notes, p.notes[info.ID], same) {
+				t.Errorf("%d notes of %q, want %d", len(notes), info.ID, len(p.notes[info.ID]))
 			}
 			return err
 		})
@@ -206,14 +252,34 @@ func runChild(h Harness, dir string) {
 			if err = s.Append(ctx, info.ID, info.Incarnation, info.Head, childRecords(info.Head, n)); err != nil {
 				break
 			}
-			info.Head += storage.Revision(n)
+			for _, r := range childRecords(info.Head, n) {
+				advance(&info, r)
+			}
 			mu.Lock()
 			fmt.Println("ack", i, info.Head)
 			mu.Unlock()
+			if info.Head%40 < 3 {
+				err = childKeeps(ctx, s, i, info)
+			}
 		}
 		fmt.Println("failed:", err)
 	})
 	os.Exit(1)
+}
+
+// childKeeps trims a third of the documents to their head, and rewrites another third.
+func childKeeps(ctx context.Context, s Store, i int, info storage.Info) error {
+	switch i % 3 {
+	case 1:
+		snap := storage.Snapshot{Rev: info.Head, Type: info.Type}
+		if err := s.PutSnapshot(ctx, info.ID, info.Incarnation, snap); err != nil {
+			return err
+		}
+		return s.Trim(ctx, info.ID, info.Incarnation, info.Head, nil)
+	case 2:
+		return s.Rewrite(ctx, info.ID, info.Incarnation, shoutRecord, shoutSnapshot)
+	}
+	return nil
 }
 
 // testKill kills a process in the middle of its appends, several times over the
@@ -252,6 +318,11 @@ func testKill(t *testing.T, f *fixture) {
 		if err := child.Wait(); !killed {
 			t.Fatalf("the child ended by itself: %v", err)
 		}
+		if f.Check != nil {
+			if n, err := f.Check(f.dir); err != nil || n > 0 {
+				t.Fatalf("the check finds %d problems, %v", n, err)
+			}
+		}
 		f.open()
 		for i, acked := range acked {
 			info, err := f.Stat(f.ctx, childDoc(i))
@@ -259,6 +330,9 @@ func testKill(t *testing.T, f *fixture) {
 				t.Fatalf("document %d: head %d, %v; acknowledged was %d", i, info.Head, err, acked)
 			}
 			want := storage.Info{ID: childDoc(i), Incarnation: info.Incarnation, Created: now, Head: -1, Oldest: -1}
+			if i%3 == 1 {
+				want.Oldest = info.Oldest
+			}
 			recs := slices.Concat([]storage.Record{childFirst(i)}, childRecords(0, int(info.Head)))
 			for _, r := range recs {
 				advance(&want, r)
@@ -266,7 +340,16 @@ func testKill(t *testing.T, f *fixture) {
 			if info != want {
 				t.Fatalf("document %+v, want %+v", info, want)
 			}
-			checkRecords(t, f.all(info.ID, -1, info.Head), recs)
+			got := f.all(info.ID, info.Oldest, info.Head)
+			for k, r := range recs { // what was rewritten is so from the first record on
+				if s := shout(r); i%3 == 2 && sameRecord(got[k], s) && !sameRecord(s, r) && (k == 0 || sameRecord(got[k-1], shout(recs[k-1]))) {
+					recs[k] = s
+				}
+			}
+			checkRecords(t, got, recs[info.Oldest+1:])
+			if snap, err := f.Snapshot(f.ctx, info.ID, info.Head); info.Oldest >= 0 && (err != nil || snap.Rev < info.Oldest) {
+				t.Fatalf("document %d is kept from %d on; snapshot at %d, %v", i, info.Oldest, snap.Rev, err)
+			}
 			if seq, rev, err := f.LastSeq(f.ctx, info.ID, "maker"); err != nil || seq != uint64(i)+1 || rev != 0 {
 				t.Fatalf("document %d: last seq of its maker is %d at %d, %v", i, seq, rev, err)
 			}

@@ -29,6 +29,8 @@ func testModel(t *testing.T, f *fixture) {
 			"delete":   m.delete,
 			"rename":   m.rename,
 			"note":     m.note,
+			"trim":     m.trim,
+			"rewrite":  m.rewrite,
 		}
 		if f.Durable {
 			actions["reopen"] = func(*rapid.T) { m.reopen(); f.Store = m.Store }
@@ -54,7 +56,7 @@ var modelIDs = rapid.SampledFrom([]string{"a", "a/1", "a/2", "b", "ä"})
 
 // same fails the test unless both errors are of one kind.
 func same(t *rapid.T, what string, got, want error) {
-	kinds := []error{storage.ErrNotFound, storage.ErrExists, storage.ErrInvalid}
+	kinds := []error{storage.ErrNotFound, storage.ErrExists, storage.ErrInvalid, storage.ErrTrimmed}
 	var c1, c2 *storage.ConflictError
 	if errors.As(got, &c1) && errors.As(want, &c2) && *c1 == *c2 || got == nil && want == nil {
 		return
@@ -128,12 +130,22 @@ func (m *model) snapshot(t *rapid.T) {
 	id, inc := m.inc(t)
 	info, _ := m.mem.Stat(m.ctx, id)
 	s := storage.Snapshot{Rev: storage.Revision(rapid.IntRange(0, int(info.Head)+1).Draw(t, "rev"))}
-	if at, err := readAll(m.ctx, m.mem, id, -1, min(s.Rev, info.Head)); err == nil {
-		then := storage.Info{Head: -1}
+	then := storage.Info{Head: info.Oldest}
+	if begins, err := m.mem.Snapshot(m.ctx, id, info.Oldest); err == nil {
+		then.Type = begins.Type
+	}
+	if info.Oldest >= 0 && s.Rev == info.Oldest {
+		s.Type = then.Type
+	} else if at, err := readAll(m.ctx, m.mem, id, info.Oldest, min(s.Rev, info.Head)); err == nil {
 		for _, r := range at {
 			advance(&then, r)
 		}
 		s.Type = then.Type
+	}
+	s.Pinned = rapid.IntRange(0, 3).Draw(t, "pinned") == 3
+	if s.Type == "" {
+		same(t, "put snapshot", m.PutSnapshot(m.ctx, id, inc.store, s), m.mem.PutSnapshot(m.ctx, id, inc.mem, s))
+		return
 	}
 	s.Data = slices.Repeat([]byte(id), rapid.OneOf(rapid.IntRange(0, 10), rapid.IntRange(0, 300_000)).Draw(t, "size"))
 	same(t, "put snapshot", m.PutSnapshot(m.ctx, id, inc.store, s), m.mem.PutSnapshot(m.ctx, id, inc.mem, s))
@@ -169,6 +181,40 @@ func (m *model) note(t *rapid.T) {
 	same(t, "set notes", m.SetNotes(m.ctx, id, inc.store, notes), m.mem.SetNotes(m.ctx, id, inc.mem, notes))
 }
 
+func (m *model) trim(t *rapid.T) {
+	id, inc := m.inc(t)
+	revs, _ := m.mem.Snapshots(m.ctx, id)
+	oldest := storage.Revision(rapid.IntRange(-1, 50).Draw(t, "oldest"))
+	if len(revs) > 0 && rapid.IntRange(0, 4).Draw(t, "at") > 0 {
+		oldest = rapid.SampledFrom(revs).Draw(t, "snapshot")
+	}
+	var keep []storage.Revision
+	for _, rev := range revs {
+		if rapid.Bool().Draw(t, "keep") {
+			keep = append(keep, rev)
+		}
+	}
+	same(t, "trim", m.Trim(m.ctx, id, inc.store, oldest, keep), m.mem.Trim(m.ctx, id, inc.mem, oldest, keep))
+}
+
+func (m *model) rewrite(t *rapid.T) {
+	id, inc := m.inc(t)
+	n := rapid.IntRange(1, 1000).Draw(t, "n")
+	record := func(rev storage.Revision, r storage.Record) (storage.Record, error) {
+		if r.Author = "rewritten"; len(r.Op) > 0 {
+			r.Op = slices.Repeat([]byte("r"), n*int(rev+2)%1000)
+		}
+		return r, nil
+	}
+	snapshot := func(s storage.Snapshot) (storage.Snapshot, error) {
+		if n%2 == 0 && s.Type != "" {
+			s.Data = append([]byte("rewritten"), s.Data[len(s.Data)/2:]...)
+		}
+		return s, nil
+	}
+	same(t, "rewrite", m.Rewrite(m.ctx, id, inc.store, record, snapshot), m.mem.Rewrite(m.ctx, id, inc.mem, record, snapshot))
+}
+
 // compareNotes reads the notes of a document, or of the store, from both.
 func (m *model) compareNotes(t *rapid.T, id string) {
 	got, err := m.Notes(m.ctx, id, "", "", 100)
@@ -196,13 +242,11 @@ func (m *model) compare(t *rapid.T) {
 }
 
 func (m *model) compareDoc(t *rapid.T, info storage.Info) {
-	from := storage.Revision(rapid.IntRange(-1, int(info.Head)).Draw(t, "from"))
+	from := storage.Revision(rapid.IntRange(int(max(info.Oldest-1, -1)), int(info.Head)).Draw(t, "from"))
 	to := storage.Revision(rapid.IntRange(int(from), int(info.Head)).Draw(t, "to"))
 	got, err := readAll(m.ctx, m.Store, info.ID, from, to)
-	if err != nil {
-		t.Fatalf("read: %v", err)
-	}
-	want, _ := readAll(m.ctx, m.mem, info.ID, from, to)
+	want, wanted := readAll(m.ctx, m.mem, info.ID, from, to)
+	same(t, "read", err, wanted)
 	checkRecords(t, got, want)
 	for i := range 5 {
 		client := fmt.Sprintf("client %d", i)
@@ -227,7 +271,7 @@ func (m *model) compareDoc(t *rapid.T, info storage.Info) {
 	s1, err1 := m.Snapshot(m.ctx, info.ID, to)
 	s2, err2 := m.mem.Snapshot(m.ctx, info.ID, to)
 	same(t, "snapshot", err1, err2)
-	if s1.Rev != s2.Rev || s1.Type != s2.Type || string(s1.Data) != string(s2.Data) {
+	if s1.Rev != s2.Rev || s1.Pinned != s2.Pinned || s1.Type != s2.Type || string(s1.Data) != string(s2.Data) {
 		t.Fatalf("snapshot for %d is at %d with %d bytes, want %d, %d bytes", to, s1.Rev, len(s1.Data), s2.Rev, len(s2.Data))
 	}
 }

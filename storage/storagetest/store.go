@@ -74,25 +74,22 @@ type Store interface {
 	// is not looked at when id is "". They go with the document when it is removed. Durable on return. Together at most
 	// storage.MaxAppend bytes.
 	SetNotes(ctx context.Context, id string, incarnation uint64, notes []storage.Note) error
-	// Close flushes and releases everything. Calls under way finish or return
-	// ErrClosed; later calls return ErrClosed. Closing twice is not an error.
-	Close() error
-}
-
-// Keeper is the part of the contract about a document's past and what is kept beside it.
-// Drivers are to have it; it becomes part of Store.
-type Keeper interface {
 	// Trim drops the records below oldest, which becomes Info.Oldest and at which there has to be
 	// a snapshot (ErrInvalid otherwise), and the snapshots below it except those at keep. Reading dropped
 	// records is ErrTrimmed from then on; snapshots at keep are found as before. PutSnapshot never thins the one
-	// at Oldest nor those below it. Clients' sequence numbers stay. Durable on return.
+	// at Oldest nor those below it, and putting one below is ErrTrimmed. Clients' sequence numbers stay. ErrInvalid also
+	// when oldest is below Info.Oldest, past the head or less than 1. Durable on return.
 	Trim(ctx context.Context, id string, incarnation uint64, oldest storage.Revision, keep []storage.Revision) error
 	// Rewrite replaces records and snapshots in place: record is called for each record there is, in order, then
-	// snapshot for each snapshot; they return what to keep instead. Kind, Seq, Client and Time must
-	// stay (ErrInvalid). Readers see all of it or nothing. It fails with *storage.ConflictError, and may be
-	// tried again, when the document was appended to meanwhile. Durable on return; the old bytes may stay in unused
+	// snapshot for each snapshot; they return what to keep instead. Kind, Type, Seq, Client and Time of a record,
+	// Rev and Type of a snapshot must stay (ErrInvalid); an error of record or snapshot is returned, and nothing was
+	// changed then. A call of Read or Snapshot sees all of it or nothing, but not one call as the last. It fails with *storage.ConflictError, and may be
+	// tried again, when the document was appended to, trimmed or given a snapshot meanwhile. Durable on return; the old bytes may stay in unused
 	// pages of the file until it is compacted.
 	Rewrite(ctx context.Context, id string, incarnation uint64,
 		record func(rev storage.Revision, r storage.Record) (storage.Record, error),
 		snapshot func(s storage.Snapshot) (storage.Snapshot, error)) error
+	// Close flushes and releases everything. Calls under way finish or return
+	// ErrClosed; later calls return ErrClosed. Closing twice is not an error.
+	Close() error
 }

@@ -61,6 +61,8 @@ func Run(t *testing.T, h Harness) {
 		{"Notes", testNotes},
 		{"Rename", testRename},
 		{"At", testAt},
+		{"Trim", testTrim},
+		{"Rewrite", testRewrite},
 		{"Limits", testLimits},
 		{"Contexts", testContexts},
 		{"Close", testClose},

@@ -71,7 +71,7 @@ func (r *request) checkBody(a *API) error {
 		}
 		return nil
 	}
-	if kind == "" && r.route.bodies[0] == mediaJSON && !slices.Contains(r.route.bodies, mediaText) {
+	if kind == "" && !(r.route.method == fasthttp.MethodPut && len(r.route.bodies) > 1) { // a text would pass for JSON
 		kind = mediaJSON
 	}
 	media, params, err := mime.ParseMediaType(kind)

@@ -1,0 +1,256 @@
+// Package command is Quire's command line for people and scripts: what it offers works on a
+// server, or on a data folder that no server has, which is then served in this process.
+package command
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"quire/cmd/quire/remote"
+)
+
+// Program is what the commands have around them. All fields but Terminal and ErrTerminal
+// are required.
+type Program struct {
+	In       io.Reader
+	Out, Err io.Writer
+	// Environ is the environment, as "NAME=value".
+	Environ []string
+	// Terminal and ErrTerminal say whether a person looks at Out and Err.
+	Terminal, ErrTerminal bool
+	// Serve serves a data folder in this process, on connections that dial makes, until stop,
+	// which waits for what is under way. It is an *Error when there is no such folder or
+	// a server has it.
+	Serve func(ctx context.Context, folder string) (dial func() (net.Conn, error), stop func() error, err error)
+}
+
+// flags are those that every command on documents has.
+type flags struct {
+	server, data  string
+	color, author string
+	json          bool
+	timeout       time.Duration
+}
+
+const defaultServer = "http://127.0.0.1:8080"
+
+// Env returns a variable of the environment, "" when it is not set.
+func (p *Program) Env(name string) string {
+	for _, kv := range p.Environ {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// Commands returns the commands on documents.
+func (p *Program) Commands() []*cobra.Command {
+	build := []func() *builder{
+		p.ls, p.cat, p.put, p.log, p.diff, p.blame, p.restore, p.revert, p.label, p.rm, p.export, p.importDoc, p.sync,
+	}
+	var all []*cobra.Command
+	for _, b := range build {
+		all = append(all, b().cmd)
+	}
+	return all
+}
+
+// builder is a command with its flags.
+type builder struct {
+	p   *Program
+	cmd *cobra.Command
+	flags
+}
+
+// call is one run of a command.
+type call struct {
+	*remote.Client
+	printer
+	p    *Program
+	ctx  context.Context
+	args []string
+}
+
+// new begins a command. use is its name and arguments, as in help.
+func (p *Program) new(use, short, example string, args cobra.PositionalArgs) *builder {
+	b := &builder{p: p, cmd: &cobra.Command{Use: use, Short: short, Example: example, GroupID: "docs"}}
+	b.cmd.Args = func(cmd *cobra.Command, given []string) error {
+		if err := args(cmd, given); err != nil {
+			return Errorf(Usage, "usage: %s", cmd.UseLine())
+		}
+		return nil
+	}
+	return b
+}
+
+// does sets what the command does; words completes its arguments, see complete.
+func (b *builder) does(words string, do func(c *call) error) *builder {
+	b.clientFlags(b.cmd)
+	b.cmd.RunE = b.run(do)
+	b.cmd.ValidArgsFunction = b.complete(words)
+	return b
+}
+
+// run opens what the command talks to, and closes it after.
+func (b *builder) run(do func(c *call) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) (err error) {
+		pr, err := b.p.printer(b.color, b.json)
+		if err != nil {
+			return err
+		}
+		client, stop, err := b.open(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if e := stop(); err == nil {
+				err = e
+			}
+		}()
+		if err = do(&call{client, pr, b.p, cmd.Context(), args}); err == nil {
+			err = pr.flush()
+		}
+		return err
+	}
+}
+
+func (b *builder) clientFlags(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&b.server, "server", "", "`URL` of the server (default $QUIRE_SERVER, else "+defaultServer+")")
+	fs.StringVar(&b.data, "data", "", "data `folder` to work on instead, while no server has it")
+	fs.StringVar(&b.author, "author", "", "`name` that edits are recorded under (default $QUIRE_AUTHOR, else the user's)")
+	fs.DurationVar(&b.timeout, "timeout", 30*time.Second, "most `time` without any progress")
+	fs.StringVar(&b.color, "color", "auto", "`when` to use colour: auto, always or never")
+	fs.BoolVar(&b.json, "json", false, "print JSON, one object a line")
+	cmd.MarkFlagsMutuallyExclusive("server", "data")
+	_ = cmd.MarkFlagDirname("data")
+	_ = cmd.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// open makes the client, and returns how to let go of what it talks to.
+func (b *builder) open(ctx context.Context) (*remote.Client, func() error, error) {
+	if b.timeout <= 0 {
+		return nil, nil, Errorf(Usage, "--timeout is %v; it has to be more than 0", b.timeout)
+	}
+	c := &remote.Client{Patience: b.timeout, Author: b.name(), HTTP: &http.Client{CheckRedirect: stay}}
+	// Nothing is compressed on the way unless it is asked for, and proxies are the environment's.
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableCompression: true, DialContext: (&net.Dialer{Timeout: b.timeout}).DialContext, TLSHandshakeTimeout: b.timeout}
+	c.HTTP.Transport = transport
+	if b.data == "" {
+		var err error
+		if c.URL, err = b.address(); err != nil {
+			return nil, nil, err
+		}
+		return c, func() error { transport.CloseIdleConnections(); return nil }, nil
+	}
+	dial, stop, err := b.p.Serve(ctx, b.data)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.URL = "http://data-folder"
+	transport.Proxy = nil
+	transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return dial() }
+	return c, func() error { transport.CloseIdleConnections(); return stop() }, nil
+}
+
+// stay refuses to follow redirects: a server of Quire sends none, and an edit sent elsewhere
+// is not what was asked for.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// address is the server's URL.
+func (b *builder) address() (string, error) {
+	s := b.server
+	if s == "" {
+		s = b.p.Env("QUIRE_SERVER")
+	}
+	if s == "" {
+		s = defaultServer
+	}
+	return checkURL(s)
+}
+
+// checkURL returns a server's URL without a slash at the end.
+func checkURL(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", Errorf(Usage, "the server is %q; it has to be a URL such as %s", s, defaultServer)
+	}
+	return strings.TrimRight(s, "/"), nil
+}
+
+// name is who edits.
+func (b *builder) name() string {
+	if b.author != "" {
+		return b.author
+	}
+	if n := b.p.Env("QUIRE_AUTHOR"); n != "" {
+		return n
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return b.p.Env("USER")
+}
+
+// complete completes arguments: words has a letter for each, d for a document, p for one with
+// a point in its past, f for a file, x for neither; the last goes on.
+func (b *builder) complete(words string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		kind := byte('x')
+		if len(words) > 0 {
+			kind = words[min(len(args), len(words)-1)]
+		}
+		switch kind {
+		case 'f':
+			return nil, cobra.ShellCompDirectiveDefault
+		case 'x':
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		b.timeout = 2 * time.Second // a shell is waiting
+		client, stop, err := b.open(cmd.Context())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		defer func() { _ = stop() }()
+		docs, _, err := client.List(cmd.Context(), begun, "", 200)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var ids []string
+		for _, d := range docs {
+			ids = append(ids, cobra.CompletionWithDesc(d.ID, d.Type))
+		}
+		directive := cobra.ShellCompDirectiveNoFileComp
+		if kind == 'p' {
+			directive |= cobra.ShellCompDirectiveNoSpace
+		}
+		return ids, directive
+	}
+}
+
+// readInput reads a file, or In for "-".
+func (p *Program) readInput(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(p.In)
+	}
+	data, err := os.ReadFile(name)
+	return data, fileError(err)
+}
+
+// fileError gives an error of a file its exit code.
+func fileError(err error) error {
+	if os.IsNotExist(err) {
+		return &Error{NotFound, err}
+	}
+	return err
+}

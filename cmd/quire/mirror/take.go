@@ -1,0 +1,239 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"quire/cmd/quire/form"
+	"quire/cmd/quire/remote"
+)
+
+// take fetches the newest content, in which from has its effect, and brings it into the file, along
+// with what was done to the file after it was from.
+func (m *Mirror) take(ctx context.Context, from string) (time.Duration, error) {
+	content, rev, err := m.fetch(ctx, -1)
+	if err != nil {
+		return 0, m.lost(err)
+	}
+	f, err := read(m.opt.File)
+	if err != nil {
+		return 0, err
+	}
+	if !f.there || !utf8.ValidString(f.content) || f.content != from && m.settling(f) > 0 {
+		m.touched() // later: what is on its way to the server is asked about again
+		return m.opt.Settle, nil
+	}
+	target, err := merge(from, f.content, content)
+	if err != nil {
+		return 0, err
+	}
+	if f.content == from && m.state.Form.Same(from, content) {
+		target = from
+	}
+	written, err := m.write(f.content, target, writing{Rev: rev, Sum: m.state.sumOf(content)})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotText) {
+		return m.opt.Settle, nil
+	} else if err != nil {
+		return 0, err
+	}
+	news := rev != m.state.Base && m.state.Sending == nil
+	m.state.Base, m.state.Sum = rev, m.state.sumOf(content)
+	m.state.Sending, m.state.Writing = nil, nil
+	m.checked, m.fetched, m.refused = true, true, ""
+	if err := m.state.save(m.path); err != nil {
+		return 0, err
+	}
+	switch dirty := m.state.sumOf(written) != m.state.Sum; {
+	case dirty:
+		m.opt.Note(Note{Event: "merged", Rev: rev})
+		return m.opt.Settle, nil
+	case news:
+		m.opt.Note(Note{Event: "received", Rev: rev})
+	}
+	m.opt.Note(Note{Event: "same", Rev: rev})
+	return 0, nil
+}
+
+// write puts target into the file, which had content was when it was read. Whatever
+// somebody saved meanwhile is merged in. It returns what the file has now.
+func (m *Mirror) write(was, target string, w writing) (string, error) {
+	w.Was = sum(was)
+	for target != was {
+		w.Files = append(w.Files, sum(target))
+		m.state.Writing = &w
+		if err := m.state.save(m.path); err != nil {
+			return "", err
+		}
+		found, err := swap(m.opt.File, target)
+		if err != nil {
+			return "", err
+		}
+		if found.content == was {
+			break
+		}
+		merged, err := merge(was, found.content, target)
+		if err != nil {
+			return "", err
+		}
+		was, target = target, merged
+	}
+	return target, nil
+}
+
+// recover finds out whether the file was written before a crash.
+func (m *Mirror) recover(ctx context.Context, f look) error {
+	w := m.state.Writing
+	if w == nil {
+		return nil
+	}
+	h := sum(f.content)
+	done := slices.Contains(w.Files, h)
+	if !done && h != w.Was {
+		// It was edited since. What it was edited from is the one that it is more like.
+		before, err := m.before(ctx)
+		if err != nil {
+			return m.lost(err)
+		}
+		after, _, err := m.fetch(ctx, w.Rev)
+		if err != nil {
+			return m.lost(err)
+		}
+		done = distance(after, f.content) < distance(before, f.content)
+	}
+	if done {
+		m.state.Base, m.state.Sum, m.state.Sending = w.Rev, w.Sum, nil
+	}
+	m.state.Writing = nil
+	return m.state.save(m.path)
+}
+
+// before is what the file had before it was to be written.
+func (m *Mirror) before(ctx context.Context) (string, error) {
+	if m.state.Sending != nil {
+		return m.state.Sending.Content, nil
+	}
+	content, _, err := m.fetch(ctx, m.state.Base)
+	return content, err
+}
+
+// check makes sure that the server has, at the revision that the file had, what the file had
+// then: it may have been restored from a backup, its past may be gone, or the document may
+// be another of the same name.
+func (m *Mirror) check(ctx context.Context, f look) error {
+	content, _, err := m.fetch(ctx, m.state.Base)
+	known := err == nil && m.state.sumOf(content) == m.state.Sum
+	var p *remote.Problem
+	if err != nil && !errors.As(err, &p) {
+		return err
+	}
+	if p != nil && (p.Status == 429 || p.Status >= 500 || p.Status == 404 && p.Code != "future") {
+		return m.lost(err)
+	}
+	m.checked, m.fetched = known, false
+	clean := m.state.sumOf(f.content) == m.state.Sum && m.state.Sending == nil
+	switch {
+	case known || clean: // the file has nothing of its own: what the document has now will be taken
+		return nil
+	case p != nil && p.Status == 410:
+		return m.lost(err)
+	}
+	return &Stop{Changed, fmt.Sprintf("the document %s is not the one that %s was the same as at revision %d, and the file was changed since. It stays as it is. To begin anew, move it away, remove %s and start again; then bring your changes in.",
+		m.state.Doc, m.opt.File, m.state.Base, m.path)}
+}
+
+// begin brings a file and a document together for the first time.
+func (m *Mirror) begin(ctx context.Context, f look) (time.Duration, error) {
+	d, err := m.opt.Client.Stat(ctx, m.opt.Doc)
+	if remote.IsCode(err, "not_found") {
+		if !f.there {
+			return 0, &Stop{NotFound, fmt.Sprintf("there is neither a file %s nor a document %s", m.opt.File, m.opt.Doc)}
+		}
+		d, err = m.make(ctx, f)
+	}
+	if err != nil {
+		return 0, away(m.opt.Client, err)
+	}
+	kind, ok := form.Of(d.Type)
+	if !ok {
+		return 0, &Stop{NotFound, fmt.Sprintf("the document %s was deleted", m.opt.Doc)}
+	}
+	m.state = state{Doc: d.ID, Type: d.Type, Form: kind}
+	content, rev, err := m.fetch(ctx, -1)
+	if err != nil {
+		var p *remote.Problem
+		if kind == form.Markdown && errors.As(err, &p) && p.Status < 500 {
+			return 0, &Stop{Refused, fmt.Sprintf("the document %s is rich text, which this server does not offer as Markdown: %s", m.opt.Doc, p.Detail)}
+		}
+		return 0, away(m.opt.Client, err)
+	}
+	begun := state{Version: 1, Doc: d.ID, Type: d.Type, Form: kind, Base: rev, Sum: m.state.sumOf(content)}
+	same := f.there && kind.Same(f.content, content)
+	switch {
+	case !f.there:
+		err = create(m.opt.File, content)
+	case same:
+	case m.opt.Prefer == FromDocument:
+		err = m.replace(f.content, content)
+	case m.opt.Prefer != FromFile:
+		m.state = state{}
+		return 0, &Stop{Changed, fmt.Sprintf("%s and the document %s are both there and differ: say --prefer file or --prefer document, or move the file away", m.opt.File, m.opt.Doc)}
+	}
+	if err != nil {
+		m.state = state{}
+		if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) { // it was made, or removed, just now
+			return m.opt.Settle, nil
+		}
+		return 0, err
+	}
+	m.state, m.checked, m.fetched = begun, true, true
+	if err := m.state.save(m.path); err != nil {
+		return 0, err
+	}
+	if !same && f.there && m.opt.Prefer == FromFile {
+		return m.opt.Settle, nil
+	}
+	m.opt.Note(Note{Event: "same", Rev: rev, Text: fmt.Sprintf("%s has revision %d of %s.", m.opt.File, rev, d.ID)})
+	return 0, nil
+}
+
+// replace puts other content into the file, and keeps what somebody saved in that very moment.
+func (m *Mirror) replace(was, content string) error {
+	found, err := swap(m.opt.File, content)
+	if err != nil || found.content == was {
+		return err
+	}
+	kept := keptPath(m.opt.File)
+	m.opt.Note(Note{Event: "kept", Text: fmt.Sprintf("%s was saved in the moment in which it was replaced; what was saved is in %s.", m.opt.File, kept)})
+	return writeSynced(kept, []byte(found.content), 0o600)
+}
+
+// make makes the document of the file.
+func (m *Mirror) make(ctx context.Context, f look) (remote.Doc, error) {
+	kind, err := form.Named("", m.opt.File)
+	if err != nil {
+		return remote.Doc{}, err
+	}
+	n := remote.New{ID: m.opt.Doc, Type: m.opt.Type}
+	if n.Type == "" {
+		n.Type = kind.Type()
+	}
+	if n.Type == "delta" {
+		kind = form.Markdown
+	}
+	kind = kind.For(n.Type)
+	body, contentType, err := kind.Wire([]byte(f.content))
+	if err != nil {
+		return remote.Doc{}, &Stop{Refused, fmt.Sprintf("no document can be made of %s: %v", m.opt.File, err)}
+	}
+	if content, ok := kind.Content(body); ok {
+		n.Content = content
+		return m.opt.Client.Create(ctx, n)
+	}
+	return m.opt.Client.Import(ctx, n, contentType, "", bytes.NewReader(body))
+}
