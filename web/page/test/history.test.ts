@@ -131,13 +131,13 @@ test("where an operation does not lead from what is held, the whole content is f
   assert.deepEqual(shown.slice(1).map(({ at, changes }) => [at.doc, changes !== undefined]), [[past.texts[13], true], [past.texts[5], false]]);
 });
 
-test("the list of edits has no gaps, extended at either end or begun in the middle", async () => {
-  const past = new FakePast(seed, 5_000, { most: 7 });
+for (const aligned of [true, false]) test(`the list of edits has no gaps, extended at either end or begun in the middle; boundaries ${aligned ? "fixed" : "counted from where one asks"}`, async () => {
+  const past = new FakePast(seed, 5_000, { most: 7, aligned });
   const edits = new Edits(past, past.head);
   const rnd = random(seed);
   await edits.begin(past.head);
   assert.equal(edits.groups[0]!.to, past.head);
-  const boundary = (rev: number) => rev === past.head || rev === -1 || rev % 7 === 0;
+  const boundary = (rev: number) => !aligned || rev === past.head || rev === -1 || rev % 7 === 0;
   for (let round = 0; round < 150; round++) {
     const choice = rnd.int(4);
     if (choice === 0) await edits.begin(rnd.int(past.head + 1));

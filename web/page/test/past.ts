@@ -24,9 +24,12 @@ export class FakePast implements Past {
   readonly #ops: TextOp[] = [];
   readonly #origins: Origin[][] = [[]];
   readonly #most: number;
+  readonly #aligned: boolean;
 
-  constructor(seed: number, revisions: number, { most = 7, sizes = 3 } = {}) {
+  /** Groups have `most` steps, and boundaries at its multiples where they are `aligned`, else counted from where one asks. */
+  constructor(seed: number, revisions: number, { most = 7, sizes = 3, aligned = true } = {}) {
     this.#most = most;
+    this.#aligned = aligned;
     const rnd = random(seed);
     for (let rev = 1; rev <= revisions; rev++) {
       const before = this.texts.at(-1)!;
@@ -89,14 +92,14 @@ export class FakePast implements Past {
     }
   }
 
-  /** The groups have boundaries at the multiples of `most`, wherever one asks. */
   groups(before: number, limit: number): Promise<Groups> {
     return this.#ask(`groups ${before} ${limit}`, () => {
       if (before <= this.oldest && this.oldest > 0) throw new ApiError("gone", "not kept");
       const edits: Group[] = [];
       let to = before;
       for (; edits.length < limit && to > Math.max(-1, this.oldest > 0 ? this.oldest : -1); ) {
-        const from = to === 0 ? -1 : Math.max(this.oldest, Math.floor((to - 1) / this.#most) * this.#most);
+        const begins = this.#aligned ? Math.floor((to - 1) / this.#most) * this.#most : to - this.#most;
+        const from = to === 0 ? -1 : Math.max(this.oldest, begins);
         const authors = [...new Set(Array.from({ length: to - from }, (_, i) => this.authorOf(from + 1 + i)))];
         edits.push({ from, to, start: timeOf(from + 1), end: timeOf(to), authors, kind: to === 0 ? "create" : "edit", operations: to - from, inserted: 1, deleted: 0 });
         to = from;

@@ -82,7 +82,7 @@ export class TextView implements RevisionView {
     const ranges = [
       ...marks.deleted.map(({ at, text }) => Decoration.widget({ widget: new Gone(text, goneClass), side: -1 }).range(at)),
       ...marks.inserted.filter(({ from, to }) => from < to).map(({ from, to, span }) =>
-        Decoration.mark({ tagName: "ins", class: `new ${this.#authors.className(span.author)}`, attributes: { title: about(span) } }).range(from, to)),
+        Decoration.mark({ tagName: "ins", class: `added ${this.#authors.className(span.author)}`, attributes: { title: about(span) } }).range(from, to)),
     ];
     const change = difference(this.#text, text);
     this.#text = text;

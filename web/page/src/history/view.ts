@@ -68,7 +68,7 @@ export class HistoryView {
   readonly #about = el("div", { className: "history-about" });
   readonly #side = el("div", { className: "history-edits" });
   readonly #spoken = el("p", { className: "spoken", attrs: { role: "status", "aria-live": "polite", "data-spoken": "" } });
-  readonly #restore = el("button", { type: "button", className: "primary", disabled: true, on: { click: () => void this.#askRestore() } }, "Restore this version");
+  readonly #restore = el("button", { type: "button", className: "primary", disabled: true, on: { click: () => void this.#askRestore() }, attrs: { "aria-label": "Restore this version" } }, "Restore", el("span", { className: "restore-word" }, " this version"));
   readonly #toggle = el("button", { type: "button", className: "toggle-edits", attrs: { "aria-expanded": "false", "aria-controls": "history-side" }, on: { click: () => this.#toggleSide() } }, "Edits");
 
   constructor(host: HistoryHost) {
