@@ -126,7 +126,7 @@ export class QuireServer {
   }
 
   async #create(id: string, type: string): Promise<void> {
-    const response = await fetch(`${this.url}/api/docs`, { method: "POST", body: JSON.stringify({ id, type }) });
+    const response = await fetch(`${this.url}/api/docs`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ id, type }) });
     if (response.status !== 201) throw new Error(`creating ${id}: ${response.status} ${await response.text()}`);
   }
 

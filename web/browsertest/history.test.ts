@@ -483,7 +483,7 @@ test("without the server the history says so, and goes on when it is back", asyn
 
 test("a title is given, shown to others and in the list, and taken away", async () => {
   const server = await QuireServer.start();
-  await server.create("notes/2026", "text");
+  await server.create("notes/2026");
   const ada = await person("Ada");
   const { page } = ada;
   await visit(page, server.url, "notes/2026");
