@@ -61,10 +61,12 @@ type Packer interface {
 	// columns, such as positions, lengths and text. It returns nil when it cannot
 	// (operations that would not come out byte for byte).
 	Pack(ops [][]byte) (columns [][]byte)
-	// Unpack returns what Pack was given: n operations. Damaged columns are ErrSyntax
-	// or give other operations; nothing is allocated in proportion to a number they
-	// merely name.
-	Unpack(columns [][]byte, n int) (ops [][]byte, err error)
+	// Unpack returns operations [from, to) of the n that Pack was given, in memory of
+	// their own; columns are left as they are. It costs little more than going over the
+	// columns, however few operations are asked for. Damaged columns are ErrSyntax or give
+	// other operations; nothing is allocated in proportion to a number they merely name,
+	// but to to-from.
+	Unpack(columns [][]byte, n, from, to int) (ops [][]byte, err error)
 }
 
 // Redactor is a Type that can take words out of what is recorded.

@@ -45,7 +45,7 @@ func (s *Session) gatherMore(n int, took time.Duration) {
 // kick schedules a commit step unless one is scheduled or running already, or the
 // batch is held back. Called with the lock held.
 func (s *Session) kick() {
-	if s.committer || !s.busy() || s.dead != nil || len(s.staged) < s.gather {
+	if s.committer || s.held != nil || !s.busy() || s.dead != nil || len(s.staged) < s.gather {
 		return
 	}
 	s.gather = 0
@@ -60,6 +60,7 @@ func (s *Session) commit() {
 	s.mu.Lock()
 	if s.dead != nil || s.background().Err() != nil {
 		s.committer = false
+		s.calm()
 		s.mu.Unlock()
 		return
 	}
@@ -156,6 +157,7 @@ func (s *Session) conclude(took time.Duration, err error, conflict bool, backlog
 			s.log().Error("panic in a session, which ends", "rev", s.head, "panic", p, "stack", string(debug.Stack()))
 			s.end(Errorf(CodeInternal, "the server failed; its log says why"))
 		}
+		s.calm()
 		subs, dead, advanced = s.subs, s.dead != nil, s.head > before
 	}()
 	var delay time.Duration

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"quire/ot"
@@ -114,42 +116,86 @@ type replayed struct {
 // replay reads a document as it was at revision at, 0 or more: the newest snapshot
 // below it and the records after that.
 func (m *Manager) replay(ctx context.Context, id string, at Revision) (replayed, error) {
+	r, err := m.snapshotAt(ctx, id, at)
+	if err == nil {
+		err = m.replayOn(ctx, id, r.snap, at, &r, nil)
+	}
+	return r, err
+}
+
+// snapshotAt reads a document as it was at its newest snapshot up to revision at, or Unborn.
+func (m *Manager) snapshotAt(ctx context.Context, id string, at Revision) (replayed, error) {
 	r := replayed{snap: Unborn}
 	snap, err := m.opt.Store.Snapshot(ctx, id, at)
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-	case err != nil:
-		return r, err
-	case snap.Type == "":
-		r.snap = snap.Rev
-	default:
-		r.snap = snap.Rev
-		if r.typ = m.types[snap.Type]; r.typ == nil {
-			return r, fmt.Errorf("unknown document type %q", snap.Type)
-		}
-		if r.doc, err = r.typ.UnmarshalDoc(snap.Data); err != nil {
-			return r, err
-		}
+	if errors.Is(err, storage.ErrNotFound) {
+		return r, nil
 	}
-	for rev := r.snap; rev < at; {
+	if err != nil {
+		return r, err
+	}
+	if r.snap = snap.Rev; snap.Type == "" {
+		return r, nil
+	}
+	if r.typ = m.types[snap.Type]; r.typ == nil {
+		return r, fmt.Errorf("unknown document type %q", snap.Type)
+	}
+	r.doc, err = r.typ.UnmarshalDoc(snap.Data)
+	return r, err
+}
+
+// replaySteps is how many operations are composed before they are applied.
+const replaySteps = 2048
+
+// replayOn takes a document that was read as it was at revision from on to revision at. passed,
+// unless it is nil, is called with some of the revisions on the way.
+func (m *Manager) replayOn(ctx context.Context, id string, from, at Revision, r *replayed, passed func(rev Revision, c content)) error {
+	for rev := from; rev < at; {
 		recs, err := m.opt.Store.Read(ctx, id, rev, at)
 		if err != nil {
-			return r, err
+			return err
 		}
-		for i := range recs {
-			op, err := m.decode(r.typ, &recs[i])
-			if err == nil {
-				r.content, err = r.apply(op, rev+1)
+		for len(recs) > 0 {
+			n := min(len(recs), replaySteps)
+			if r.content, err = m.advance(r.content, recs[:n], rev); err != nil {
+				return err
 			}
-			if err != nil {
-				return r, &ReplayError{Rev: rev, Err: err}
+			for i := range recs[:n] {
+				r.bytes += len(recs[i].Op)
 			}
-			r.bytes += len(recs[i].Op)
-			r.time = recs[i].Time
-			rev++
+			r.time = recs[n-1].Time
+			recs, rev = recs[n:], rev+Revision(n)
+			if passed != nil {
+				passed(rev, r.content)
+			}
 		}
 	}
-	return r, nil
+	return nil
+}
+
+// advance returns the content at revision rev after records that follow one another. Edits
+// are composed and applied at once, which is quicker than one by one.
+func (m *Manager) advance(c content, recs []storage.Record, rev Revision) (content, error) {
+	if c.typ != nil && len(recs) > 1 && !slices.ContainsFunc(recs, func(r storage.Record) bool { return r.Kind != storage.Edit }) {
+		ops := make([][]byte, len(recs))
+		for i := range recs {
+			ops[i] = recs[i].Op
+		}
+		if op, err := c.typ.ComposeStored(ops); err == nil {
+			if then, err := c.apply(op, rev+Revision(len(recs))); err == nil {
+				return then, nil
+			}
+		}
+	}
+	for i := range recs { // those that do not compose; and to say which one does not fit
+		op, err := m.decode(c.typ, &recs[i])
+		if err == nil {
+			c, err = c.apply(op, rev+Revision(i)+1)
+		}
+		if err != nil {
+			return c, &ReplayError{Rev: rev + Revision(i), Err: err}
+		}
+	}
+	return c, nil
 }
 
 // View is a document as it was at a revision.
@@ -182,13 +228,21 @@ func (m *Manager) unreadable(ctx context.Context, id string, rev Revision, err e
 		return e
 	case errors.Is(err, storage.ErrTrimmed):
 		if info, err := m.opt.Store.Stat(ctx, id); err == nil {
-			return Errorf(CodeGone, "revision %d is older than what is kept, the oldest is %d", rev, info.Oldest)
+			return gone(rev, info.Oldest)
 		}
 	case errors.Is(err, storage.ErrNotFound):
 		return Errorf(CodeNotFound, "no such document")
 	}
 	m.opt.Logger.Error("cannot read a document", "doc", id, "rev", rev, "err", err)
 	return Errorf(CodeUnavailable, "the document cannot be read now")
+}
+
+// gone refuses what is older than what is kept.
+func gone(rev, oldest Revision) *Error {
+	if rev == Head {
+		return Errorf(CodeGone, "that is older than what is kept of the document, from revision %d on", oldest)
+	}
+	return Errorf(CodeGone, "revision %d is older than what is kept, the oldest is %d", rev, oldest)
 }
 
 func (m *Manager) view(ctx context.Context, id string, rev Revision) (View, error) {
@@ -218,8 +272,8 @@ func (m *Manager) view(ctx context.Context, id string, rev Revision) (View, erro
 	if rev < 0 {
 		return View{Rev: Unborn}, nil
 	}
-	r, err := m.replay(ctx, id, rev)
-	return View{rev, r.typ, r.doc}, err
+	c, err := m.contentAt(ctx, info, rev)
+	return View{rev, c.typ, c.doc}, err
 }
 
 // RevisionAt returns the newest revision that was committed at or before a time; Unborn
@@ -231,7 +285,11 @@ func (m *Manager) RevisionAt(ctx context.Context, id string, at time.Time) (Revi
 	case errors.Is(err, storage.ErrNotFound):
 		return Unborn, nil
 	case errors.Is(err, storage.ErrTrimmed):
-		return 0, Errorf(CodeGone, "%s is before what is kept of the document", at.UTC().Format(time.RFC3339Nano))
+		info, err := m.stat(ctx, id)
+		if err != nil {
+			return 0, err
+		}
+		return 0, Errorf(CodeGone, "%s is before what is kept of the document, the oldest revision is %d", at.UTC().Format(time.RFC3339Nano), info.Oldest)
 	case err != nil:
 		return 0, m.unreadable(ctx, id, Head, err)
 	}
@@ -265,6 +323,9 @@ func (m *Manager) loaded(id string) *Session {
 func checkDocID(id string) error {
 	if storage.CheckDocID(id) != nil {
 		return Errorf(CodeBadID, "a document id is 1 to %d bytes of UTF-8 without control characters", storage.MaxDocID)
+	}
+	if strings.HasPrefix(id, importPrefix) {
+		return Errorf(CodeBadID, "a document id does not begin with %q", importPrefix)
 	}
 	return nil
 }

@@ -111,8 +111,38 @@ func (m *Manager) composed(ctx context.Context, info Info, typ ot.Type, from, to
 	return typ.ComposeAll(parts)
 }
 
-// contentAt returns a document's content at a revision in [0, head].
+const (
+	recentBytes = 64 << 20 // of contents that were looked at lately
+	recentCount = 512
+	// nearby is how many steps are rather replayed on what was looked at lately than on a
+	// snapshot, which has to be read.
+	nearby = 4096
+)
+
+// contentAt returns a document's content at a revision in [0, head]. Who looks at many revisions
+// in a row finds what is near in memory.
 func (m *Manager) contentAt(ctx context.Context, info Info, rev Revision) (content, error) {
-	r, err := m.replay(ctx, info.ID, rev)
+	at, c, ok, epoch := m.contents.floor(info.Incarnation, rev)
+	if ok && at == rev {
+		return c, nil
+	}
+	keep := func(rev Revision, c content) {
+		m.contents.put(info.Incarnation, rev, c, c.size()+1<<10, epoch)
+	}
+	r := replayed{content: c, snap: at}
+	near := ok && at >= info.Oldest // there are steps to replay
+	if !near || rev-at > nearby {
+		snap, err := m.snapshotAt(ctx, info.ID, rev)
+		if err != nil {
+			return content{}, err
+		}
+		if !near || snap.snap > at {
+			r = snap
+		}
+	}
+	if r.snap == rev {
+		keep(rev, r.content)
+	}
+	err := m.replayOn(ctx, info.ID, r.snap, rev, &r, keep)
 	return r.content, err
 }

@@ -162,3 +162,13 @@ func (m *Manager) Resolve(ctx context.Context, doc, label string, at time.Time) 
 	}
 	return rev, err
 }
+
+// NoteHolds reports whether a note that a Manager keeps with a document still means
+// something when the document is cut to revision head, as restoring a backup as of a time does.
+func NoteHolds(head Revision, n storage.Note) bool {
+	if !strings.HasPrefix(n.Key, labelNotes) {
+		return true
+	}
+	l, err := readLabel(n)
+	return err == nil && l.Rev <= head
+}

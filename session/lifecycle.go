@@ -84,7 +84,7 @@ func (m *Manager) sweep() {
 // the session may go. A store that fails keeps nothing in memory: the log has all.
 func (s *Session) lastSnapshot() bool {
 	s.mu.Lock()
-	if s.snap.busy || s.dead != nil {
+	if s.snap.busy || s.held != nil || s.dead != nil {
 		s.mu.Unlock()
 		return s.dead != nil
 	}

@@ -72,7 +72,7 @@ func (m *Manager) load(id string, l *loading) {
 // read makes a session from the newest snapshot and the records after it. For a
 // document that is not there it makes one that waits for its creation.
 func (m *Manager) read(ctx context.Context, id string) (*Session, error) {
-	s := &Session{m: m, id: id, head: Unborn, clients: map[string]*clientState{}, idleSince: m.opt.Now()}
+	s := &Session{m: m, id: id, head: Unborn, oldest: Unborn, clients: map[string]*clientState{}, idleSince: m.opt.Now()}
 	s.snap.at = m.opt.Now()
 	s.people.version, s.people.public = 1, 1
 	s.window.start = Unborn
@@ -88,6 +88,7 @@ func (m *Manager) read(ctx context.Context, id string) (*Session, error) {
 		return nil, err
 	}
 	s.inc, s.head, s.window.start, s.time = info.Incarnation, info.Head, info.Head, info.Modified
+	s.oldest = info.Oldest
 	s.at = r.content
 	s.at.born = info.Born
 	s.tip = s.at

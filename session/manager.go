@@ -29,6 +29,12 @@ type Manager struct {
 	catchUps chan struct{}
 	// looks has a place for each lengthy work on the past of a document.
 	looks chan struct{}
+	// keeping has a place for who drops or rewrites the past of a document.
+	keeping chan struct{}
+	// contents are those that were looked at lately.
+	contents *recent[content]
+	// blames are those that were asked for lately.
+	blames *recent[keptBlame]
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -53,12 +59,19 @@ type loading struct {
 
 // New makes a Manager. Close it before the store.
 func New(opt Options) *Manager {
-	m := &Manager{opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}), catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2)}
+	m := &Manager{
+		opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}),
+		catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2), keeping: make(chan struct{}, 1),
+		contents: newRecent[content](recentBytes, recentCount), blames: newRecent[keptBlame](blameBytes, blameCount),
+	}
 	for _, t := range opt.Types {
 		m.types[t.Name()] = t
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.opt.After(m.opt.IdleAfter/2, m.sweep)
+	if !m.opt.Keep.All() {
+		m.opt.After(squashPause, func() { m.retain("") })
+	}
 	return m
 }
 
@@ -306,6 +319,9 @@ func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subsc
 	switch {
 	case req.Convention == Versioned:
 		if req.Resume && req.Rev < s.head {
+			if err := s.gone(req.Rev); err != nil {
+				return nil, nil, err
+			}
 			o.Rev = max(req.Rev, Unborn)
 			if typ = before; o.Rev >= s.window.start {
 				typ = s.typeAt(o.Rev)
@@ -321,6 +337,8 @@ func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subsc
 			return nil, nil, Errorf(CodeIncarnation, "the document was deleted and created again")
 		case req.Rev > s.head || req.Rev < 0:
 			return nil, nil, Errorf(CodeFuture, "revision %d, head %d", req.Rev, s.head)
+		case s.gone(req.Rev) != nil:
+			return nil, nil, s.gone(req.Rev)
 		case req.Seq > c.last || req.Seq < c.last && c.rev <= req.Rev:
 			return nil, nil, Errorf(CodeMismatch, "seq %d at revision %d, the document holds %d", req.Seq, req.Rev, c.last)
 		}
@@ -352,6 +370,15 @@ func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subsc
 		}
 	}
 	return r, o, nil
+}
+
+// gone returns a refusal to go on from a revision when not everything after it is kept.
+// Called with the lock held.
+func (s *Session) gone(rev Revision) *Error {
+	if rev = max(rev, Unborn); rev < s.oldest && rev < s.window.start {
+		return gone(rev, s.oldest)
+	}
+	return nil
 }
 
 // Create makes a document, empty (content nil) or with content in its type's JSON wire
@@ -434,8 +461,9 @@ func (s *Session) beginCreation(typ ot.Type, doc ot.Doc, user User, done chan *E
 		}
 	}
 	s.creating = append(s.creating, done)
-	mine = !s.committer
-	s.committer = true
+	if s.held == nil {
+		mine, s.committer = !s.committer, true
+	}
 	return exists, mine, nil
 }
 
@@ -452,7 +480,7 @@ func (m *Manager) List(ctx context.Context, prefix, after string, limit int) ([]
 			return nil, Errorf(CodeUnavailable, "the documents cannot be listed now")
 		}
 		for _, info := range infos {
-			if after = info.ID; info.Type != "" {
+			if after = info.ID; info.Type != "" && !strings.HasPrefix(after, importPrefix) {
 				out = append(out, info)
 			}
 		}
@@ -476,12 +504,13 @@ func (m *Manager) Delete(ctx context.Context, doc string) error {
 		}
 		return AsError(err)
 	}
-	m.purge(before, func(*Session) bool { return true })
+	removed := Errorf(CodeDeleted, "the document was deleted")
+	m.purge(before, removed, func(*Session) bool { return true })
 	if after := m.loadingOf(doc); after != before {
 		// It was read meanwhile, before the document went or after a new one came.
 		info, err := m.opt.Store.Stat(ctx, doc)
 		gone := errors.Is(err, storage.ErrNotFound)
-		m.purge(after, func(s *Session) bool { return s.inc != 0 && (gone || err == nil && info.Incarnation != s.inc) })
+		m.purge(after, removed, func(s *Session) bool { return s.inc != 0 && (gone || err == nil && info.Incarnation != s.inc) })
 	}
 	m.changed(doc)
 	return nil
@@ -493,9 +522,9 @@ func (m *Manager) loadingOf(doc string) *loading {
 	return m.sessions[doc]
 }
 
-// purge ends a session, if there is one, when its document was removed. removed is called
-// with the session's lock held.
-func (m *Manager) purge(l *loading, removed func(*Session) bool) {
+// purge ends a session, if there is one and ends says so, which is called with the
+// session's lock held.
+func (m *Manager) purge(l *loading, why *Error, ends func(*Session) bool) {
 	if l == nil {
 		return
 	}
@@ -504,12 +533,12 @@ func (m *Manager) purge(l *loading, removed func(*Session) bool) {
 	}
 	var subs []*Subscription
 	l.s.mu.Lock()
-	ends := removed(l.s)
-	if ends {
-		subs = l.s.end(Errorf(CodeDeleted, "the document was deleted"))
+	over := ends(l.s)
+	if over {
+		subs = l.s.end(why)
 	}
 	l.s.mu.Unlock()
-	if ends {
+	if over {
 		m.forget(l.s)
 		wake(subs)
 		m.progressed()

@@ -104,6 +104,9 @@ func (m *Manager) setMeta(ctx context.Context, info Info, meta Meta) error {
 
 // note writes notes of a document, all or none.
 func (m *Manager) note(ctx context.Context, info Info, notes ...storage.Note) error {
+	if len(notes) == 0 {
+		return nil
+	}
 	if err := m.opt.Store.SetNotes(ctx, info.ID, info.Incarnation, notes); err != nil {
 		return m.unwritable(ctx, info.ID, err)
 	}

@@ -71,6 +71,9 @@ type Options struct {
 	// Logger receives failures, once each, and never document text.
 	// Default slog.Default().
 	Logger *slog.Logger
+	// Keep is how much of every document's past is kept; see Manager.Squash. What it does not
+	// keep is dropped now and then, a good part of a past at once. The zero value keeps everything.
+	Keep Keep
 	// IdleAfter is how long a session without readers stays in memory.
 	// Default 30 s.
 	IdleAfter time.Duration

@@ -44,7 +44,8 @@ type Session struct {
 	at        content // at head
 	tip       content // at the tip
 	head      Revision
-	time      int64 // of the newest record, in Unix milliseconds
+	oldest    Revision // the past begins with it; Unborn unless it was squashed
+	time      int64    // of the newest record, in Unix milliseconds
 	window    window
 	appending []*submission // in the store's hands
 	staged    []*submission // after them
@@ -62,6 +63,7 @@ type Session struct {
 	creating  []chan *Error       // who waits for a creation that is under way
 	caughtUp  weak.Pointer[Batch] // the last composite read from the store
 	snap      snapshots
+	held      chan struct{} // closed when nothing is being written; nil unless it is held
 	idleSince time.Time
 }
 

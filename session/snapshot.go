@@ -25,7 +25,7 @@ const minTail = 128
 // acknowledgement: the document is persistent, so encoding it needs no lock.
 // Called with the lock held.
 func (s *Session) snapshotIfDue() {
-	if s.snap.busy || s.dead != nil || s.failures > 0 || s.at.typ == nil {
+	if s.snap.busy || s.held != nil || s.dead != nil || s.failures > 0 || s.at.typ == nil {
 		return
 	}
 	long := int(s.head-s.snap.rev) >= s.m.opt.SnapshotOps || s.snap.bytes > 64<<10+s.at.size()
@@ -50,6 +50,7 @@ func (s *Session) snapshot(at content, rev Revision, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.snap.busy = false
+	defer s.calm()
 	s.snap.at = s.m.opt.Now()
 	if err == nil {
 		s.snap.rev = rev
@@ -64,5 +65,8 @@ func (c content) snapshot(rev Revision) (snap storage.Snapshot, err error) {
 			err = fmt.Errorf("panic while encoding: %v\n%s", p, debug.Stack())
 		}
 	}()
+	if c.typ == nil {
+		return storage.Snapshot{Rev: rev}, nil
+	}
 	return storage.Snapshot{Rev: rev, Type: c.typ.Name(), Data: c.typ.MarshalDoc(make([]byte, 0, c.size()), c.doc)}, nil
 }

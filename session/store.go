@@ -18,6 +18,7 @@ type Store interface {
 	Read(ctx context.Context, id string, from, to storage.Revision) ([]storage.Record, error)
 	Snapshot(ctx context.Context, id string, at storage.Revision) (storage.Snapshot, error)
 	PutSnapshot(ctx context.Context, id string, incarnation uint64, s storage.Snapshot) error
+	Snapshots(ctx context.Context, id string) ([]storage.Revision, error)
 	LastSeq(ctx context.Context, id, client string) (seq uint64, rev storage.Revision, err error)
 	List(ctx context.Context, prefix, after string, limit int) ([]storage.Info, error)
 	Delete(ctx context.Context, id string) error
@@ -25,6 +26,10 @@ type Store interface {
 	At(ctx context.Context, id string, time int64) (storage.Revision, error)
 	Notes(ctx context.Context, id, prefix, after string, limit int) ([]storage.Note, error)
 	SetNotes(ctx context.Context, id string, incarnation uint64, notes []storage.Note) error
+	Trim(ctx context.Context, id string, incarnation uint64, oldest storage.Revision, keep []storage.Revision) error
+	Rewrite(ctx context.Context, id string, incarnation uint64,
+		record func(rev storage.Revision, r storage.Record) (storage.Record, error),
+		snapshot func(s storage.Snapshot) (storage.Snapshot, error)) error
 }
 
 // Revision counts the operations applied to a document; see storage.Revision.

@@ -2,10 +2,12 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"weak"
 
 	"quire/ot"
+	"quire/storage"
 )
 
 // Subscription is one editing instance's place in a document: it submits, and it
@@ -261,6 +263,15 @@ func (r *Subscription) takeStored(ctx context.Context, d Delivery) (Delivery, er
 		if entries, err = s.readEntries(ctx, typ, from, to); err == nil {
 			batches = cut(nil, entries, s.id, typ, from)
 		}
+	}
+	if errors.Is(err, storage.ErrTrimmed) {
+		s.mu.Lock()
+		if r.closed == nil {
+			r.closed = gone(from, max(s.oldest, from+1))
+		}
+		d.Closed = r.closed
+		s.mu.Unlock()
+		return d, nil
 	}
 	if err != nil {
 		return d, fmt.Errorf("reading for a reader: %w", err)

@@ -142,8 +142,7 @@ func (s *Session) bringForward(ctx context.Context, u *submission, start Revisio
 	for u.base < start {
 		entries, err := s.readEntries(ctx, u.typ, u.base, start)
 		if err != nil {
-			s.log().Error("cannot read operations to transform over", "rev", u.base, "err", err)
-			return Errorf(CodeUnavailable, "the document cannot be read now")
+			return s.m.unreadable(ctx, s.id, u.base, err)
 		}
 		for _, e := range entries {
 			switch e.op.(type) {

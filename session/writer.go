@@ -210,7 +210,9 @@ func (s *Session) submit(ctx context.Context, u *submission) (before *submission
 func (s *Session) enter(u *submission) (before *submission, start Revision, again bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dead != nil {
+	if s.dead != nil && s.dead.Code.Class() == Resync {
+		return nil, 0, false, Errorf(CodeUnavailable, "the document has to be opened again; send it again")
+	} else if s.dead != nil {
 		return nil, 0, false, s.dead
 	}
 	if before, err = s.earlier(u); before != nil || err != nil {

@@ -53,11 +53,11 @@ func CheckRange(from, to, head Revision) error {
 }
 
 // CheckSnapshot returns ErrInvalid when s cannot be a snapshot of a document
-// with the given head: its revision is not in [1, head], its type's name or its
+// with the given head: its revision is not in [0, head], its type's name or its
 // content is too long, or it has content but no type.
 func CheckSnapshot(s Snapshot, head Revision) error {
 	switch {
-	case s.Rev < 1 || s.Rev > head:
+	case s.Rev < 0 || s.Rev > head:
 		return fmt.Errorf("%w: snapshot at revision %d of a document at revision %d", ErrInvalid, s.Rev, head)
 	case len(s.Type) > MaxType:
 		return fmt.Errorf("%w: type name of %d bytes (at most %d)", ErrInvalid, len(s.Type), MaxType)
@@ -70,9 +70,9 @@ func CheckSnapshot(s Snapshot, head Revision) error {
 }
 
 // CheckTrim returns ErrInvalid when the records below oldest cannot be dropped from a
-// document: it is not in [1, head], or they were dropped before.
+// document: it is not in [0, head], or some above were dropped before.
 func CheckTrim(oldest Revision, info Info) error {
-	if oldest < max(1, info.Oldest) || oldest > info.Head {
+	if oldest < max(0, info.Oldest) || oldest > info.Head {
 		return fmt.Errorf("%w: trimming to revision %d of a document with revisions %d to %d", ErrInvalid, oldest, info.Oldest, info.Head)
 	}
 	return nil

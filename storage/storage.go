@@ -73,8 +73,7 @@ const (
 
 // Snapshot is a document at a revision.
 type Snapshot struct {
-	// Rev is the revision the content is of, 1 or more: revision 0 is what record -1
-	// says.
+	// Rev is the revision the content is of, 0 or more.
 	Rev Revision
 	// Type is the name of the content's ot.Type, at most MaxType bytes; "" of a
 	// document that has no content at that revision.

@@ -105,7 +105,7 @@ func (l *large) serve(c net.Conn, req *fasthttp.Request, n int) {
 	var ctx fasthttp.RequestCtx
 	ctx.Init2(c, quiet{l.server.opt.Logger}, true)
 	req.CopyTo(&ctx.Request)
-	body := &slowReader{conn: c, left: n}
+	body := &slowReader{conn: c, left: n, patience: patience}
 	whole := l.read(&ctx, body)
 	ctx.Response.Header.SetConnectionClose()
 	ctx.Response.Header.SetServer("quire")
@@ -161,16 +161,17 @@ func (l *large) read(ctx *fasthttp.RequestCtx, in *slowReader) (whole bool) {
 
 // slowReader reads a connection at the pace that a body has to have.
 type slowReader struct {
-	conn   net.Conn
-	left   int           // of the body at first; -1 when not known
-	waited time.Duration // for the peer
-	got    int
+	conn     net.Conn
+	left     int           // of the body at first; -1 when not known
+	patience time.Duration // beside what its length allows
+	waited   time.Duration // for the peer
+	got      int
 }
 
 // Read implements io.Reader.
 func (r *slowReader) Read(p []byte) (int, error) {
 	now := time.Now()
-	allowed := patience + time.Duration(r.got/slowestBody)*time.Second
+	allowed := r.patience + time.Duration(r.got/slowestBody)*time.Second
 	if err := r.conn.SetReadDeadline(now.Add(allowed - r.waited)); err != nil {
 		return 0, err
 	}

@@ -9,12 +9,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
+
+	"golang.org/x/term"
+
+	"quire/cmd/quire/command"
 )
 
 // Version is the program's version.
@@ -34,11 +39,11 @@ func version() string {
 	return Version
 }
 
-// Exit codes.
+// Exit codes; package command has the others.
 const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitOK     = command.OK
+	exitFailed = command.Failed
+	exitUsage  = command.Usage
 )
 
 func main() {
@@ -49,46 +54,53 @@ func main() {
 
 // run is the command line: it does what args say and returns the exit code.
 func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int {
-	command := "serve"
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		command, args = args[0], args[1:]
-	} else if len(args) > 0 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help") {
-		command = "help"
-	} else if len(args) > 0 && (args[0] == "--version" || args[0] == "-version") {
-		command = "version"
+	return runWith(ctx, args, &command.Program{
+		In: os.Stdin, Out: out, Err: errOut, Environ: environ, Terminal: isTerminal(out), ErrTerminal: isTerminal(errOut),
+	})
+}
+
+// isTerminal reports whether a person looks at w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// runWith is run with what is around it.
+func runWith(ctx context.Context, args []string, p *command.Program) int {
+	p.Serve = func(ctx context.Context, folder string) (func() (net.Conn, error), func() error, error) {
+		return serveHere(ctx, folder, p.Environ, p.Err)
 	}
-	var err error
-	switch command {
-	case "serve":
-		err = serve(ctx, args, environ, out, errOut)
-	case "checkconfig":
-		var c *Config
-		if c, err = settings(args, environ, errOut); err == nil {
-			c.print(out)
-		}
-	case "check":
-		err = check(ctx, args, out)
-	case "bench":
-		err = bench(ctx, args, out, errOut)
-	case "version":
-		fmt.Fprintln(out, "quire", version())
-	case "help":
-		usage(out, (&Config{}).flags())
-	default:
-		err = usageError(fmt.Sprintf("there is no command %q; quire help lists them", command))
-	}
+	root := newRoot(p)
+	root.SetArgs(normal(args))
+	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, flag.ErrHelp):
+	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case errors.As(err, &usage):
-		fmt.Fprintln(errOut, "quire:", err)
-		return exitUsage
+		err = &command.Error{Code: exitUsage, Err: err}
+	case errors.Is(err, context.Canceled):
+		err = &command.Error{Code: command.Interrupted, Err: errors.New("stopped")}
 	}
-	fmt.Fprintln(errOut, "quire:", err)
-	return exitFailed
+	fmt.Fprintln(p.Err, "quire:", err)
+	return command.ExitCode(err)
+}
+
+// normal names the command when args do not: flags alone are those of serve.
+func normal(args []string) []string {
+	if len(args) == 0 {
+		return []string{"serve"}
+	}
+	switch args[0] {
+	case "-h", "-help", "--help":
+		return append([]string{"help"}, args[1:]...)
+	case "-version", "--version":
+		return append([]string{"version"}, args[1:]...)
+	}
+	if args[0] != "" && args[0][0] == '-' {
+		return append([]string{"serve"}, args...)
+	}
+	return args
 }
 
 // usageError is a mistake on the command line.
@@ -123,16 +135,9 @@ func serve(ctx context.Context, args, environ []string, out, errOut io.Writer) e
 	return NewMain(c, out, log).Run(ctx)
 }
 
+// usage prints the settings of the server.
 func usage(out io.Writer, fs *flag.FlagSet) {
-	fmt.Fprint(out, `Quire: collaborative editing of documents, every acknowledged edit on disk.
-
-Usage:
-  quire [serve] [flags]        serve documents (this is what "quire" alone does)
-  quire check DATA             verify a data folder; the server has to be stopped
-  quire checkconfig [flags]    print the settings that would be in force
-  quire bench KIND [flags]     measure a running server; "quire bench help" says more
-  quire version                print the version
-  quire help                   print this
+	fmt.Fprint(out, `Usage: quire [serve] [flags]
 
 Settings, each also as an environment variable (QUIRE_MAX_DOCUMENT for --max-document)
 and as a line "max-document = 1000000" in the file that --config names:

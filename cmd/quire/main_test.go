@@ -183,19 +183,20 @@ func TestHTTP(t *testing.T) {
 		{"POST", "/", "", 404, ""},
 		{"GET", "/ws", "", 400, ""},
 		{"GET", "/api/docs", "", 200, `{"docs":[]}`},
-		{"POST", "/api/docs", `{"id":"b"}`, 201, `"id":"b","type":"text","rev":0`},
+		{"POST", "/api/docs", `{"id":"b"}`, 201, `"id":"b","type":"text","title":"","rev":0,"oldest":0,"created":"20`},
 		{"POST", "/api/docs", `{"id":"b"}`, 409, `"code":"exists"`},
 		{"POST", "/api/docs", `{"id":"a/ü","type":"text"}`, 201, `"id":"a/ü"`},
 		{"POST", "/api/docs", `{}`, 201, `"type":"text"`},
 		{"POST", "/api/docs", `{"id":""}`, 400, `"code":"bad_id"`},
 		{"POST", "/api/docs", `{"id":"x","type":"poem"}`, 400, `"code":"bad_type"`},
-		{"POST", "/api/docs", `{"id":7}`, 400, `"code":"bad_json"`},
+		{"POST", "/api/docs", `{"id":7}`, 400, `"code":"bad_field"`},
 		{"POST", "/api/docs", `nonsense`, 400, `"code":"bad_json"`},
 		{"POST", "/api/docs#evil", `{"id":"evil"}`, 403, `"code":"origin"`},
-		{"POST", "/api/docs", `{"id":"full","content":"hello"}`, 201, `"id":"full","type":"text","rev":0`},
+		{"POST", "/api/docs", `{"id":"full","content":"hello"}`, 201, `"id":"full","type":"text","title":"","rev":0`},
 		{"POST", "/api/docs", `{"id":"odd","content":[1]}`, 400, `"code":"bad_op"`},
 		{"DELETE", "/api/docs", "", 405, `"code":"method"`},
-		{"GET", "/api/docs/full", "", 405, `"code":"method"`},
+		{"GET", "/api/docs/full", "", 200, `"content":"hello"`},
+		{"POST", "/api/docs/full", "{}", 405, `"code":"method"`},
 		{"DELETE", "/api/docs/full", "", 204, ""},
 		{"DELETE", "/api/docs/full", "", 404, `"code":"not_found"`},
 		{"DELETE", "/api/docs/%2e%2e", "", 404, `"code":"not_found"`},
@@ -219,11 +220,11 @@ func TestHTTP(t *testing.T) {
 			t.Errorf("%s %s: content type %s", c.method, c.path, h.Get("Content-Type"))
 		}
 	}
-	big, err := http.Post(url+"api/docs", "application/json", bytes.NewReader(make([]byte, 3<<20)))
+	big, err := http.Post(url+"api/docs", "application/json", bytes.NewReader(make([]byte, 33<<20)))
 	if err == nil {
 		big.Body.Close()
 		if big.StatusCode != http.StatusRequestEntityTooLarge {
-			t.Errorf("a body of 3 MB: %s", big.Status)
+			t.Errorf("a body of 33 MB: %s", big.Status)
 		}
 	}
 }

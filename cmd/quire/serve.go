@@ -36,6 +36,17 @@ func types() []ot.Type {
 	return []ot.Type{text.Type{}, delta.Type{}, json0.Type{}, text0.Type{}, textunicode.Type{}}
 }
 
+// packers are the types whose operations the data file keeps in columns.
+func packers() map[string]bolt.Packer {
+	out := make(map[string]bolt.Packer)
+	for _, t := range types() {
+		if p, ok := t.(ot.Packer); ok {
+			out[t.Name()] = p
+		}
+	}
+	return out
+}
+
 // dialects are the types as ShareDB's clients know them.
 func dialects() []sharedb.Dialect {
 	var out []sharedb.Dialect
@@ -107,6 +118,9 @@ func (m *Main) Run(ctx context.Context) error {
 		Logger:    m.Logger,
 		Observer:  met.Observer(),
 	})
+	if err := manager.CleanUp(ctx); err != nil {
+		m.Logger.Error("cannot remove what imports left that did not end; they stay hidden", "err", err)
+	}
 	server, err = web.New(web.Options{
 		Manager:    manager,
 		Metrics:    met,
@@ -176,10 +190,13 @@ func (m *Main) listen() (net.Listener, error) {
 	return net.Listen("tcp", m.Config.Listen)
 }
 
+// addressName is the file in the data folder that says where its server is.
+const addressName = "quire.url"
+
 // addressFile is where a server says for commands on the same machine how to reach it,
 // while it has the data folder. What a killed one left there is of no harm: it is
 // only looked at when somebody has the folder.
-func (m *Main) addressFile() string { return filepath.Join(m.Config.Data, "quire.url") }
+func (m *Main) addressFile() string { return filepath.Join(m.Config.Data, addressName) }
 
 func (m *Main) welcome(addr net.Addr) {
 	url := "http://" + addr.String() + "/"
@@ -230,6 +247,7 @@ func openStore(c *Config, met *metrics.Metrics, log *slog.Logger) (*bolt.Store, 
 	store, err := bolt.Open(bolt.Options{
 		Path:        filepath.Join(c.Data, dataFile),
 		LockTimeout: c.LockTimeout,
+		Packers:     packers(),
 		Logger:      log,
 		OnCommit: func(s bolt.CommitStats) {
 			if s.Appends > 0 && s.Err == nil { // else it is work in the background, or did not happen

@@ -177,13 +177,15 @@ func transformCursor(c text.Cursor, op Op, side ot.Side) text.Cursor {
 }
 
 // Invert returns the operation that takes op back, where d is the document op
-// was applied to. It fails with ot.ErrMismatch when op does not fit d.
+// was applied to. It fails with ot.ErrMismatch when op does not fit d, and with ot.ErrLimit
+// when it would have 32 MiB of attributes more than op and d.
 //
 // What op did past the end of the document is taken back as far as can be: formatting
 // set there is set to null, a delete there stays. As in quill-delta, an attribute that
 // an insert holds as null is not put back but absent afterwards.
 func Invert(d *Doc, op Op) (Op, error) {
 	out := sized(len(op))
+	out.room = maxFormats + op.formats() + d.Size()
 	at := 0
 	for i := range op {
 		c := &op[i]
@@ -195,7 +197,11 @@ func Invert(d *Doc, op Op) (Op, error) {
 		restore := func(was Component) {
 			rest -= was.N
 			switch {
+			case out.err != nil:
 			case c.Kind == Retain:
+				if c.Attributes != nil {
+					out.format(c.Attributes, was.Attributes) // looked through
+				}
 				out.add(Component{Kind: Retain, N: was.N, Attributes: invertAttributes(c.Attributes, was.Attributes)})
 			case was.Kind == Insert:
 				out.add(was)

@@ -46,6 +46,9 @@ func TestManyAttributes(t *testing.T) {
 	for name, run := range map[string]func() (any, error){
 		"apply":                 func() (any, error) { return typ.Apply(delta.New(insert.(delta.Op)), set) },
 		"apply behind the end":  func() (any, error) { d, _ := typ.Apply(delta.New(nil), format); return typ.Apply(d, set) },
+		"invert":                func() (any, error) { return typ.Invert(delta.New(insert.(delta.Op)), set) },
+		"invert, clearing":      func() (any, error) { return typ.Invert(delta.New(insert.(delta.Op)), clear) },
+		"invert behind the end": func() (any, error) { d, _ := typ.Apply(delta.New(nil), format); return typ.Invert(d, set) },
 		"compose":               func() (any, error) { return typ.Compose(format, set) },
 		"transform, attributes": func() (any, error) { return typ.Transform(set, format, ot.Right) },
 		"transform, pieces":     func() (any, error) { return typ.Transform(clear, divide, ot.Left) },

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"quire/ot"
+	"quire/ot/delta"
+	"quire/ot/json0"
 	"quire/ot/text"
 	"quire/ot/text0"
 	"quire/ot/textunicode"
@@ -31,6 +33,10 @@ func Between(t ot.Type, from, to ot.Doc) (ot.Op, error) {
 		return textOp[textunicode.Op](from.(*text.Doc), to.(*text.Doc))
 	case text0.Type:
 		return text0Op(from.(*text.Doc).String(), to.(*text.Doc).String()), nil
+	case delta.Type:
+		return deltaOp(from.(*delta.Doc), to.(*delta.Doc))
+	case json0.Type:
+		return jsonOp(from.(*json0.Doc), to.(*json0.Doc)), nil
 	}
 	return nil, fmt.Errorf("documents of type %q cannot be compared", t.Name())
 }

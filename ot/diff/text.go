@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -56,7 +57,7 @@ func closer(x, y string, e edit) []edit {
 
 // compare returns the edits within e that leave alone the tokens that cut makes of both
 // sides and that are the same.
-func compare(x, y string, e edit, cut func(s string, yield func(string)), unique bool) []edit {
+func compare(x, y string, e edit, cut func(string) iter.Seq[string], unique bool) []edit {
 	if !twoSided(&e) {
 		if size(&e) == 0 {
 			return nil
@@ -66,7 +67,7 @@ func compare(x, y string, e edit, cut func(s string, yield func(string)), unique
 	numbers := map[string]rune{}
 	number := func(s string) (tokens []rune, ends []int32) {
 		at := 0
-		cut(s, func(token string) {
+		for token := range cut(s) {
 			n, ok := numbers[token]
 			if !ok {
 				n = rune(len(numbers))
@@ -74,7 +75,7 @@ func compare(x, y string, e edit, cut func(s string, yield func(string)), unique
 			}
 			at += len(token)
 			tokens, ends = append(tokens, n), append(ends, int32(at))
-		})
+		}
 		return tokens, ends
 	}
 	a, aEnds := number(x[e.Start:e.End])
@@ -165,56 +166,59 @@ func between(s string, i int) bool {
 
 // cutLines yields lines with their ends, and parts of long lines: those are cut where
 // the few bytes before say so, so that what is the same is cut the same.
-func cutLines(s string, yield func(string)) {
-	for s != "" {
-		n := strings.IndexByte(s, '\n') + 1
-		if n == 0 {
-			n = len(s)
-		}
-		line := s[:n]
-		for i := longLine; i < len(line); i++ {
-			h := uint32(line[i-1])<<24 | uint32(line[i-2])<<16 | uint32(line[i-3])<<8 | uint32(line[i-4])
-			if h*0x9E3779B1>>26 == 0 && between(line, i) {
-				yield(line[:i])
-				line, i = line[i:], longPiece
+func cutLines(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for line := range strings.Lines(s) {
+			for i := longLine; i < len(line); i++ {
+				h := uint32(line[i-1])<<24 | uint32(line[i-2])<<16 | uint32(line[i-3])<<8 | uint32(line[i-4])
+				if h*0x9E3779B1>>26 == 0 && between(line, i) {
+					if !yield(line[:i]) {
+						return
+					}
+					line, i = line[i:], longPiece
+				}
+			}
+			if !yield(line) {
+				return
 			}
 		}
-		yield(line)
-		s = s[n:]
 	}
 }
 
 // cutCharacters yields what people see as characters.
-func cutCharacters(s string, yield func(string)) {
-	state := -1
-	for s != "" {
-		// Most text is plain letters.
-		if s[0] < utf8.RuneSelf && s[0] != '\r' && (len(s) == 1 || s[1] < utf8.RuneSelf) {
-			yield(s[:1])
-			s, state = s[1:], -1
-			continue
+func cutCharacters(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		state := -1
+		for c := ""; s != ""; {
+			// Most text is plain letters.
+			if s[0] < utf8.RuneSelf && s[0] != '\r' && (len(s) == 1 || s[1] < utf8.RuneSelf) {
+				c, s, state = s[:1], s[1:], -1
+			} else {
+				c, s, _, state = uniseg.FirstGraphemeClusterInString(s, state)
+			}
+			if !yield(c) {
+				return
+			}
 		}
-		var c string
-		c, s, _, state = uniseg.FirstGraphemeClusterInString(s, state)
-		yield(c)
 	}
 }
 
 // cutWords yields words and the characters between them.
-func cutWords(s string, yield func(string)) {
-	n := 0 // bytes of the word before s[n:]
-	cutCharacters(s, func(c string) {
-		if r, _ := utf8.DecodeRuneInString(c); unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' {
-			n += len(c)
-			return
+func cutWords(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		n := 0 // bytes of the word that s begins with
+		for c := range cutCharacters(s) {
+			if r, _ := utf8.DecodeRuneInString(c); unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' {
+				n += len(c)
+				continue
+			}
+			if n > 0 && !yield(s[:n]) || !yield(c) {
+				return
+			}
+			s, n = s[n+len(c):], 0
 		}
 		if n > 0 {
-			yield(s[:n])
+			yield(s)
 		}
-		yield(c)
-		s, n = s[n+len(c):], 0
-	})
-	if n > 0 {
-		yield(s)
 	}
 }

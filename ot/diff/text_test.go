@@ -5,6 +5,9 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unicode/utf16"
+
+	"github.com/rivo/uniseg"
 
 	"quire/ot"
 	"quire/ot/delta"
@@ -59,6 +62,128 @@ func TestText(t *testing.T) {
 	} {
 		if got := form(t, c.from, c.to); got != c.op {
 			t.Errorf("from %q to %q: %s, want %s", c.from, c.to, got, c.op)
+		}
+	}
+}
+
+// TestFewest compares texts of one line with an oracle that tries everything: no operation
+// changes fewer characters, but where telling edits apart costs more than it saves.
+func TestFewest(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	for range 2000 {
+		from := letters(r, r.IntN(60))
+		var to strings.Builder
+		for _, c := range from {
+			switch r.IntN(20) {
+			case 0:
+			case 1:
+				to.WriteString(letters(r, 1+r.IntN(3)))
+				fallthrough
+			default:
+				to.WriteRune(c)
+			}
+		}
+		op := ok(diff.Between(types["text"], doc(from), doc(to.String()))).(text.Op)
+		changed := 0
+		for _, c := range op {
+			if c.Kind != text.Retain {
+				changed += c.N
+			}
+		}
+		least := len(from) + to.Len() - 2*common(from, to.String())
+		// What is left out between two edits is up to eight characters, and no longer than each of them.
+		if changed < least || changed > 3*least {
+			t.Fatalf("from %q to %q: %s changes %d characters, %d would do", from, to.String(), types["text"].AppendOp(nil, op), changed, least)
+		}
+	}
+}
+
+// TestCharacters holds that no character as people see it is divided, in either text.
+func TestCharacters(t *testing.T) {
+	parts := []string{"a", "e\u0301", "\u0301", "👍", "🏽", "👩", "\u200d", "🚀", "🇩", "🇪", "🇫", "\r", "\n", "\u1100", "\u1161", "\u11a8", "각", "นี่", "\u0600", " ", "क्षि", "❤️", "👨‍👩‍👧"}
+	r := rand.New(rand.NewPCG(9, 9))
+	write := func(n int) (s string) {
+		for range n {
+			s += parts[r.IntN(len(parts))]
+		}
+		return s
+	}
+	for i := range 5000 {
+		before, after := write(r.IntN(12)), write(r.IntN(12))
+		if i%50 == 0 { // long lines
+			before = strings.Repeat(write(5), 200)
+		}
+		from, to := before+write(r.IntN(6))+after, before+write(r.IntN(6))+after
+		form(t, from, to)
+		whole, at := ends(from), 0
+		made, done := ends(to), 0
+		for _, c := range ok(diff.Between(types["text"], doc(from), doc(to))).(text.Op) {
+			switch c.Kind {
+			case text.Insert:
+				done += c.N
+			case text.Delete:
+				at += c.N
+			default:
+				at, done = at+c.N, done+c.N
+			}
+			if c.Kind != text.Insert && !whole[at] || c.Kind != text.Delete && !made[done] {
+				t.Fatalf("from %+q to %+q: %s divides a character", from, to, form(t, from, to))
+			}
+		}
+	}
+}
+
+// ends returns where characters begin and end, in UTF-16 units.
+func ends(s string) map[int]bool {
+	out, at := map[int]bool{0: true}, 0
+	for g := uniseg.NewGraphemes(s); g.Next(); {
+		at += len(utf16.Encode(g.Runes()))
+		out[at] = true
+	}
+	return out
+}
+
+func letters(r *rand.Rand, n int) string {
+	var s strings.Builder
+	for range n {
+		s.WriteByte("abcdefgh "[r.IntN(9)])
+	}
+	return s.String()
+}
+
+// common returns the length of the longest common subsequence.
+func common(a, b string) int {
+	row := make([]int, len(b)+1)
+	for i := range a {
+		diagonal := 0
+		for j := range b {
+			up := row[j+1]
+			if row[j+1] = max(up, row[j]); a[i] == b[j] {
+				row[j+1] = diagonal + 1
+			}
+			diagonal = up
+		}
+	}
+	return row[len(b)]
+}
+
+// TestMatch holds the search itself to the oracle.
+func TestMatch(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	for i := range 800 {
+		a, b := letters(r, r.IntN(50)), letters(r, r.IntN(50))
+		least := len(a) + len(b) - 2*common(a, b)
+		for _, unique := range []bool{false, true} {
+			edits := diff.Match([]rune(a), []rune(b), unique)
+			if n := diff.Changed(edits); n != least || diff.Edited(a, b, edits) != b {
+				t.Fatalf("case %d: %q to %q by %v changes %d, %d would do", i, a, b, edits, n, least)
+			}
+		}
+		// Past what is exact, it still is right, and not much worse.
+		a, b = strings.Repeat(a, 20), letters(r, 700)
+		edits := diff.Match([]rune(a), []rune(b), i%2 == 0)
+		if diff.Edited(a, b, edits) != b {
+			t.Fatalf("case %d: %q to %q by %v", i, a, b, edits)
 		}
 	}
 }

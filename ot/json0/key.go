@@ -152,6 +152,9 @@ var dangerous = map[string]bool{
 	"hasOwnProperty": true, "isPrototypeOf": true, "propertyIsEnumerable": true, "toLocaleString": true, "toString": true, "valueOf": true,
 }
 
+// Reserved reports whether a path cannot have the name, though an object can.
+func Reserved(name string) bool { return dangerous[name] }
+
 // readPath reads a path. Indexes are at most limit.
 func readPath(in *jsonscan.Scanner, limit int) (Path, error) {
 	path := Path{}

@@ -2,6 +2,8 @@ package ottest
 
 import (
 	"math/rand/v2"
+	"slices"
+	"strings"
 
 	"quire/ot"
 	"quire/ot/delta"
@@ -27,6 +29,36 @@ func Delta() Gen {
 			return delta.New(built(&b))
 		},
 		Op: func(r *rand.Rand, d ot.Doc, size int) ot.Op { return deltaOp(r, d.(*delta.Doc), size) },
+		Texts: func(d ot.Doc) (all []string) {
+			var text strings.Builder
+			for _, c := range d.(*delta.Doc).Op() {
+				text.WriteString(c.S)
+				if c.S == "" && c.Kind != delta.Delete {
+					text.WriteString(strings.Repeat("\xff", c.N)) // what no text has
+				}
+				for _, o := range []*jsonvalue.Object{c.Attributes, c.Embed} {
+					if o != nil {
+						all = appendTexts(all, o)
+					}
+				}
+			}
+			return append(all, text.String())
+		},
+		Units: func(d ot.Doc) int { return d.(*delta.Doc).Len() },
+		Follow: func(row []int64, op ot.Op, origin int64) []int64 {
+			var plain text.Op
+			at := 0
+			for _, c := range op.(delta.Op) {
+				plain = append(plain, text.Component{Kind: c.Kind, N: c.N})
+				if c.Kind == delta.Retain && c.Attributes != nil {
+					copy(row[at:at+c.N], slices.Repeat([]int64{origin}, c.N))
+				}
+				if c.Kind != delta.Insert {
+					at += c.N
+				}
+			}
+			return follow(row, plain, origin)
+		},
 		Cursor: func(r *rand.Rand, d ot.Doc, size int) ot.Cursor {
 			ends := boundaries(d.(*delta.Doc).Op())
 			c := make(text.Cursor, r.IntN(min(size, 4)+1))

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 
 	"quire/ot"
+	"quire/ot/units"
 )
 
 // Gen supplies random values of a type. What it returns depends on nothing but
@@ -15,6 +16,16 @@ type Gen struct {
 	Op func(r *rand.Rand, d ot.Doc, size int) ot.Op
 	// Cursor returns a cursor that fits d.
 	Cursor func(r *rand.Rand, d ot.Doc, size int) ot.Cursor
+	// Texts returns everything in d in which an ot.Redactor finds a secret.
+	Texts func(d ot.Doc) []string
+	// Unit is what positions count, and Units is how many of them d has, for types that
+	// are one row of text: of Texts, the last is that text, with a byte that is no UTF-8
+	// for a unit that is none.
+	Unit  units.Unit
+	Units func(d ot.Doc) int
+	// Follow returns row, which says of each unit of a document where it comes from, after op,
+	// the dumbest way: what op puts in or formats comes from origin.
+	Follow func(row []int64, op ot.Op, origin int64) []int64
 	// Regroups says that how the type writes a composite may depend on how its parts
 	// were grouped. What it does must not.
 	Regroups bool

@@ -44,6 +44,7 @@ func JSON0() Gen {
 			}
 			return merged(op, json0.Normalize, json0.Op.AppendJSON)
 		},
+		Texts: func(d ot.Doc) []string { return appendTexts(nil, d.(*json0.Doc).Value()) },
 		Cursor: func(r *rand.Rand, d ot.Doc, size int) ot.Cursor {
 			c := make(json0.Cursor, r.IntN(min(size, 4)+1))
 			for i := range c {
@@ -52,6 +53,24 @@ func JSON0() Gen {
 			return c
 		},
 	}
+}
+
+// appendTexts appends the strings and names within v.
+func appendTexts(dst []string, v jsonvalue.Value) []string {
+	switch v := v.(type) {
+	case string:
+		return append(dst, v)
+	case *jsonvalue.List:
+		for i := range v.Len() {
+			dst = appendTexts(dst, v.At(i))
+		}
+	case *jsonvalue.Object:
+		for i := range v.Len() {
+			m := v.Member(i)
+			dst = appendTexts(append(dst, m.Name), m.Value)
+		}
+	}
+	return dst
 }
 
 func jsonDoc(v jsonvalue.Value) *json0.Doc {

@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,7 +33,7 @@ func Run(t *testing.T, typ ot.Type, gen Gen) {
 			t.Fatalf("QUIRE_SEED: %v", err)
 		}
 	}
-	for _, l := range laws {
+	for _, l := range slices.Concat(laws, pastLaws) {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
 			if err := search(typ, gen, l, seed); err != nil {

@@ -2,6 +2,7 @@ package ottest
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"quire/ot"
 	"quire/ot/text"
@@ -17,6 +18,16 @@ import (
 func Text0() Gen {
 	gen := Text()
 	gen.Regroups = true
+	gen.Follow = func(row []int64, op ot.Op, origin int64) []int64 {
+		for _, c := range op.(text0.Op) {
+			if c.Delete {
+				row = slices.Delete(row, c.Pos, c.Pos+c.N)
+			} else {
+				row = slices.Insert(row, c.Pos, slices.Repeat([]int64{origin}, c.N)...)
+			}
+		}
+		return row
+	}
 	gen.Op = func(r *rand.Rand, d ot.Doc, size int) ot.Op { return text0Op(r, d.(*text.Doc), size) }
 	return gen
 }

@@ -2,6 +2,7 @@ package ottest
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"quire/ot"
@@ -22,6 +23,9 @@ func Text() Gen {
 		Doc:    textDoc,
 		Op:     func(r *rand.Rand, d ot.Doc, size int) ot.Op { return textOp(r, d, size, units.UTF16) },
 		Cursor: func(r *rand.Rand, d ot.Doc, size int) ot.Cursor { return textCursor(r, d, size, units.UTF16) },
+		Texts:  func(d ot.Doc) []string { return []string{d.(*text.Doc).String()} },
+		Units:  func(d ot.Doc) int { return d.(*text.Doc).Len() },
+		Follow: func(row []int64, op ot.Op, origin int64) []int64 { return follow(row, op.(text.Op), origin) },
 	}
 }
 
@@ -29,7 +33,13 @@ func Text() Gen {
 // randomness those of Text, in code points.
 func TextUnicode() Gen {
 	return Gen{
-		Doc: textDoc,
+		Doc:   textDoc,
+		Texts: Text().Texts,
+		Unit:  units.Runes,
+		Units: func(d ot.Doc) int { return d.(*text.Doc).Runes() },
+		Follow: func(row []int64, op ot.Op, origin int64) []int64 {
+			return follow(row, text.Op(op.(textunicode.Op)), origin)
+		},
 		Op: func(r *rand.Rand, d ot.Doc, size int) ot.Op {
 			return textunicode.Op(textOp(r, d, size, units.Runes))
 		},
@@ -99,4 +109,21 @@ func textOp(r *rand.Rand, d ot.Doc, size int, unit units.Unit) text.Op {
 		panic(err)
 	}
 	return op
+}
+
+// follow is Gen.Follow for plain text.
+func follow(row []int64, op text.Op, origin int64) []int64 {
+	at := 0
+	for _, c := range op {
+		switch c.Kind {
+		case text.Insert:
+			row = slices.Insert(row, at, slices.Repeat([]int64{origin}, c.N)...)
+			at += c.N
+		case text.Delete:
+			row = slices.Delete(row, at, at+c.N)
+		default:
+			at += c.N
+		}
+	}
+	return row
 }

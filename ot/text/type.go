@@ -13,7 +13,7 @@ import (
 // are Op, its cursors Cursor; the rest is Common.
 type Type struct{ Common[Op, Cursor] }
 
-var _ ot.Type = Type{}
+var _ ot.Packer = Type{}
 
 // Name returns "text".
 func (Type) Name() string { return "text" }

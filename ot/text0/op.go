@@ -160,6 +160,17 @@ func ApplyString(s string, op Op) (string, error) {
 	return s, nil
 }
 
+// Slice returns the units [from, to) of s, valid UTF-8. It fails with ot.ErrMismatch when that
+// is not within s or would split a surrogate pair.
+func Slice(s string, from, to int) (string, error) {
+	start, ok1 := units.Seek(s, units.UTF16, from)
+	end, ok2 := units.Seek(s, units.UTF16, to)
+	if !ok1 || !ok2 || from > to {
+		return "", fmt.Errorf("%w: no units from %d to %d in a string of %d", ot.ErrMismatch, from, to, units.Count(s)[units.UTF16])
+	}
+	return s[start[units.Bytes]:end[units.Bytes]], nil
+}
+
 func mismatched() error {
 	return fmt.Errorf("%w: Delete component does not match deleted text", ot.ErrMismatch)
 }
@@ -172,8 +183,6 @@ func Apply(d *text.Doc, op Op) (*text.Doc, error) {
 		if _, err := d.FromUnitsToBytes(c.Pos); err != nil {
 			return nil, err
 		}
-		var b text.Builder
-		b.Retain(c.Pos)
 		if c.Delete {
 			if c.N > d.Len()-c.Pos {
 				return nil, mismatched()
@@ -182,11 +191,8 @@ func Apply(d *text.Doc, op Op) (*text.Doc, error) {
 			if s, err := d.Slice(c.Pos, c.end()); err != nil || s != c.Text {
 				return nil, mismatched()
 			}
-			b.Delete(c.N)
-		} else {
-			b.Insert(c.Text)
 		}
-		step, err := b.Op()
+		step, err := c.step()
 		if err == nil {
 			d, err = d.Apply(step)
 		}
@@ -195,4 +201,16 @@ func Apply(d *text.Doc, op Op) (*text.Doc, error) {
 		}
 	}
 	return d, nil
+}
+
+// step returns what c does to a text as an operation of plain text.
+func (c *Component) step() (text.Op, error) {
+	var b text.Builder
+	b.Retain(c.Pos)
+	if c.Delete {
+		b.Delete(c.N)
+	} else {
+		b.Insert(c.Text)
+	}
+	return b.Op()
 }

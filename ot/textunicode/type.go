@@ -9,7 +9,7 @@ import (
 // its cursors Cursor; the rest is text.Common.
 type Type struct{ text.Common[Op, Cursor] }
 
-var _ ot.Type = Type{}
+var _ ot.Packer = Type{}
 
 // Name returns "text-unicode".
 func (Type) Name() string { return "text-unicode" }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -20,6 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var quietLog = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 func harness(opts bolt.Options) storagetest.Harness {
+	opts.TimeStep = time.Millisecond // the suite compares times
 	return storagetest.Harness{
 		Open: func(dir string) (storagetest.Store, error) {
 			opts.Path = filepath.Join(dir, "quire.db")
@@ -33,7 +35,7 @@ func harness(opts bolt.Options) storagetest.Harness {
 		Durable:  true,
 		DataFile: "quire.db",
 		Check: func(dir string) (problems int, err error) {
-			sum, err := bolt.Check(context.Background(), filepath.Join(dir, "quire.db"), func(bolt.Problem) { problems++ })
+			sum, err := bolt.Check(context.Background(), bolt.Options{Path: filepath.Join(dir, "quire.db")}, func(bolt.Problem) { problems++ })
 			if sum.Problems != problems {
 				return 0, fmt.Errorf("%d problems reported, %d counted", problems, sum.Problems)
 			}
@@ -48,4 +50,10 @@ func TestStore(t *testing.T) { storagetest.Run(t, harness(bolt.Options{})) }
 // the file again and again as it grows.
 func TestStoreFolding(t *testing.T) {
 	storagetest.Run(t, harness(bolt.Options{FoldAfter: 3, FoldAlways: 6, MapSize: 1}))
+}
+
+// TestStoreSealing seals records as soon as there are a few, so that nearly everything that
+// is read was sealed.
+func TestStoreSealing(t *testing.T) {
+	storagetest.Run(t, harness(bolt.Options{FoldAfter: 1, FoldAlways: 6, SealAfter: 8}))
 }

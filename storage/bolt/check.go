@@ -10,7 +10,6 @@ import (
 	"math"
 	"os"
 	"strings"
-	"time"
 
 	bbolt "go.etcd.io/bbolt"
 
@@ -55,7 +54,7 @@ type Summary struct {
 }
 
 // Check verifies a data file that no server has open (ErrLocked otherwise), without
-// changing it, and calls report for everything that is wrong: pages that make no
+// changing it (of opts, Path, Packers and LockTimeout count), and calls report for everything that is wrong: pages that make no
 // sense; checksums; revisions with gaps; records that no caller could have written;
 // heads, types, counters and clients' last sequence numbers that differ from the
 // records; snapshots past the head, of another type or with pieces missing; data
@@ -64,11 +63,11 @@ type Summary struct {
 //
 // Whether the records make the snapshots is for those to verify who know
 // what is in them; see Store.Snapshots.
-func Check(ctx context.Context, path string, report func(Problem)) (Summary, error) {
-	c := &checker{ctx: ctx, report: report, nums: make(map[uint64]bool), segs: make(map[uint64]bool), drops: make(map[uint64]uint64), blobs: make(map[uint64]bool), tails: make(map[uint64][]entry)}
-	opts := Options{Path: path, LockTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)}
+func Check(ctx context.Context, opts Options, report func(Problem)) (Summary, error) {
+	c := &checker{ctx: ctx, open: opener{packers: opts.Packers}, report: report, nums: make(map[uint64]bool), segs: make(map[uint64]bool), drops: make(map[uint64]uint64), blobs: make(map[uint64]bool), tails: make(map[uint64][]entry)}
+	opts = Options{Path: opts.Path, LockTimeout: opts.LockTimeout, Logger: slog.New(slog.DiscardHandler)}.withDefaults()
 	if err := c.pages(opts); err != nil {
-		return c.sum, fmt.Errorf("bolt: check %s: %w", path, err)
+		return c.sum, fmt.Errorf("bolt: check %s: %w", opts.Path, err)
 	}
 	if c.sum.Problems > 0 {
 		return c.sum, nil
@@ -95,6 +94,7 @@ type checker struct {
 	report func(Problem)
 	sum    Summary
 	tx     *bbolt.Tx
+	open   opener
 	state  state
 	docs   []*document
 	nums   map[uint64]bool    // of documents, deleted ones included
@@ -360,9 +360,9 @@ func (c *checker) segments(d *document) (at storage.Revision) {
 			c.whole = false
 			c.of(d, max(at, 0), where, "expected a segment from revision %d", at)
 		}
-		n, run, err := parseSegment(k, v)
+		n, seg, err := parseSegment(k, v)
 		if err == nil {
-			recs, err = parseRun(recs[:0], run, n)
+			recs, err = c.open.records(recs[:0], seg, n)
 		}
 		if err != nil {
 			c.whole = false
@@ -424,7 +424,7 @@ func (c *checker) snapshots(d *document) {
 	c.each(bucketSnapshots, key1(d.num), func(where string, k, v []byte) {
 		c.sum.Snapshots++
 		rev, ok := revisionOf(k, d.num)
-		if !ok || rev < 1 || rev > d.head {
+		if !ok || rev > d.head {
 			c.of(d, rev, where, "a snapshot past the head, %d", d.head)
 		}
 		h, err := parseSnapHead(k, v)
@@ -463,7 +463,8 @@ func (c *checker) blob(h snapHead) error {
 	if k, _ := c.tx.Bucket(bucketBlobs).Cursor().Seek(key2(h.blob, h.pieces())); len(k) >= 8 && binary.BigEndian.Uint64(k) == h.blob {
 		return corrupt("bucket blobs: %d has more pieces than the content", h.blob)
 	}
-	return r.verify()
+	_, err := r.content()
+	return err
 }
 
 // orphans reports keys whose first number is not known.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +26,13 @@ func lives() []storage.Record {
 	return recs
 }
 
+// noise returns bytes that cannot be compressed, the same ones every time.
+func noise(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
+	return b
+}
+
 // checkedStore returns the path of a closed store with three documents: "doc",
 // number 1, has 2,000 folded records, some in the log, and three snapshots; "other" is
 // like it, but small; "lives", number 3, has the records of lives, the last of them in the
@@ -35,7 +43,7 @@ func checkedStore(t *testing.T) string {
 	info := addDoc(t, s, "doc", 2000)
 	addDoc(t, s, "other", 10)
 	for i, size := range []int{0, 1000, 600_000} {
-		snap := storage.Snapshot{Rev: storage.Revision(500 * (i + 1)), Type: "text", Data: make([]byte, size)}
+		snap := storage.Snapshot{Rev: storage.Revision(500 * (i + 1)), Type: "text", Data: noise(size)}
 		if err := s.PutSnapshot(t.Context(), "doc", info.Incarnation, snap); err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +85,7 @@ func checkedStore(t *testing.T) string {
 
 func checkAll(t *testing.T, path string) (sum Summary, problems []Problem) {
 	t.Helper()
-	sum, err := Check(context.Background(), path, func(p Problem) { problems = append(problems, p) })
+	sum, err := Check(context.Background(), Options{Path: path}, func(p Problem) { problems = append(problems, p) })
 	if err != nil || sum.Problems != len(problems) {
 		t.Fatalf("check: %+v, %v; %d problems", sum, err, len(problems))
 	}
@@ -165,7 +173,7 @@ func TestCheck(t *testing.T) {
 		{name: "snapshot's piece missing", edit: del(bucketBlobs, key2[uint64](2, 1)), doc: "doc", rev: 1500, says: "piece 1 of 2", open: true},
 		{name: "snapshot's piece flipped", edit: flip(bucketBlobs, key2[uint64](2, 1)), doc: "doc", rev: 1500, says: "checksum", open: true},
 		{name: "snapshot's piece too many", edit: set(bucketBlobs, key2[uint64](2, 3), []byte("more")), doc: "doc", rev: 1500, says: "more pieces", open: true},
-		{name: "snapshot of another content", edit: set(bucketBlobs, key2[uint64](1, 0), make([]byte, 999)), doc: "doc", rev: 1000, says: "999 bytes", open: true},
+		{name: "snapshot of another content", edit: set(bucketBlobs, key2[uint64](1, 0), noise(999)), doc: "doc", rev: 1000, says: "999 bytes", open: true},
 		{name: "one content for two", edit: set(bucketSnapshots, key2[uint64](1, 500), snapHead{blob: 1, size: 1000, typ: "text"}.append(nil)), doc: "doc", many: true, says: "another", rev: 1000, open: true},
 		{name: "content of none", edit: set(bucketBlobs, key2[uint64](77, 0), nil), rev: -1, says: "belongs to nothing", open: true},
 		{name: "segment of none", edit: func(tx *bbolt.Tx) error { return putSegment(tx, 9, 0, typed("client", 0, 1)) }, rev: -1, says: "belongs to nothing", open: true},
@@ -229,7 +237,7 @@ func TestCheckPages(t *testing.T) {
 		"pages":     append(append(bytes.Clone(whole[:2*4096]), make([]byte, 16*4096)...), whole[18*4096:]...),
 	} {
 		writeFile(t, path, damaged)
-		sum, err := Check(t.Context(), path, func(p Problem) {
+		sum, err := Check(t.Context(), Options{Path: path}, func(p Problem) {
 			if p.Where == "" || p.What == "" {
 				t.Errorf("%s: %+v", name, p)
 			}
@@ -239,19 +247,19 @@ func TestCheckPages(t *testing.T) {
 		}
 	}
 	writeFile(t, path, []byte("something else"))
-	if _, err := Check(t.Context(), path, func(p Problem) { t.Error(p) }); !errors.Is(err, ErrForeign) {
+	if _, err := Check(t.Context(), Options{Path: path}, func(p Problem) { t.Error(p) }); !errors.Is(err, ErrForeign) {
 		t.Errorf("another file: %v", err)
 	}
-	if _, err := Check(t.Context(), path+"x", func(p Problem) { t.Error(p) }); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Check(t.Context(), Options{Path: path + "x"}, func(p Problem) { t.Error(p) }); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
-	if _, err := Check(t.Context(), filepath.Dir(path), func(p Problem) { t.Error(p) }); !errors.Is(err, ErrForeign) {
+	if _, err := Check(t.Context(), Options{Path: filepath.Dir(path)}, func(p Problem) { t.Error(p) }); !errors.Is(err, ErrForeign) {
 		t.Errorf("a folder: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	writeFile(t, path, whole)
-	if _, err := Check(ctx, path, func(p Problem) { t.Error(p) }); !errors.Is(err, context.Canceled) {
+	if _, err := Check(ctx, Options{Path: path}, func(p Problem) { t.Error(p) }); !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that has ended: %v", err)
 	}
 }

@@ -204,7 +204,7 @@ func TestFailedCommit(t *testing.T) {
 				t.Errorf("%d documents, %v", len(infos), err)
 			}
 			s.Close()
-			if sum, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) }); err != nil || sum.Snapshots != 0 {
+			if sum, err := Check(t.Context(), Options{Path: s.opts.Path}, func(p Problem) { t.Error(p) }); err != nil || sum.Snapshots != 0 {
 				t.Errorf("check: %+v, %v", sum, err)
 			}
 			s = testStore(t, s.opts)

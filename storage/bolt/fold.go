@@ -221,6 +221,11 @@ func (s *Store) foldApplied(picks []pick) {
 		if p.doc.gone {
 			continue
 		}
+		records, bytes := 0, 0
+		for _, e := range p.doc.tail[:p.n] {
+			records, bytes = records+int(e.n), bytes+int(e.size)
+		}
+		s.sealDue(p.doc, records, bytes)
 		p.doc.folded = p.folded
 		s.index.cutTail(p.doc, p.n)
 		if len(p.doc.tail) > 0 {
@@ -305,17 +310,17 @@ func openSegment(tx *bbolt.Tx, d *document) (storage.Revision, []storage.Record,
 	if !ok {
 		return 0, nil, corrupt("bucket segments: nothing below revision %d", d.folded)
 	}
-	n, run, err := parseSegment(k, v)
+	n, seg, err := parseSegment(k, v)
 	if err != nil {
 		return 0, nil, err
 	}
 	if first+n != d.folded {
 		return 0, nil, corrupt("bucket segments: the last ends at revision %d, expected %d", first+n, d.folded)
 	}
-	if n >= segmentRecords || len(run) >= segmentBytes {
+	if seg.sealed || n >= segmentRecords || len(seg.body) >= segmentBytes {
 		return d.folded, nil, nil
 	}
-	recs, err := parseRun(nil, run, n)
+	recs, err := parseRun(nil, seg.body, n)
 	return first, recs, err
 }
 

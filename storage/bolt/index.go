@@ -33,9 +33,11 @@ type document struct {
 	gone     bool
 
 	// owned by run
-	leaving bool             // deleted by the batch that is being built
-	stuck   bool             // its records cannot be folded, because the last segment is damaged
-	next    storage.Revision // the head after the batch that is being built
+	leaving  bool             // deleted by the batch that is being built
+	unsealed int              // records folded since it was last looked at for sealing
+	sealSeen bool             // it was looked at since the store was opened
+	stuck    bool             // its records cannot be folded, because the last segment is damaged
+	next     storage.Revision // the head after the batch that is being built
 }
 
 // entry is one log entry of a document's tail.

@@ -209,19 +209,6 @@ func putSegment(tx *bbolt.Tx, num uint64, first storage.Revision, recs []storage
 	return put(tx, bucketSegments, keySegment(num, first), appendRun(binary.AppendUvarint(nil, uint64(len(recs))), recs))
 }
 
-// parseSegment returns how many records a segment has, and their run.
-func parseSegment(key, value []byte) (n storage.Revision, run []byte, err error) {
-	body, err := unseal(bucketSegments, key, value)
-	if err != nil {
-		return 0, nil, err
-	}
-	p := parser{rest: body}
-	if n = p.revision(); p.bad || n == 0 {
-		return 0, nil, corrupt("bucket segments, key %x: malformed", key)
-	}
-	return n, p.rest, nil
-}
-
 // lastSeq is the highest Seq of a client and the revision after its record.
 type lastSeq struct {
 	seq uint64
@@ -253,20 +240,38 @@ func parseLastSeq(body []byte) (lastSeq, error) {
 // snapHead says where a snapshot's content is.
 type snapHead struct {
 	blob uint64 // number; 0 when there is no content
-	size uint64 // bytes, in pieces of blobPiece and what is left
+	size uint64 // bytes of the content
 	sum  uint32 // CRC-32C of the content
 	typ  string // of the content; "" when there is no document at that revision
-
+	// kept is how many bytes it takes in pieces of blobPiece and what is left: less than
+	// size when it is compressed by zstd.
+	kept   uint64
 	pinned bool // it is not thinned
 }
+
+// Flags at the end of a snapHead, left out when there are none.
+const (
+	snapPinned     = 1
+	snapCompressed = 2 // kept follows
+)
 
 func (h snapHead) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, h.blob)
 	dst = binary.AppendUvarint(dst, h.size)
 	dst = binary.AppendUvarint(dst, uint64(h.sum))
 	dst = appendBytes(dst, h.typ)
+	flags := byte(0)
 	if h.pinned {
-		dst = append(dst, 1)
+		flags |= snapPinned
+	}
+	if h.kept < h.size {
+		flags |= snapCompressed
+	}
+	if flags != 0 {
+		dst = append(dst, flags)
+	}
+	if h.kept < h.size {
+		dst = binary.AppendUvarint(dst, h.kept)
 	}
 	return dst
 }
@@ -278,14 +283,18 @@ func parseSnapHead(key, value []byte) (h snapHead, err error) {
 	}
 	p := parser{rest: body}
 	h = snapHead{blob: p.uvarint(), size: p.uvarint(), sum: uint32(p.uvarint()), typ: string(p.bytes())}
+	h.kept = h.size
 	if len(p.rest) > 0 {
-		h.pinned = p.uvarint() == 1
+		flags := p.count(snapPinned | snapCompressed)
+		if h.pinned = flags&snapPinned != 0; flags&snapCompressed != 0 {
+			h.kept = p.uvarint()
+		}
 	}
-	if p.bad || len(p.rest) > 0 || h.size > storage.MaxSnapshot {
+	if p.bad || len(p.rest) > 0 || h.size > storage.MaxSnapshot || h.kept > h.size {
 		return h, corrupt("bucket images, key %x: malformed", key)
 	}
 	return h, nil
 }
 
 // pieces returns how many pieces the content has.
-func (h snapHead) pieces() uint64 { return (h.size + blobPiece - 1) / blobPiece }
+func (h snapHead) pieces() uint64 { return (h.kept + blobPiece - 1) / blobPiece }

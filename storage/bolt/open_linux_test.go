@@ -57,7 +57,7 @@ func TestOpenNotPermitted(t *testing.T) {
 		t.Errorf("a file that may not be written: %v", err)
 	}
 	if os.Getuid() == 0 {
-		if _, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) }); !errors.Is(err, fs.ErrPermission) {
+		if _, err := Check(t.Context(), Options{Path: s.opts.Path}, func(p Problem) { t.Error(p) }); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("check of a file that may not be read: %v", err)
 		}
 		if err := openPlain(Options{Path: filepath.Join(dir, "new.db")}); !errors.Is(err, fs.ErrPermission) {
@@ -80,7 +80,7 @@ func TestOpenReadOnlyFileSystem(t *testing.T) {
 	if err := openPlain(Options{Path: filepath.Join(dir, "new.db")}); !errors.Is(err, syscall.EROFS) {
 		t.Errorf("create: %v", err)
 	}
-	sum, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) })
+	sum, err := Check(t.Context(), Options{Path: s.opts.Path}, func(p Problem) { t.Error(p) })
 	if err != nil || sum.Records != 4 {
 		t.Errorf("check: %+v, %v", sum, err)
 	}
@@ -134,7 +134,7 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("opened again: %+v, %v, want head %d", got, err, info.Head)
 	}
 	s.Close()
-	if _, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) }); err != nil {
+	if _, err := Check(t.Context(), Options{Path: s.opts.Path}, func(p Problem) { t.Error(p) }); err != nil {
 		t.Error(err)
 	}
 }

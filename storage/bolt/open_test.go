@@ -201,7 +201,7 @@ func TestOpenLocked(t *testing.T) {
 	if _, err := Open(opts); !errors.Is(err, ErrLocked) {
 		t.Errorf("open twice: %v", err)
 	}
-	if _, err := Check(t.Context(), opts.Path, func(p Problem) { t.Error(p) }); !errors.Is(err, ErrLocked) {
+	if _, err := Check(t.Context(), Options{Path: opts.Path}, func(p Problem) { t.Error(p) }); !errors.Is(err, ErrLocked) {
 		t.Errorf("check an open store: %v", err)
 	}
 	addDoc(t, s, "doc", 3)

@@ -17,7 +17,7 @@ func (s *Store) At(ctx context.Context, id string, time int64) (storage.Revision
 	}
 	for {
 		s.index.mu.RLock()
-		t := timeSearch{past: d.past(), time: time}
+		t := timeSearch{past: d.past(), open: &s.opener, time: time}
 		s.index.mu.RUnlock()
 		err := s.read(t.run)
 		switch {
@@ -56,6 +56,7 @@ func (s *Store) moved(d *document, p past) bool {
 // timeSearch looks for the newest record that is not younger than a time.
 type timeSearch struct {
 	past
+	open *opener
 	time int64
 	rev  storage.Revision // after that record
 	ok   bool             // there is one
@@ -112,7 +113,7 @@ func (t *timeSearch) within(first storage.Revision, recs []storage.Record) {
 // segments halves the revisions in question by the time of the first record in a segment.
 func (t *timeSearch) segments(tx *bbolt.Tx) error {
 	c := tx.Bucket(bucketSegments).Cursor()
-	var run []byte // of the last segment that begins in time
+	var in segment // the last that begins in time
 	var first, n storage.Revision
 	for lo, hi := t.oldest, t.head; lo < hi; {
 		mid := lo + (hi-lo)/2
@@ -121,11 +122,11 @@ func (t *timeSearch) segments(tx *bbolt.Tx) error {
 		if !ok || at < t.oldest {
 			break // there are none
 		}
-		count, body, err := parseSegment(k, v)
+		count, seg, err := parseSegment(k, v)
 		if err != nil {
 			return err
 		}
-		begins, err := firstTime(body)
+		begins, err := t.open.firstTime(seg)
 		if err != nil {
 			return err
 		}
@@ -133,13 +134,13 @@ func (t *timeSearch) segments(tx *bbolt.Tx) error {
 			hi = at
 			continue
 		}
-		run, first, n = body, at, count
+		in, first, n = seg, at, count
 		lo = max(at+count, mid+1) // mid may be in the log
 	}
-	if run == nil {
+	if n == 0 {
 		return nil
 	}
-	recs, err := parseRun(nil, run, n)
+	recs, err := t.open.records(nil, in, n)
 	if err == nil {
 		t.within(first, recs)
 	}

@@ -77,7 +77,7 @@ func (s *Store) readDoc(ctx context.Context, d *document, from, to storage.Revis
 		if from < p.oldest {
 			return nil, storage.ErrTrimmed
 		}
-		r := reader{num: d.num, segs: p.segs, at: from, to: to, recs: make([]storage.Record, 0, min(to-from, pieceRecords))}
+		r := reader{open: &s.opener, num: d.num, segs: p.segs, at: from, to: to, recs: make([]storage.Record, 0, min(to-from, pieceRecords))}
 		err := s.read(func(tx *bbolt.Tx) error {
 			// What was not folded just now may be by now, but then it is removed from
 			// the log in order.
@@ -111,6 +111,7 @@ func (d *document) tailRange(from, to storage.Revision) []entry {
 
 // reader collects the records [at, to) of a document.
 type reader struct {
+	open   *opener
 	num    uint64 // of the document
 	segs   uint64 // of its segments
 	at, to storage.Revision
@@ -123,21 +124,24 @@ func (r *reader) full() bool {
 	return r.at >= r.to || r.bytes >= pieceBytes || len(r.recs) >= pieceRecords
 }
 
-// take appends what is wanted of a run of n records from first on.
-func (r *reader) take(first, n storage.Revision, run []byte) error {
+// take appends what is wanted of a segment of n records from first on, of a sealed one
+// no more than fits the piece.
+func (r *reader) take(first, n storage.Revision, seg segment) (err error) {
 	if first > r.at || first+n <= r.at {
 		return corrupt("records %d to %d are where %d is expected", first, first+n, r.at)
 	}
+	end := min(first+n, r.to)
+	if seg.sealed {
+		end = min(end, r.at+storage.Revision(pieceRecords-len(r.recs)))
+	}
 	start := len(r.recs)
-	recs, err := parseRun(r.recs, run, n)
-	if err != nil {
+	if r.recs, err = r.open.part(r.recs, seg, n, int(r.at-first), int(end-first)); err != nil {
 		return err
 	}
-	end := min(first+n, r.to)
-	recs = slices.Delete(recs, start, start+int(r.at-first))
-	r.recs = recs[:start+int(end-r.at)]
 	r.at = end
-	r.bytes += len(run)
+	for i := start; i < len(r.recs); i++ {
+		r.bytes += len(r.recs[i].Op) + 4
+	}
 	return nil
 }
 
@@ -150,14 +154,14 @@ func (r *reader) segments(tx *bbolt.Tx) error {
 		if !ok {
 			return nil
 		}
-		n, run, err := parseSegment(k, v)
+		n, seg, err := parseSegment(k, v)
 		if err != nil {
 			return err
 		}
 		if first+n <= r.at && len(r.recs) == 0 {
 			return nil // the last one, and it ends before
 		}
-		if err := r.take(first, n, run); err != nil {
+		if err := r.take(first, n, seg); err != nil {
 			return err
 		}
 	}
@@ -185,7 +189,7 @@ func (r *reader) entries(tx *bbolt.Tx, tail []entry) error {
 		if val.num != r.num {
 			return corrupt("log entry %d is of document number %d", e.seq, val.num)
 		}
-		if err := r.take(val.base, val.n, run); err != nil {
+		if err := r.take(val.base, val.n, segment{body: run}); err != nil {
 			return err
 		}
 	}

@@ -31,6 +31,8 @@ type RestoreOptions struct {
 	// time: later records, snapshots, sequence numbers and notes are left out, and
 	// documents that were created later are not there.
 	At time.Time
+	// Packers are those of Options.
+	Packers map[string]Packer
 	// KeepNote says whether a note of a document, cut to a revision, still means
 	// something. Default: every note does. Not used without At.
 	KeepNote func(head storage.Revision, n storage.Note) bool
@@ -86,7 +88,7 @@ func restore(ctx context.Context, o RestoreOptions) (r Restored, err error) {
 	if err := copyFile(ctx, o.Backup, copied); err != nil {
 		return r, err
 	}
-	if r.Summary, err = whole(ctx, copied); err != nil {
+	if r.Summary, err = whole(ctx, Options{Path: copied, Packers: o.Packers}); err != nil {
 		return r, err
 	}
 	path := copied
@@ -99,7 +101,7 @@ func restore(ctx context.Context, o RestoreOptions) (r Restored, err error) {
 	if err != nil {
 		return r, err
 	}
-	if r.Summary, err = whole(ctx, path); err != nil {
+	if r.Summary, err = whole(ctx, Options{Path: path, Packers: o.Packers}); err != nil {
 		return r, err
 	}
 	r.Path = filepath.Join(o.Dir, FileName)
@@ -135,9 +137,9 @@ func copyFile(ctx context.Context, from, to string) error {
 }
 
 // whole returns ErrCorrupt with the first problem that Check finds.
-func whole(ctx context.Context, path string) (Summary, error) {
+func whole(ctx context.Context, opts Options) (Summary, error) {
 	var first *Problem
-	sum, err := Check(ctx, path, func(p Problem) {
+	sum, err := Check(ctx, opts, func(p Problem) {
 		if first == nil {
 			first = &p
 		}
@@ -204,7 +206,7 @@ func renew(tx *bbolt.Tx, ids []string) error {
 // cutAll writes the documents of a file, as they were at a time, into another.
 func cutAll(ctx context.Context, o RestoreOptions, from, to string, r *Restored) (err error) {
 	const never = 1 << 30
-	src, err := Open(Options{Path: from, MustExist: true, FoldAfter: never, FoldAlways: never, Logger: slog.New(slog.DiscardHandler)})
+	src, err := Open(Options{Path: from, MustExist: true, FoldAfter: never, FoldAlways: never, SealAfter: never, Packers: o.Packers, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -260,7 +262,7 @@ func (c *cutter) document(info storage.Info) error {
 		c.r.Left++
 		return nil
 	}
-	d, err := c.begin(info)
+	d, later, err := c.begin(info)
 	if err != nil {
 		return err
 	}
@@ -273,6 +275,12 @@ func (c *cutter) document(info storage.Info) error {
 			return err
 		}
 	}
+	for client, l := range later {
+		if d.seqs[client].seq == 0 {
+			// Its last one at that time was dropped: all that is known is this bound.
+			d.noteSeq(client, lastSeq{l.seq, info.Oldest})
+		}
+	}
 	if err := c.snapshots(d, info.ID, head); err != nil {
 		return err
 	}
@@ -283,32 +291,36 @@ func (c *cutter) document(info storage.Info) error {
 	return d.finish()
 }
 
-// begin begins a document with what it was before the oldest record that is kept.
-func (c *cutter) begin(info storage.Info) (*docBuilder, error) {
+// begin begins a document with what it was before the oldest record that is kept. later are the
+// clients of one that was trimmed whose last record is among those that are kept.
+func (c *cutter) begin(info storage.Info) (d *docBuilder, later map[string]lastSeq, err error) {
 	src, err := c.src.find(c.ctx, info.ID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	val := docValue{incarnation: storage.Renew(info.Incarnation), created: info.Created, modified: info.Created, oldest: src.oldest, trimmed: src.trimmed}
 	if info.Oldest < 0 {
-		return c.b.document(info.ID, val), nil
+		return c.b.document(info.ID, val), nil, nil
 	}
 	snap, err := c.src.Snapshot(c.ctx, info.ID, info.Oldest)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	val.modified, val.typ = src.trimmed, snap.Type
 	if info.Born <= info.Oldest {
 		val.born = info.Born
 	}
-	d := c.b.document(info.ID, val)
+	d, later = c.b.document(info.ID, val), make(map[string]lastSeq)
 	err = c.src.read(func(tx *bbolt.Tx) error {
 		return eachLastSeq(tx, src.num, func(client string, l lastSeq) {
-			l.rev = min(l.rev, info.Oldest)
-			d.noteSeq(client, l)
+			if l.rev <= info.Oldest {
+				d.noteSeq(client, l)
+			} else {
+				later[client] = l
+			}
 		})
 	})
-	return d, err
+	return d, later, err
 }
 
 // eachLastSeq calls fn for the clients whose sequence numbers are stored.

@@ -3,8 +3,9 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"hash/crc32"
 	"slices"
+
+	"github.com/klauspost/compress/zstd"
 
 	"quire/storage"
 )
@@ -152,11 +153,12 @@ func (w *rewrite) snapshots(snapshot func(storage.Snapshot) (storage.Snapshot, e
 		if err != nil {
 			return err
 		}
-		sum := crc32.Checksum(now.Data, castagnoli)
-		x := rewritten{rev, head, snapHead{size: uint64(len(now.Data)), sum: sum, typ: head.typ, pinned: head.pinned}}
-		if sum == head.sum && bytes.Equal(now.Data, data) { // data may have been changed in place
+		kept := compress(now.Data, zstd.SpeedDefault)
+		x := rewritten{rev, head, newSnapHead(now, kept)}
+		x.new.typ, x.new.pinned = head.typ, head.pinned
+		if x.new.sum == head.sum && bytes.Equal(now.Data, data) { // data may have been changed in place
 			x.new = head
-		} else if err := w.blob(&x.new, now.Data); err != nil {
+		} else if err := w.blob(&x.new, kept); err != nil {
 			return err
 		}
 		w.snaps = append(w.snaps, x)
@@ -164,7 +166,7 @@ func (w *rewrite) snapshots(snapshot func(storage.Snapshot) (storage.Snapshot, e
 	return nil
 }
 
-// blob writes a snapshot's content.
+// blob writes a snapshot's content, as it is kept.
 func (w *rewrite) blob(h *snapHead, data []byte) error {
 	if len(data) == 0 {
 		return nil

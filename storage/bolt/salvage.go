@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/bits"
 	"os"
 	"slices"
 	"strings"
@@ -32,6 +31,8 @@ type salvage struct {
 	seen    []uint64 // pages that the tree has led to, whole
 	free    []uint64 // pages in the freelist
 	torn    bool     // the tree is damaged somewhere
+	hasLog  bool     // logLast is known
+	logLast uint64   // the sequence of the newest log entry
 	behind  bool     // the newest transaction's meta page is damaged: the tree is the one before
 	values  map[byte]map[string][]place
 	sorted  map[byte][]string // the keys of values
@@ -156,6 +157,9 @@ func (s *salvage) bucket(e element, depth int) {
 	if int64(len(head)) < bucketHead || name < 0 {
 		s.torn = true
 		return
+	}
+	if bytes.Equal(e.key, bucketLog) {
+		s.hasLog, s.logLast = true, native.Uint64(head[8:])
 	}
 	if root := native.Uint64(head); root != 0 {
 		s.tree(root, depth+1, buckets[name])
@@ -313,16 +317,9 @@ func (s *salvage) freelist() {
 	s.free = free
 }
 
-// reached returns how many pages the tree leads to.
-func (s *salvage) reached() (n int) {
-	for _, w := range s.seen {
-		n += bits.OnesCount64(w)
-	}
-	return n
-}
-
-// body returns the body of the best value of a key, and whether it is the tree's own.
-func (s *salvage) body(bucket []byte, key []byte) (body []byte, sure bool) {
+// best returns the value of a key, checksum and all, and whether it is the tree's own; nil for
+// none.
+func (s *salvage) best(bucket, key []byte) (value []byte, sure bool) {
 	places := s.values[bucket[0]][string(key)]
 	if len(places) == 0 {
 		return nil, false
@@ -333,7 +330,16 @@ func (s *salvage) body(bucket []byte, key []byte) (body []byte, sure bool) {
 			p = other
 		}
 	}
-	return s.load(p), p.sure
+	return s.read(p.off, p.size), p.sure
+}
+
+// body returns the body of the value of a key, and whether it is the tree's own.
+func (s *salvage) body(bucket, key []byte) (body []byte, sure bool) {
+	v, sure := s.best(bucket, key)
+	if len(v) < sumSize {
+		return nil, false
+	}
+	return v[:len(v)-sumSize], sure
 }
 
 // load returns the body of a value that was found whole.

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"slices"
 
+	"github.com/klauspost/compress/zstd"
 	bbolt "go.etcd.io/bbolt"
 
 	"quire/storage"
@@ -134,6 +135,12 @@ func (c abandonChange) applied(s *Store)     { s.discard(c...) }
 func (c abandonChange) undo(*Store)          {}
 func (c abandonChange) size() int            { return 0 }
 
+// newSnapHead returns the head of a snapshot whose content is kept as the given bytes,
+// without a number yet.
+func newSnapHead(snap storage.Snapshot, kept []byte) snapHead {
+	return snapHead{size: uint64(len(snap.Data)), sum: crc32.Checksum(snap.Data, castagnoli), typ: snap.Type, kept: uint64(len(kept)), pinned: snap.Pinned}
+}
+
 // PutSnapshot keeps a snapshot; see storagetest.Store.
 func (s *Store) PutSnapshot(ctx context.Context, id string, incarnation uint64, snap storage.Snapshot) error {
 	d, err := s.find(ctx, id)
@@ -149,12 +156,13 @@ func (s *Store) PutSnapshot(ctx context.Context, id string, incarnation uint64, 
 	case snap.Rev < info.Oldest:
 		return storage.ErrTrimmed
 	}
-	c := &snapshotChange{doc: d, rev: snap.Rev, head: snapHead{size: uint64(len(snap.Data)), sum: crc32.Checksum(snap.Data, castagnoli), typ: snap.Type, pinned: snap.Pinned}}
+	kept := compress(snap.Data, zstd.SpeedDefault)
+	c := &snapshotChange{doc: d, rev: snap.Rev, head: newSnapHead(snap, kept)}
 	if len(snap.Data) > 0 {
 		c.head.blob = s.nextBlob.Add(1)
 	}
 	index := uint64(0)
-	for data := range slices.Chunk(snap.Data, blobPiece) {
+	for data := range slices.Chunk(kept, blobPiece) {
 		c.last = &pieceChange{blob: c.head.blob, index: index, data: data}
 		if index++; index == c.head.pieces() {
 			break
@@ -228,7 +236,7 @@ func (s *Store) snapHead(d *document, at storage.Revision) (rev storage.Revision
 
 // readBlob returns a snapshot's content, a few pieces at a time.
 func (s *Store) readBlob(ctx context.Context, h snapHead) ([]byte, error) {
-	r := blobReader{head: h, data: make([]byte, 0, h.size)}
+	r := blobReader{head: h, data: make([]byte, 0, h.kept)}
 	for r.next < h.pieces() {
 		if err := s.usable(ctx); err != nil {
 			return nil, err
@@ -237,7 +245,7 @@ func (s *Store) readBlob(ctx context.Context, h snapHead) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return r.data, r.verify()
+	return r.content()
 }
 
 // blobReader puts a snapshot's content together.
@@ -254,7 +262,7 @@ func (r *blobReader) read(tx *bbolt.Tx, n uint64) error {
 		if err != nil {
 			return err
 		}
-		if want := min(blobPiece, r.head.size-r.next*blobPiece); uint64(len(body)) != want {
+		if want := min(blobPiece, r.head.kept-r.next*blobPiece); uint64(len(body)) != want {
 			return corrupt("bucket blobs: piece %d of %d has %d bytes, should have %d", r.next, r.head.blob, len(body), want)
 		}
 		r.data = append(r.data, body...)
@@ -262,12 +270,16 @@ func (r *blobReader) read(tx *bbolt.Tx, n uint64) error {
 	return nil
 }
 
-// verify compares the content with its checksum.
-func (r *blobReader) verify() error {
-	if crc32.Checksum(r.data, castagnoli) != r.head.sum {
-		return corrupt("bucket blobs: the pieces of %d do not make the content", r.head.blob)
+// content returns what the pieces make, once all were read.
+func (r *blobReader) content() ([]byte, error) {
+	data, err := expand(r.data, int(r.head.size))
+	if err == nil && crc32.Checksum(data, castagnoli) != r.head.sum {
+		err = corrupt("they make another content")
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("bucket blobs: pieces of %d: %w", r.head.blob, err)
+	}
+	return data, nil
 }
 
 // Snapshots returns the revisions that have snapshots; see storagetest.Store.

@@ -76,6 +76,16 @@ type Options struct {
 	// takes turns with appends beyond it. An entry costs about 50 bytes of memory,
 	// and 1 µs when the store is opened. Default 32 times FoldAfter.
 	FoldAlways int
+	// Packers take apart, and make, sealed segments of documents by their type. Those of
+	// a type that is not there are sealed without. A type that was there once has to be there
+	// for good. Default none.
+	Packers map[string]Packer
+	// SealAfter is how many records a document has in ordinary segments before they are
+	// sealed, or 16 bytes for each. Default 32,768.
+	SealAfter int
+	// TimeStep is what the times of records in sealed segments are rounded down to a
+	// multiple of. Default 1 s.
+	TimeStep time.Duration
 	// CloseTimeout is how long Close waits for a commit that the disk does not
 	// finish. Default 30 s.
 	CloseTimeout time.Duration
@@ -101,6 +111,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.FoldAlways <= 0 {
 		o.FoldAlways = 32 * o.FoldAfter
+	}
+	if o.SealAfter <= 0 {
+		o.SealAfter = 1 << 15
+	}
+	if o.TimeStep <= 0 {
+		o.TimeStep = time.Second
 	}
 	if o.CloseTimeout <= 0 {
 		o.CloseTimeout = 30 * time.Second
@@ -161,6 +177,8 @@ type Store struct {
 	closer   func() error                      // sync.OnceValue of close
 
 	queue    queue
+	opener   opener
+	sealing  sealing
 	index    index
 	nextNum  atomic.Uint64 // the highest number given to a document
 	nextBlob atomic.Uint64 // the highest number given to a snapshot's content
@@ -199,6 +217,7 @@ func Open(opts Options) (*Store, error) {
 		wake:     make(chan struct{}, 1),
 		done:     make(chan struct{}),
 		creating: make(map[string]bool),
+		opener:   opener{packers: opts.Packers, keep: cacheBytes},
 	}
 	s.closer = sync.OnceValue(s.close)
 	if err := view(s.log, db, s.load); err != nil {
@@ -225,6 +244,7 @@ func (s *Store) close() error {
 	case <-t.C:
 		return fmt.Errorf("bolt: close: a commit has not ended within %v; the file stays open", s.opts.CloseTimeout)
 	}
+	s.sealing.stop()
 	if s.queue.stuck() {
 		// The transaction that failed still holds bbolt's locks.
 		return releaseFile(s.file)

@@ -91,7 +91,7 @@ func TestDeleteIsComplete(t *testing.T) {
 				info.Head += 2
 			}
 			for i := range 5 {
-				snap := storage.Snapshot{Rev: storage.Revision(1000 * (i + 1)), Type: "text", Data: make([]byte, i*300_000)}
+				snap := storage.Snapshot{Rev: storage.Revision(1000 * (i + 1)), Type: "text", Data: noise(i * 300_000)}
 				if err := s.PutSnapshot(t.Context(), "doc", info.Incarnation, snap); err != nil {
 					t.Fatal(err)
 				}
@@ -119,7 +119,7 @@ func TestDeleteIsComplete(t *testing.T) {
 					t.Errorf("%d keys are left in %s", n, where)
 				}
 			}
-			sum, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) })
+			sum, err := Check(t.Context(), Options{Path: s.opts.Path}, func(p Problem) { t.Error(p) })
 			if err != nil || sum.Documents != 1 || sum.Records != 701 || sum.LogEntries != 0 {
 				t.Errorf("check: %+v, %v", sum, err)
 			}
@@ -131,7 +131,7 @@ func TestDeleteIsComplete(t *testing.T) {
 // TestUnfinishedSnapshot ends a large snapshot's context between two pieces, and
 // kills the process there in another run: no snapshot, and no pieces are left.
 func TestUnfinishedSnapshot(t *testing.T) {
-	snap := storage.Snapshot{Rev: 5, Type: "text", Data: make([]byte, 10*blobPiece)}
+	snap := storage.Snapshot{Rev: 5, Type: "text", Data: noise(10 * blobPiece)}
 	t.Run("given up", func(t *testing.T) {
 		s, until := settled(t, Options{})
 		info := addDoc(t, s, "doc", 10)
@@ -177,7 +177,7 @@ func TestUnfinishedSnapshot(t *testing.T) {
 			t.Errorf("put: %v", err)
 		}
 		s.Close()
-		if sum, err := Check(t.Context(), image, func(p Problem) { t.Error(p) }); err != nil || sum.Snapshots != 0 {
+		if sum, err := Check(t.Context(), Options{Path: image}, func(p Problem) { t.Error(p) }); err != nil || sum.Snapshots != 0 {
 			t.Errorf("check: %+v, %v", sum, err)
 		}
 		s, until := settled(t, Options{Path: image})
@@ -200,7 +200,7 @@ func TestSnapshotGoesBetweenAppends(t *testing.T) {
 	largest := 0
 	s := testStore(t, Options{OnCommit: func(c CommitStats) { largest = max(largest, c.Bytes) }})
 	info := addDoc(t, s, "doc", 10)
-	if err := s.PutSnapshot(t.Context(), "doc", info.Incarnation, storage.Snapshot{Rev: 1, Type: "text", Data: make([]byte, 20<<20)}); err != nil {
+	if err := s.PutSnapshot(t.Context(), "doc", info.Incarnation, storage.Snapshot{Rev: 1, Type: "text", Data: noise(20 << 20)}); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
@@ -239,7 +239,7 @@ func TestTailIsBounded(t *testing.T) {
 		checkDoc(t, s, info.ID, 60)
 	}
 	s.Close()
-	if sum, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) }); err != nil || sum.Records != 6100 {
+	if sum, err := Check(t.Context(), Options{Path: s.opts.Path}, func(p Problem) { t.Error(p) }); err != nil || sum.Records != 6100 {
 		t.Errorf("check: %+v, %v", sum, err)
 	}
 	s = testStore(t, s.opts)
@@ -319,7 +319,7 @@ func TestDamagedSegment(t *testing.T) {
 	}
 	until(noTrash)
 	s.Close()
-	if _, err := Check(t.Context(), s.opts.Path, func(p Problem) { t.Error(p) }); err != nil {
+	if _, err := Check(t.Context(), Options{Path: s.opts.Path}, func(p Problem) { t.Error(p) }); err != nil {
 		t.Error(err)
 	}
 }

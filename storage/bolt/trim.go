@@ -68,6 +68,7 @@ func (s *Store) ofIncarnation(ctx context.Context, id string, incarnation uint64
 
 // trimChange is the step of a Trim that makes old records unreadable. They go as trash.
 type trimChange struct {
+	open   *opener
 	doc    *document
 	oldest storage.Revision
 	keep   []storage.Revision
@@ -90,7 +91,10 @@ func (s *Store) Trim(ctx context.Context, id string, incarnation uint64, oldest 
 	if err := s.foldTo(ctx, d, oldest); err != nil {
 		return err
 	}
-	c := &trimChange{doc: d, oldest: oldest, keep: keep}
+	if err := s.splitAt(ctx, d, oldest); err != nil {
+		return err
+	}
+	c := &trimChange{open: &s.opener, doc: d, oldest: oldest, keep: keep}
 	if err := s.submit(ctx, c); err != nil {
 		return err
 	}
@@ -117,7 +121,7 @@ func (c *trimChange) write(t *batchTx) (err error) {
 		return err
 	}
 	if c.oldest > d.oldest {
-		if c.val.trimmed, err = cutSegment(t.Tx, d, c.oldest); err != nil {
+		if c.val.trimmed, err = cutSegment(c.open, t.Tx, d, c.oldest); err != nil {
 			return err
 		}
 		c.val.oldest = c.oldest
@@ -134,24 +138,24 @@ func (c *trimChange) write(t *batchTx) (err error) {
 
 // cutSegment gives the records from a revision on a segment that begins there, when one
 // has records on both sides, and returns the time of the record before.
-func cutSegment(tx *bbolt.Tx, d *document, at storage.Revision) (time int64, err error) {
+func cutSegment(open *opener, tx *bbolt.Tx, d *document, at storage.Revision) (time int64, err error) {
 	k, v := floor(tx.Bucket(bucketSegments).Cursor(), keySegment(d.segs, at-1))
 	first, ok := firstOf(k, d.segs)
 	if !ok {
 		return 0, corrupt("bucket segments: record %d is missing", at-1)
 	}
-	n, run, err := parseSegment(k, v)
+	n, seg, err := parseSegment(k, v)
 	if err != nil {
 		return 0, err
 	}
 	if first+n < at {
 		return 0, corrupt("bucket segments: record %d is missing", at-1)
 	}
-	recs, err := parseRun(nil, run, n)
+	recs, err := open.part(nil, seg, n, int(at-1-first), int(n))
 	if err != nil {
 		return 0, err
 	}
-	return recs[at-1-first].Time, putSegments(tx, d.segs, at, recs[at-first:])
+	return recs[0].Time, putSegments(tx, d.segs, at, recs[1:])
 }
 
 // snapshots drops those that are neither needed nor to be kept.

@@ -238,7 +238,6 @@ func testSnapshotTypes(t *testing.T, f *fixture) {
 	for name, s := range map[string]storage.Snapshot{
 		"content without a type": {Rev: 5, Data: []byte{0}},
 		"long type":              {Rev: 5, Type: long(storage.MaxType + 1)},
-		"revision 0":             {Type: "text"},
 		"revision -1":            {Rev: -1, Type: "text"},
 	} {
 		checkError(t, name, f.PutSnapshot(f.ctx, "doc", info.Incarnation, s), storage.ErrInvalid)

@@ -244,7 +244,6 @@ func testTrim(t *testing.T, f *fixture) {
 		checkError(t, "trim", f.Trim(f.ctx, "doc", inc, oldest, nil), want)
 	}
 	trim(info.Incarnation+1, 700, storage.ErrNotFound)
-	trim(info.Incarnation, 0, storage.ErrInvalid)
 	trim(info.Incarnation, -1, storage.ErrInvalid)
 	trim(info.Incarnation, info.Head+1, storage.ErrInvalid)
 	trim(info.Incarnation, 500, storage.ErrInvalid) // no snapshot there

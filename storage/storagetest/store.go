@@ -39,7 +39,7 @@ type Store interface {
 	// Snapshot returns the newest snapshot at or below revision at, or ErrNotFound
 	// when the document or such a snapshot is missing.
 	Snapshot(ctx context.Context, id string, at storage.Revision) (storage.Snapshot, error)
-	// PutSnapshot keeps a snapshot at a revision in [1, head]; one that is there
+	// PutSnapshot keeps a snapshot at a revision in [0, head]; one that is there
 	// already is replaced. Its type must be the document's at that revision, "" where
 	// it was deleted; that is not verified. Durable on return. Of the older ones
 	// those go that storage.Thin names. ErrNotFound when the incarnation is another.
@@ -78,7 +78,7 @@ type Store interface {
 	// a snapshot (ErrInvalid otherwise), and the snapshots below it except those at keep. Reading dropped
 	// records is ErrTrimmed from then on; snapshots at keep are found as before. PutSnapshot never thins the one
 	// at Oldest nor those below it, and putting one below is ErrTrimmed. Clients' sequence numbers stay. ErrInvalid also
-	// when oldest is below Info.Oldest, past the head or less than 1. Durable on return.
+	// when oldest is below Info.Oldest, past the head or negative. Durable on return.
 	Trim(ctx context.Context, id string, incarnation uint64, oldest storage.Revision, keep []storage.Revision) error
 	// Rewrite replaces records and snapshots in place: record is called for each record there is, in order, then
 	// snapshot for each snapshot; they return what to keep instead. Kind, Type, Seq, Client and Time of a record,

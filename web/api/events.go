@@ -79,7 +79,7 @@ func (f *follower) run(w *stream.Writer) error {
 	defer f.sub.Close()
 	beat := time.NewTicker(f.a.opt.Heartbeat)
 	defer beat.Stop()
-	fmt.Fprint(w, "retry: 3000\n\n: quire\n\n")
+	fmt.Fprint(w, "retry: 3000\n\n")
 	for {
 		done, err := f.take(w)
 		if err == nil {

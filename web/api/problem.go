@@ -133,13 +133,14 @@ func (a *API) numbered(r *request, err error) error {
 	if e.Code != string(session.CodeFuture) && e.Code != string(session.CodeGone) {
 		return err
 	}
-	if info, statErr := a.opt.Manager.Stat(r.c, r.id); statErr == nil {
-		head, first := int64(info.Head), oldest(info)
-		if e.Code == string(session.CodeFuture) {
-			e.Head = &head
-		} else {
-			e.Oldest = &first
-		}
+	info, statErr := a.opt.Manager.Stat(r.c, r.id)
+	switch head, first := int64(info.Head), oldest(info); {
+	case statErr != nil: // of a document that is not there, every revision is in the future
+		return statErr
+	case e.Code == string(session.CodeFuture):
+		e.Head = &head
+	default:
+		e.Oldest = &first
 	}
 	return e
 }

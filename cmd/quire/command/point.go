@@ -37,6 +37,10 @@ func parseTime(s string, now time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// ParseTime reads a time as the command line takes it: RFC 3339 or a part of it, a time of day, or
+// how long ago.
+func ParseTime(s string) (time.Time, bool) { return parseTime(s, time.Now()) }
+
 // parsePoint reads what is after the @: a revision, a time or a label; nothing, or head, is the head. A
 // label that reads like one of the others is written label:NAME.
 func parsePoint(s string) remote.Point {
@@ -49,7 +53,7 @@ func parsePoint(s string) remote.Point {
 	if rev, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return remote.AtRev(rev)
 	}
-	if t, ok := parseTime(s, time.Now()); ok {
+	if t, ok := ParseTime(s); ok {
 		return remote.Point{At: t}
 	}
 	return remote.Point{Label: s}

@@ -4,6 +4,7 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -72,6 +73,75 @@ type builder struct {
 	flags
 }
 
+// Call is one run of a command that Program.Command made.
+type Call struct {
+	call
+	// Ctx ends when the command is to stop; Args are its arguments.
+	Ctx  context.Context
+	Args []string
+	// Folder is what --data says.
+	Folder string
+}
+
+// At makes the call talk to another server.
+func (c *Call) At(url string) error {
+	url, err := checkURL(url)
+	c.URL = url
+	return err
+}
+
+// Err is where to say what has to be known.
+func (c *Call) Err() io.Writer { return c.p.Err }
+
+// Report prints v as JSON, or the text.
+func (c *Call) Report(v any, format string, args ...any) error {
+	if c.json {
+		return c.line(v)
+	}
+	fmt.Fprintf(c.out, format+"\n", args...)
+	return nil
+}
+
+// Say prints a sentence, except among JSON.
+func (c *Call) Say(text string) {
+	if !c.json {
+		fmt.Fprintln(c.out, text)
+	}
+}
+
+// Done reports a result: v as JSON, or the text to people.
+func (c *Call) Done(v any, format string, args ...any) error { return c.done(v, format, args...) }
+
+// Progress tells people what is being done, in the place of what it told before, and
+// Progressed takes that away.
+func (c *Call) Progress(format string, args ...any) { c.progress(format, args...) }
+
+// Progressed ends what Progress tells.
+func (c *Call) Progressed() { c.progressed() }
+
+// Counting returns r, telling people how much was read of size, -1 when that is not known.
+func (c *Call) Counting(r io.Reader, size int64) io.Reader {
+	return &counted{Reader: r, c: &c.call, size: size}
+}
+
+// Where says what a command talks to.
+type Where int
+
+// What commands talk to.
+const (
+	Remote Where = iota // a server, or a data folder that is served in this process
+	Folder              // files only; --data names a folder
+	Local               // files only
+)
+
+// Command makes a command of another package. do is run with what the flags say.
+func (p *Program) Command(use, short, example string, where Where, args cobra.PositionalArgs, do func(*Call) error) *cobra.Command {
+	b := &builder{p: p, cmd: &cobra.Command{Use: use, Short: short, Example: example, GroupID: "data", Args: args}}
+	b.clientFlags(b.cmd, where)
+	b.cmd.RunE = b.run(where, func(c *call) error { return do(&Call{*c, c.ctx, c.args, b.data}) })
+	return b.cmd
+}
+
 // call is one run of a command.
 type call struct {
 	*remote.Client
@@ -95,52 +165,64 @@ func (p *Program) new(use, short, example string, args cobra.PositionalArgs) *bu
 
 // does sets what the command does; words completes its arguments, see complete.
 func (b *builder) does(words string, do func(c *call) error) *builder {
-	b.clientFlags(b.cmd)
-	b.cmd.RunE = b.run(do)
+	b.clientFlags(b.cmd, Remote)
+	b.cmd.RunE = b.run(Remote, do)
 	b.cmd.ValidArgsFunction = b.complete(words)
 	return b
 }
 
 // run opens what the command talks to, and closes it after.
-func (b *builder) run(do func(c *call) error) func(*cobra.Command, []string) error {
+func (b *builder) run(where Where, do func(c *call) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) (err error) {
 		pr, err := b.p.printer(b.color, b.json)
 		if err != nil {
 			return err
 		}
-		client, stop, err := b.open(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer func() {
-			if e := stop(); err == nil {
-				err = e
+		c := &call{nil, pr, b.p, cmd.Context(), args}
+		if where == Remote {
+			client, stop, err := b.open(cmd.Context())
+			if err != nil {
+				return err
 			}
-		}()
-		if err = do(&call{client, pr, b.p, cmd.Context(), args}); err == nil {
-			err = pr.flush()
+			c.Client = client
+			defer func() { err = first(err, stop()) }()
 		}
-		return err
+		return first(do(c), pr.flush())
 	}
 }
 
-func (b *builder) clientFlags(cmd *cobra.Command) {
+// first returns the first error that there is.
+func first(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+func (b *builder) clientFlags(cmd *cobra.Command, where Where) {
 	fs := cmd.Flags()
-	fs.StringVar(&b.server, "server", "", "`URL` of the server (default $QUIRE_SERVER, else "+defaultServer+")")
-	fs.StringVar(&b.data, "data", "", "data `folder` to work on instead, while no server has it")
-	fs.StringVar(&b.author, "author", "", "`name` that edits are recorded under (default $QUIRE_AUTHOR, else the user's)")
-	fs.DurationVar(&b.timeout, "timeout", 30*time.Second, "most `time` without any progress")
 	fs.StringVar(&b.color, "color", "auto", "`when` to use colour: auto, always or never")
 	fs.BoolVar(&b.json, "json", false, "print JSON, one object a line")
-	cmd.MarkFlagsMutuallyExclusive("server", "data")
-	_ = cmd.MarkFlagDirname("data")
 	_ = cmd.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
+	if where != Local {
+		fs.StringVar(&b.data, "data", "", "data `folder` to work on, while no server has it")
+		_ = cmd.MarkFlagDirname("data")
+	}
+	if where != Remote {
+		return
+	}
+	fs.StringVar(&b.server, "server", "", "`URL` of the server (default $QUIRE_SERVER, else "+defaultServer+")")
+	fs.StringVar(&b.author, "author", "", "`name` that edits are recorded under (default $QUIRE_AUTHOR, else the user's)")
+	fs.DurationVar(&b.timeout, "timeout", 30*time.Second, "most `time` without any progress")
 }
 
 // open makes the client, and returns how to let go of what it talks to.
 func (b *builder) open(ctx context.Context) (*remote.Client, func() error, error) {
 	if b.timeout <= 0 {
 		return nil, nil, Errorf(Usage, "--timeout is %v; it has to be more than 0", b.timeout)
+	}
+	if b.data != "" && b.server != "" {
+		return nil, nil, Errorf(Usage, "say --server or --data, not both")
 	}
 	c := &remote.Client{Patience: b.timeout, Author: b.name(), HTTP: &http.Client{CheckRedirect: stay}}
 	// Nothing is compressed on the way unless it is asked for, and proxies are the environment's.

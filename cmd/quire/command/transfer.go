@@ -99,7 +99,7 @@ func (c *call) write(name string, r io.Reader) (int64, error) {
 		return io.Copy(c.out, r)
 	}
 	return WriteFile(name, 0o644, func(f *os.File) error {
-		_, err := io.Copy(f, &counted{Reader: r, c: c, name: name})
+		_, err := io.Copy(f, &counted{Reader: r, c: c, size: -1})
 		c.progressed()
 		return err
 	})
@@ -109,7 +109,7 @@ func (c *call) write(name string, r io.Reader) (int64, error) {
 type counted struct {
 	io.Reader
 	c    *call
-	name string
+	size int64 // of all; -1: not known
 	n    int64
 	told int64
 }
@@ -118,7 +118,11 @@ func (r *counted) Read(b []byte) (int, error) {
 	n, err := r.Reader.Read(b)
 	if r.n += int64(n); r.n-r.told >= 1<<20 {
 		r.told = r.n
-		r.c.progress("%s: %s", r.name, size(r.n))
+		if r.size > 0 {
+			r.c.progress("%s of %s", size(r.n), size(r.size))
+		} else {
+			r.c.progress("%s", size(r.n))
+		}
 	}
 	return n, err
 }
@@ -210,5 +214,5 @@ func (c *call) importBundle(n remote.New, name string) (remote.Doc, error) {
 		encoding = "gzip"
 	}
 	defer c.progressed()
-	return c.Import(c.ctx, n, bundleType, encoding, &counted{Reader: in, c: c, name: name})
+	return c.Import(c.ctx, n, bundleType, encoding, &counted{Reader: in, c: c, size: -1})
 }

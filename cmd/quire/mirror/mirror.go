@@ -255,7 +255,7 @@ func (m *Mirror) local(ctx context.Context, f look) (time.Duration, error) {
 		m.refuse(f.content, err)
 		return 0, nil
 	}
-	m.state.Sending = &sending{Key: rand.Text(), Content: f.content}
+	m.state.Sending = &sending{Key: rand.Text(), Author: m.opt.Client.Author, Content: f.content}
 	if err := m.state.save(m.path); err != nil {
 		return 0, err
 	}
@@ -275,7 +275,9 @@ func (m *Mirror) send(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err // it was in order before
 	}
-	e, err := m.opt.Client.Put(ctx, m.state.Doc, m.state.Base, contentType, body, s.Key)
+	client := *m.opt.Client
+	client.Author = s.Author // else the server would take it for another request
+	e, err := client.Put(ctx, m.state.Doc, m.state.Base, contentType, body, s.Key)
 	if err != nil {
 		return 0, m.putFailed(ctx, err)
 	}

@@ -36,6 +36,7 @@ type state struct {
 // sending is an edit whose answer is not here yet. It is sent again until there is one.
 type sending struct {
 	Key     string `json:"key"`
+	Author  string `json:"author"`
 	Content string `json:"content"`
 }
 

@@ -80,7 +80,8 @@ func IsCode(err error, codes ...string) bool {
 // request is one request.
 type request struct {
 	method string
-	path   string // escaped, from the root
+	path   string        // escaped, from the root
+	least  time.Duration // of patience
 	query  url.Values
 	header map[string]string
 	body   io.Reader
@@ -123,6 +124,7 @@ func (c *Client) open(ctx context.Context, r request) (*http.Response, error) {
 	if patience <= 0 {
 		patience = 30 * time.Second
 	}
+	patience = max(patience, r.least)
 	ctx, cancel := context.WithCancelCause(ctx)
 	silence := time.AfterFunc(patience, func() { cancel(errSilent) })
 	progress := func() { silence.Reset(patience) }

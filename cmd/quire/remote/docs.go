@@ -217,9 +217,10 @@ func (c *Client) post(ctx context.Context, id, what string, in any) (Edited, err
 	return e, err
 }
 
-// Backup returns the server's data file as it is at one moment. The caller closes it.
+// Backup returns the server's data file as it is at one moment. The server copies it before it
+// answers, for up to an hour. The caller closes the body.
 func (c *Client) Backup(ctx context.Context) (*http.Response, error) {
-	return c.open(ctx, request{method: http.MethodGet, path: "/api/backup"})
+	return c.open(ctx, request{method: http.MethodGet, path: "/api/backup", least: time.Hour})
 }
 
 // Stat returns a document without its content.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Event is one of a document's events.
@@ -33,12 +34,14 @@ type Events struct {
 // maxEvent is the largest event in bytes: what a step can be in JSON.
 const maxEvent = 512 << 20
 
+// heartbeat is how often the server says that it is there.
+const heartbeat = 15 * time.Second
+
 // Events begins to follow a document, from its head on: whatever comes after what a request that
-// follows reads is told. Silence for longer than the client's patience ends them; the server
-// sends heartbeats.
+// follows reads is told. Silence for long ends them: the server sends heartbeats.
 func (c *Client) Events(ctx context.Context, id string) (*Events, error) {
 	resp, err := c.open(ctx, request{
-		method: http.MethodGet, path: docPath(id, "events"),
+		method: http.MethodGet, path: docPath(id, "events"), least: 3 * heartbeat,
 		header: map[string]string{"Accept": "text/event-stream"},
 	})
 	if err != nil {

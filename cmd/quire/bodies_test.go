@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// connection is a connection that HTTP is spoken on by hand.
+type connection struct {
+	t *testing.T
+	net.Conn
+	in *bufio.Reader
+}
+
+func connect(t *testing.T, url string) *connection {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.Trim(strings.TrimPrefix(url, "http://"), "/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return &connection{t, c, bufio.NewReader(c)}
+}
+
+// say writes; the peer may have closed.
+func (c *connection) say(format string, args ...any) { fmt.Fprintf(c, format, args...) }
+
+// answer reads one response.
+func (c *connection) answer() (*http.Response, string) {
+	c.t.Helper()
+	resp, err := http.ReadResponse(c.in, &http.Request{Method: "PUT"})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+// TestLargeBodies sends bodies above max-message in all the ways there are.
+func TestLargeBodies(t *testing.T) {
+	_, url, _ := start(t, "--data", t.TempDir(), "--max-message", "2000", "--max-body", "50000")
+	const head = "PUT /api/docs/%s HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nContent-Type: text/plain\r\n"
+	text := strings.Repeat("large text\n", 4000) // 44,000 bytes
+	chunks := func(s string) string {
+		var b bytes.Buffer
+		for len(s) > 0 {
+			n := min(len(s), 3001)
+			fmt.Fprintf(&b, "%x\r\n%s\r\n", n, s[:n])
+			s = s[n:]
+		}
+		return b.String() + "0\r\n\r\n"
+	}
+	for _, x := range []struct {
+		name, header, body string
+		status             int
+		want               string
+	}{
+		{"small", "Content-Length: 5\r\n", "hello", 201, ""},
+		{"length", fmt.Sprintf("Content-Length: %d\r\n", len(text)), text, 201, ""},
+		{"chunked", "Transfer-Encoding: chunked\r\n", chunks(text), 201, ""},
+		{"chunkedsmall", "Transfer-Encoding: chunked\r\n", chunks("x"), 201, ""},
+		{"toolong", "Content-Length: 100000000\r\n", text, 413, `"limit":50000`},
+		{"toolongchunked", "Transfer-Encoding: chunked\r\n", chunks(text + text), 413, `"limit":50000`},
+		{"badchunks", "Transfer-Encoding: chunked\r\n", "zz\r\nxx\r\n", 400, "bad_request"},
+		{"notutf8", "Content-Length: 3000\r\n", strings.Repeat("\xff", 3000), 400, "not_utf8"},
+		{"forged", "Content-Length: 5\r\nQuire-Internal-Length: 9\r\n", "hello", 201, ""},
+		{"evil", fmt.Sprintf("Origin: https://evil.example\r\nContent-Length: %d\r\n", len(text)), text, 403, "origin"},
+	} {
+		c := connect(t, url)
+		go c.say(head+x.header+"\r\n%s", x.name, x.body)
+		resp, body := c.answer()
+		if resp.StatusCode != x.status || !strings.Contains(body, x.want) || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %s %s", x.name, resp.Status, body)
+		}
+		if x.status == 201 && len(x.body) > 2000 {
+			if got := must(t, "GET", url+"api/docs/"+x.name+"?format=text", "", ""); got != text {
+				t.Errorf("%s: %d bytes are there", x.name, len(got))
+			}
+		}
+	}
+
+	// Who asks before sending is refused before sending.
+	c := connect(t, url)
+	c.say(head+"Content-Length: 60000\r\nExpect: 100-continue\r\n\r\n", "asked")
+	if resp, body := c.answer(); resp.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(body, "max-body") {
+		t.Errorf("%s %s", resp.Status, body)
+	}
+	c = connect(t, url)
+	c.say(head+"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", "asked", len(text))
+	if resp, err := http.ReadResponse(c.in, nil); err != nil || resp.StatusCode != http.StatusContinue {
+		t.Fatal(resp, err)
+	}
+	c.say("%s", text)
+	if resp, body := c.answer(); resp.StatusCode != http.StatusCreated {
+		t.Errorf("%s %s", resp.Status, body)
+	}
+
+	// After a refusal, a connection goes on.
+	c = connect(t, url)
+	for _, name := range []string{"one", "two"} {
+		c.say(head+"Content-Length: 1\r\n\r\n\xff", name)
+		if resp, _ := c.answer(); resp.StatusCode != http.StatusBadRequest {
+			t.Error(resp.Status)
+		}
+		c.say(head+"Content-Length: 1\r\n\r\nx", name)
+		if resp, _ := c.answer(); resp.StatusCode != http.StatusCreated {
+			t.Error(resp.Status)
+		}
+	}
+}
+
+// TestManyLargeBodies refuses one large body more than are read at once, and takes it
+// when another ended.
+func TestManyLargeBodies(t *testing.T) {
+	_, url, _ := start(t, "--data", t.TempDir(), "--max-message", "2000")
+	const head = "PUT /api/docs/%s HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nContent-Type: text/plain\r\nContent-Length: 3000\r\nExpect: 100-continue\r\n\r\n"
+	var waiting []*connection
+	for i := range 40 {
+		c := connect(t, url)
+		c.say(head, fmt.Sprint("held", i))
+		if resp, err := http.ReadResponse(c.in, nil); err != nil || resp.StatusCode != http.StatusContinue {
+			t.Fatal(resp, err)
+		}
+		c.say("x")
+		waiting = append(waiting, c)
+	}
+	put := func() int {
+		status, _ := send(t, "PUT", url+"api/docs/more", plainText, strings.Repeat("x", 3000), "If-None-Match", "*")
+		return status
+	}
+	for put() != http.StatusServiceUnavailable { // until so many are being read
+		must(t, "DELETE", url+"api/docs/more", "", "")
+	}
+	taken := 0
+	for _, c := range waiting {
+		go c.say("%s", strings.Repeat("x", 2999))
+		switch resp, body := c.answer(); resp.StatusCode {
+		case http.StatusCreated:
+			taken++
+		case http.StatusServiceUnavailable:
+		default:
+			t.Errorf("%s %s", resp.Status, body)
+		}
+	}
+	if taken != 16 {
+		t.Errorf("%d were taken", taken)
+	}
+	for put() != http.StatusCreated { // a place is free once its answer is sent
+	}
+}

@@ -1,0 +1,201 @@
+package hooks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"quire/session"
+	"quire/web/api"
+)
+
+// requestTime bounds one request's work.
+const requestTime = 30 * time.Second
+
+// Prefix is where Serve's addresses begin.
+const Prefix = "/api/hooks"
+
+// view is a hook in answers.
+type view struct {
+	Hook
+	Created   string `json:"created"`
+	Behind    int    `json:"behind"`
+	Failing   int    `json:"failing"`
+	Dead      int    `json:"dead"`
+	Error     string `json:"error,omitempty"`
+	ErrorTime string `json:"error_time,omitempty"`
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+func viewOf(s Status) view {
+	return view{s.Hook, stamp(s.Created), s.Behind, s.Failing, s.Dead, s.Error, stamp(s.ErrorTime)}
+}
+
+// letterView is a dead letter in answers.
+type letterView struct {
+	Letter
+	Since   string    `json:"since"`
+	Time    string    `json:"time"`
+	Lineage *struct{} `json:"lineage,omitempty"` // not shown
+}
+
+// Serve answers what is under Prefix: GET lists the hooks and POST registers one; GET and
+// DELETE of Prefix/{id}; GET of Prefix/{id}/dead, and POST of Prefix/{id}/dead/retry.
+func (h *Hooks) Serve(ctx *fasthttp.RequestCtx) {
+	c, cancel := context.WithTimeout(context.Background(), requestTime)
+	defer cancel()
+	path := strings.Split(strings.Trim(strings.TrimPrefix(string(ctx.URI().PathOriginal()), Prefix), "/"), "/")
+	rest := strings.Join(path[min(1, len(path)):], "/")
+	switch {
+	case path[0] == "":
+		only(ctx, map[string]func(){"GET": func() { h.list(ctx) }, "POST": func() { h.register(c, ctx) }})
+	case rest == "":
+		only(ctx, map[string]func(){"GET": func() { h.get(ctx, path[0]) }, "DELETE": func() { h.remove(c, ctx, path[0]) }})
+	case rest == "dead":
+		only(ctx, map[string]func(){"GET": func() { h.letters(c, ctx, path[0]) }})
+	case rest == "dead/retry":
+		only(ctx, map[string]func(){"POST": func() { h.retry(c, ctx, path[0]) }})
+	default:
+		api.Problem(ctx, fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address.")
+	}
+}
+
+// only calls the function of the request's method, HEAD being answered as GET.
+func only(ctx *fasthttp.RequestCtx, methods map[string]func()) {
+	method := string(ctx.Method())
+	if method == fasthttp.MethodHead {
+		method = fasthttp.MethodGet
+	}
+	if serve := methods[method]; serve != nil {
+		serve()
+		return
+	}
+	var allowed []string
+	for _, m := range []string{"GET", "POST", "DELETE"} {
+		if methods[m] != nil {
+			allowed = append(allowed, m)
+		}
+	}
+	if methods["GET"] != nil {
+		allowed = append(allowed, "HEAD")
+	}
+	ctx.Response.Header.Set("Allow", strings.Join(allowed, ", "))
+	api.Problem(ctx, fasthttp.StatusMethodNotAllowed, "method", "This address takes "+strings.Join(allowed, ", ")+".")
+}
+
+func reply(ctx *fasthttp.RequestCtx, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // structs of strings and numbers
+	}
+	ctx.SetStatusCode(status)
+	ctx.SetContentType("application/json")
+	ctx.Response.Header.Set("Cache-Control", "no-store")
+	ctx.SetBody(append(body, '\n'))
+}
+
+func (h *Hooks) list(ctx *fasthttp.RequestCtx) {
+	out := struct {
+		Hooks []view `json:"hooks"`
+	}{[]view{}}
+	for _, s := range h.List() {
+		out.Hooks = append(out.Hooks, viewOf(s))
+	}
+	reply(ctx, fasthttp.StatusOK, out)
+}
+
+func (h *Hooks) register(c context.Context, ctx *fasthttp.RequestCtx) {
+	var in struct {
+		URL    string `json:"url"`
+		Docs   string `json:"docs"`
+		Doc    string `json:"doc"`
+		Secret string `json:"secret"`
+	}
+	d := json.NewDecoder(bytes.NewReader(ctx.PostBody()))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil || d.Decode(&struct{}{}) != io.EOF {
+		api.Problem(ctx, fasthttp.StatusBadRequest, "bad_json", `The body is a JSON object such as {"url":"https://example.org/quire","docs":"team/"}, with url, docs or doc, and secret.`)
+		return
+	}
+	k, err := h.Register(c, Hook{URL: in.URL, Docs: in.Docs, Doc: in.Doc, Secret: in.Secret})
+	if err != nil {
+		h.refuse(ctx, err)
+		return
+	}
+	out := viewOf(Status{Hook: k})
+	ctx.Response.Header.Set("Location", Prefix+"/"+k.ID)
+	reply(ctx, fasthttp.StatusCreated, out)
+}
+
+func (h *Hooks) get(ctx *fasthttp.RequestCtx, id string) {
+	s, err := h.Get(id)
+	if err != nil {
+		h.refuse(ctx, err)
+		return
+	}
+	reply(ctx, fasthttp.StatusOK, viewOf(s))
+}
+
+func (h *Hooks) remove(c context.Context, ctx *fasthttp.RequestCtx, id string) {
+	if err := h.Remove(c, id); err != nil {
+		h.refuse(ctx, err)
+		return
+	}
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+}
+
+func (h *Hooks) letters(c context.Context, ctx *fasthttp.RequestCtx, id string) {
+	const most = 1000
+	limit := 100
+	if v := ctx.QueryArgs().Peek("limit"); len(v) > 0 {
+		n, err := strconv.Atoi(string(v))
+		if err != nil || n < 1 || n > most {
+			api.Problem(ctx, fasthttp.StatusBadRequest, "bad_limit", "limit is a number from 1 to "+strconv.Itoa(most)+".")
+			return
+		}
+		limit = n
+	}
+	letters, next, err := h.Dead(c, id, string(ctx.QueryArgs().Peek("after")), limit)
+	if err != nil {
+		h.refuse(ctx, err)
+		return
+	}
+	out := struct {
+		Letters []letterView `json:"letters"`
+		Next    string       `json:"next,omitempty"`
+	}{[]letterView{}, next}
+	for _, l := range letters {
+		out.Letters = append(out.Letters, letterView{Letter: l, Since: stamp(l.Since), Time: stamp(l.Time)})
+	}
+	reply(ctx, fasthttp.StatusOK, out)
+}
+
+func (h *Hooks) retry(c context.Context, ctx *fasthttp.RequestCtx, id string) {
+	n, err := h.RetryDead(c, id)
+	if err != nil {
+		h.refuse(ctx, err)
+		return
+	}
+	reply(ctx, fasthttp.StatusAccepted, map[string]int{"retrying": n})
+}
+
+// refuse answers with an error of this package.
+func (h *Hooks) refuse(ctx *fasthttp.RequestCtx, err error) {
+	if e := session.AsError(err); e.Code == session.CodeTooMany {
+		api.Problem(ctx, fasthttp.StatusConflict, string(e.Code), e.Message)
+		return
+	}
+	api.Refuse(ctx, err)
+}
