@@ -190,7 +190,6 @@ test("edits of a document that is renamed meanwhile are kept for its new id, and
   await new Promise(setImmediate); // the lock is there
   world.wires.at(-1)!.cut(world.rnd);
   document.edit([5, "!"]);
-  world.settle();
   document.attach({ limits: { message: 4096, document: 4096, run: 4, docs: 8, ranges: 8, presence: 4096 }, send: () => {} });
   document.receive({ t: "error", doc: "d", code: "moved", class: "fatal", message: "new name" });
   assert.deepEqual(document.state, { kind: "closed", unsaved: 1, code: "moved", message: "new name" });

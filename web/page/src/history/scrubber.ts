@@ -1,7 +1,7 @@
 import { OperationError } from "../../../client/index.js";
 import { ApiError } from "../api.js";
 import type { Kind } from "./kinds.js";
-import type { Content, Difference, Group, Groups, Past, Span } from "./past.js";
+import type { Content, Group, Groups, Past, Span } from "./past.js";
 
 /** A document's content at a revision; `kind` is undefined where it had none, or is of a type that is not known here. */
 export interface Held {
@@ -40,6 +40,9 @@ export interface ScrubberOptions {
   /** Whether something is being fetched. */
   busy(busy: boolean): void;
 }
+
+/** Codes of errors after which the server need not be asked for the same in another way. */
+const hopeless = ["unreachable", "unavailable", "not_found", "moved"];
 
 /** The most contents that are kept, the most UTF-16 units of them together, and the most edits that are known. */
 const most = { contents: 24, units: 8 << 20, groups: 4_000, changes: 24 };
@@ -141,12 +144,11 @@ export class Scrubber {
 
   /** Returns the content at a revision by way of another; undefined when no way leads from there. */
   async #reached(from: Held, rev: number): Promise<Held | undefined> {
-    const difference = await this.#difference(from.rev, rev, false);
-    if (difference?.type !== from.type) return undefined;
     try {
-      return { ...from, rev, doc: from.kind!.apply(from.doc, difference.op) };
+      const difference = await this.#options.past.difference(from.rev, rev, false);
+      return difference.type === from.type ? { ...from, rev, doc: from.kind!.apply(from.doc, difference.op) } : undefined;
     } catch (error) {
-      if (error instanceof OperationError) return undefined;
+      if (error instanceof OperationError || (error instanceof ApiError && !hopeless.includes(error.code))) return undefined;
       throw error;
     }
   }
@@ -169,24 +171,14 @@ export class Scrubber {
     const known = this.#changes.get(at.rev);
     if (known?.before.rev === group.from) return known;
     try {
-      const [before, difference] = await Promise.all([this.#contentAt(group.from), this.#difference(group.from, at.rev, true)]);
-      if (difference?.type !== before.type || before.type !== at.type) return undefined;
+      const [before, difference] = await Promise.all([this.#contentAt(group.from), this.#options.past.difference(group.from, at.rev, true)]);
+      if (difference.type !== before.type || before.type !== at.type) return undefined;
       const changes = { before, op: difference.op, spans: difference.spans ?? [] };
       this.#changes.set(at.rev, changes);
       return changes;
     } catch (error) {
-      // What came before is not kept any more: there is nothing to compare with.
-      if (error instanceof ApiError && error.code === "gone") return undefined;
-      throw error;
-    }
-  }
-
-  /** Returns what leads from one revision to another; undefined where nothing does, as between documents of two types. */
-  async #difference(from: number, to: number, withSpans: boolean): Promise<Difference | undefined> {
-    try {
-      return await this.#options.past.difference(from, to, withSpans);
-    } catch (error) {
-      if (error instanceof ApiError && ["bad_type", "deleted", "gone"].includes(error.code)) return undefined;
+      // What came before is not kept any more, or was something else: there is nothing to compare with.
+      if (error instanceof ApiError && ["gone", "bad_type", "deleted"].includes(error.code)) return undefined;
       throw error;
     }
   }

@@ -104,7 +104,7 @@ export class TextView implements RevisionView {
 
 /** Returns who made a part of a document, and when. */
 function about({ author, time, rev }: Span): string {
-  return rev < 0 ? nameOf(author) : `${nameOf(author)}, ${moment(time)}, revision ${rev.toLocaleString("en")}`;
+  return [nameOf(author), moment(time), rev >= 0 && `revision ${rev.toLocaleString("en")}`].filter(Boolean).join(", ");
 }
 
 function marked({ at, group, changes }: Shown): { text: string; marks: Marks } {
