@@ -377,6 +377,7 @@ test("the past of a rich text is shown as the editor shows it, restored and colo
   await settled(page, 0);
   await page.getByRole("button", { name: "Restore this version" }).click();
   await page.locator("dialog.confirm").getByRole("button", { name: "Restore", exact: true }).click();
+  await page.locator("dialog.history").waitFor({ state: "detached" });
   const doc = await untilRich(server, "rich", [page], ([, line]) => line === "p Hello world");
   assert.deepEqual(doc, [{ insert: "Title\nHello world\n" }] satisfies DeltaDoc);
   assert.deepEqual(ada.complaints, []);
