@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { richText } from "../../client/delta.js";
-import { text, type Clock, type TextOp } from "../../client/index.js";
+import { text, type TextOp } from "../../client/index.js";
 import { random, randomDeltaDoc, randomDeltaOp, randomOp, randomText } from "../../client/test/random.js";
 import { applyShape, runAt, runsOf, shapeOf, stretches, type Run } from "../src/blame/runs.js";
 import { Tracker } from "../src/blame/tracker.js";
 import type { Span } from "../src/history/past.js";
-import { FakePast } from "./past.js";
+import { FakePast, HandClock } from "./past.js";
 
 const seed = Number(process.env["SEED"] ?? 1);
 const by = (author: string, rev = 1): Span => ({ start: 0, length: 0, author, rev, time: "" });
@@ -44,36 +44,6 @@ test("runs are as long as the text, whatever is done", () => {
     assert.equal(each(applyShape(runsOf([{ from: 0, to: length(rich), span: by("Ada") }]), shapeOf(richOp), null)).length, length(richText.apply(rich, richOp)));
   }
 });
-
-/** A clock that moves when it is told to. */
-class HandClock implements Clock {
-  #now = 0;
-  readonly #timers = new Map<object, { at: number; run: () => void }>();
-  now(): number {
-    return this.#now;
-  }
-  random(): number {
-    return 0.5;
-  }
-  after(ms: number, run: () => void): unknown {
-    const key = {};
-    this.#timers.set(key, { at: this.#now + ms, run });
-    return key;
-  }
-  cancel(timer: unknown): void {
-    this.#timers.delete(timer as object);
-  }
-  get waiting(): number {
-    return this.#timers.size;
-  }
-  /** Lets the next timer fire. */
-  next(): void {
-    const [key, timer] = [...this.#timers].sort(([, a], [, b]) => a.at - b.at)[0]!;
-    this.#timers.delete(key);
-    this.#now = timer.at;
-    timer.run();
-  }
-}
 
 test("what is typed while the server is asked is the person's, and the server's answer goes below it", async () => {
   const past = new FakePast(seed, 40);

@@ -15,7 +15,7 @@ import { markDelta, markText } from "../src/history/marks.js";
 import type { Span } from "../src/history/past.js";
 import { Scrubber, type Shown } from "../src/history/scrubber.js";
 import { keyMove } from "../src/history/timeline.js";
-import { FakePast, timeOf } from "./past.js";
+import { FakePast, HandClock, timeOf } from "./past.js";
 
 const seed = Number(process.env["SEED"] ?? 1);
 const require = createRequire(import.meta.url);
@@ -24,9 +24,11 @@ const require = createRequire(import.meta.url);
 function scrubbing(past: FakePast) {
   const shown: Shown[] = [];
   const failures: unknown[] = [];
+  const clock = new HandClock();
   let rest = () => {};
   const scrubber = new Scrubber({
     past,
+    clock,
     kindOf,
     show: (one) => shown.push(one),
     failed: (error) => failures.push(error),
@@ -38,7 +40,7 @@ function scrubbing(past: FakePast) {
       rest = resolve;
       act();
     });
-  return { scrubber, shown, failures, after, goto: (rev: number) => after(() => scrubber.goto(rev)) };
+  return { scrubber, shown, failures, clock, after, goto: (rev: number) => after(() => scrubber.goto(rev)) };
 }
 
 test("whatever revision is gone to, its text is shown, with what changed since the edit before", async () => {
@@ -60,7 +62,14 @@ test("whatever revision is gone to, its text is shown, with what changed since t
     const { before, op, spans } = last.changes!;
     assert.equal(before.doc, past.texts[last.group!.from]);
     assert.equal(text.apply(before.doc as string, op as never), last.at.doc);
-    assert.deepEqual(spans, past.spans(at, last.group!.from));
+    // Of an edit of one author, whose steps are told apart or not.
+    const stretches = (spans: readonly Span[]) => spans.reduce<[number, number, string][]>((all, { start, length, author }) => {
+      const last = all.at(-1);
+      if (last?.[1] === start && last[2] === author) last[1] += length;
+      else all.push([start, start + length, author]);
+      return all;
+    }, []);
+    assert.deepEqual(stretches(spans), stretches(past.spans(at, last.group!.from)), `seed ${seed}, round ${round}`);
   }
   assert.deepEqual(failures, []);
   assert.equal(past.asked.filter((question) => question.startsWith("content")).length, 1, "the whole text is fetched once");
@@ -80,6 +89,36 @@ test("of what is asked for while something is under way, the last comes next and
   assert.deepEqual(shown.map(({ at, settled }) => [at.rev, settled]), [[400, false], [100, true]]);
   assert.ok(past.asked.length <= 6, past.asked.join(", "));
   assert.equal(shown.at(-1)!.at.doc, past.texts[100]);
+});
+
+test("a revision is shown without what changed when that takes long, and the server is asked who wrote it only where several did", async () => {
+  const past = new FakePast(seed, 60, { most: 6 });
+  const { scrubber, shown, clock, after, goto } = scrubbing(past);
+  await goto(60);
+  await goto(9); // in an edit of 7 to 12, by Ada up to here
+  await goto(12);
+  assert.deepEqual(past.asked.filter((question) => question.endsWith("spans")), ["difference 54 60 spans", "difference 6 12 spans"]);
+  shown.length = 0;
+  const { difference } = past;
+  let answer = () => {};
+  const asked = new Promise<void>((resolve) => {
+    past.difference = async (from, to, withSpans) => {
+      if (from > to) return difference.call(past, from, to, withSpans);
+      await new Promise<void>((open) => {
+        answer = open;
+        resolve();
+      });
+      return difference.call(past, from, to, withSpans);
+    };
+  });
+  const still = after(() => scrubber.goto(3));
+  await asked;
+  clock.next();
+  assert.deepEqual(shown.map(({ at, changes, settled }) => [at.doc, changes, settled]), [[past.texts[3], undefined, false]]);
+  answer();
+  await still;
+  assert.deepEqual(shown.map(({ at, changes, settled }) => [at.rev, changes !== undefined, settled]), [[3, false, false], [3, true, true]]);
+  assert.equal(clock.waiting, 0);
 });
 
 test("going back to where one was asks nothing", async () => {

@@ -1,6 +1,6 @@
 // A document's past in memory, for the tests of what shows it.
 
-import { text, type TextOp } from "../../client/index.js";
+import { text, type Clock, type TextOp } from "../../client/index.js";
 import { random, randomOp } from "../../client/test/random.js";
 import { ApiError } from "../src/api.js";
 import type { Content, Difference, Group, Groups, Past, Span } from "../src/history/past.js";
@@ -12,6 +12,36 @@ interface Origin {
 }
 
 export const timeOf = (rev: number): string => new Date(Date.UTC(2026, 10, 20) + Math.max(0, rev) * 1_000).toISOString();
+
+/** A clock that moves when it is told to. */
+export class HandClock implements Clock {
+  #now = 0;
+  readonly #timers = new Map<object, { at: number; run: () => void }>();
+  now(): number {
+    return this.#now;
+  }
+  random(): number {
+    return 0.5;
+  }
+  after(ms: number, run: () => void): unknown {
+    const key = {};
+    this.#timers.set(key, { at: this.#now + ms, run });
+    return key;
+  }
+  cancel(timer: unknown): void {
+    this.#timers.delete(timer as object);
+  }
+  get waiting(): number {
+    return this.#timers.size;
+  }
+  /** Lets the next timer fire. */
+  next(): void {
+    const [key, timer] = [...this.#timers].sort(([, a], [, b]) => a.at - b.at)[0]!;
+    this.#timers.delete(key);
+    this.#now = timer.at;
+    timer.run();
+  }
+}
 
 /** The past of a text that two people write at random. Every question is counted, and waits for `open` when there is a gate. */
 export class FakePast implements Past {

@@ -1,4 +1,4 @@
-import { OperationError } from "../../../client/index.js";
+import { OperationError, type Clock } from "../../../client/index.js";
 import { ApiError } from "../api.js";
 import type { Kind } from "./kinds.js";
 import type { Content, Group, Groups, Past, Span } from "./past.js";
@@ -15,6 +15,7 @@ export interface Held {
 export interface Changes {
   readonly before: Held;
   readonly op: unknown;
+  /** Who made what is new, in UTF-16 units. */
   readonly spans: readonly Span[];
 }
 
@@ -31,6 +32,7 @@ export interface Shown {
 
 export interface ScrubberOptions {
   readonly past: Past;
+  readonly clock: Clock;
   /** Returns what is known of a type; see kindOf. */
   kindOf(type: string): Promise<Kind<unknown> | undefined>;
   /** Something is to be shown. */
@@ -43,6 +45,9 @@ export interface ScrubberOptions {
 
 /** Codes of errors after which the server need not be asked for the same in another way. */
 const hopeless = ["unreachable", "unavailable", "not_found", "moved"];
+
+/** Milliseconds after which a revision is shown without what changed, if that is still to come. */
+const patience = 120;
 
 /** The most contents that are kept, the most UTF-16 units of them together, and the most edits that are known. */
 const most = { contents: 24, units: 8 << 20, groups: 4_000, changes: 24 };
@@ -111,8 +116,7 @@ export class Scrubber {
   async #step(rev: number): Promise<boolean> {
     try {
       const [at, group] = await Promise.all([this.#contentAt(rev), this.groupAt(rev)]);
-      const moving = this.#wanted !== rev;
-      const changes = moving || !group ? undefined : await this.#changesTo(at, group);
+      const changes = this.#wanted === rev && group ? await this.#changesSoon(at, group) : undefined;
       const settled = this.#wanted === rev;
       if (settled) this.#settled = rev;
       this.#options.show({ at, group, changes, settled });
@@ -121,6 +125,17 @@ export class Scrubber {
       if (this.#wanted !== rev) return true; // what failed is not wanted any more
       this.#options.failed(error);
       return false;
+    }
+  }
+
+  /** Returns what changed; shows the revision without it when that takes long. */
+  async #changesSoon(at: Held, group: Group): Promise<Changes | undefined> {
+    const { clock, show } = this.#options;
+    const early = clock.after(patience, () => show({ at, group, changes: undefined, settled: false }));
+    try {
+      return await this.#changesTo(at, group);
+    } finally {
+      clock.cancel(early);
     }
   }
 
@@ -171,9 +186,14 @@ export class Scrubber {
     const known = this.#changes.get(at.rev);
     if (known?.before.rev === group.from) return known;
     try {
-      const [before, difference] = await Promise.all([this.#contentAt(group.from), this.#options.past.difference(group.from, at.rev, true)]);
-      if (difference.type !== before.type || before.type !== at.type) return undefined;
-      const changes = { before, op: difference.op, spans: difference.spans ?? [] };
+      // Of one author's edit, the operation says what is hers.
+      const [author = "", ...others] = group.authors;
+      const alone = others.length === 0 && at.kind.shows !== "json";
+      const [before, { type, op, spans = [] }] = await Promise.all([this.#contentAt(group.from), this.#options.past.difference(group.from, at.rev, !alone)]);
+      if (type !== before.type || before.type !== at.type) return undefined;
+      const touched = alone ? at.kind.touched(before.doc, op) : null;
+      const made = touched?.map((part): Span => ({ ...part, author, rev: at.rev, time: group.end }));
+      const changes = { before, op, spans: made ?? at.kind.toUnits(at.doc, spans) };
       this.#changes.set(at.rev, changes);
       return changes;
     } catch (error) {

@@ -116,7 +116,7 @@ function marked({ at, group, changes }: Shown): { text: string; marks: Marks } {
     const text = doc as string;
     if (!changes) return { text, marks: markText("", [], all) };
     const before = changes.before.doc as string;
-    return { text, marks: markText(before, kind.toTextOp(before, changes.op), kind.toUnits(text, changes.spans)) };
+    return { text, marks: markText(before, kind.toTextOp(before, changes.op), changes.spans) };
   }
   const printed = changes ? printJson(doc, changes.before.doc, changes.spans) : printJson(doc, doc, all);
   return { text: printed.text, marks: printed };

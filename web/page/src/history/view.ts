@@ -1,5 +1,6 @@
 // The history of a document: loaded when somebody asks for it.
 
+import { systemClock } from "../../../client/index.js";
 import { ApiError } from "../api.js";
 import { nameOf, type Authors } from "../authors.js";
 import { confirmed } from "../dialog.js";
@@ -76,6 +77,7 @@ export class HistoryView {
     this.#past = new ServerPast(host.id, () => host.author());
     this.#scrubber = new Scrubber({
       past: this.#past,
+      clock: systemClock,
       kindOf,
       show: (shown) => void this.#show(shown),
       failed: (error) => this.#failed("This revision could not be loaded.", error, () => this.#scrubber.retry()),
