@@ -39,12 +39,16 @@ const asTheyAre = (_doc: unknown, spans: readonly Span[]) => spans;
 
 /** Returns the stretches that are put in or formatted by an operation of this shape. */
 function touchedBy(op: TextOp | DeltaOp): Touched[] {
+  const out: Touched[] = [];
   let at = 0;
-  return shapeOf(op).flatMap(({ does, length }) => {
-    if (does === "delete") return [];
+  for (const { does, length } of shapeOf(op)) {
+    if (does === "delete") continue;
+    const last = out.at(-1);
+    if (does !== "retain" && last && last.start + last.length === at) out[out.length - 1] = { start: last.start, length: last.length + length };
+    else if (does !== "retain") out.push({ start: at, length });
     at += length;
-    return does === "retain" ? [] : [{ start: at - length, length }];
-  });
+  }
+  return out;
 }
 
 function textKind(toTextOp: TextKind["toTextOp"], toUnits: TextKind["toUnits"] = asTheyAre): TextKind {
