@@ -126,6 +126,7 @@ func (m *Manager) contentAt(ctx context.Context, info Info, rev Revision) (conte
 	if ok && at == rev {
 		return c, nil
 	}
+	ok = ok && at >= info.Oldest // from a labelled revision below, nothing leads on
 	keep := func(rev Revision, c content) {
 		m.contents.put(info.Incarnation, rev, c, c.size()+1<<10, epoch)
 	}

@@ -226,9 +226,10 @@ func (m *Manager) redactPast(ctx context.Context, doc string, r Redaction) (n in
 			return 0, err
 		}
 		m.contents.forget(p.info.Incarnation)
-		m.blames.forget(p.info.Incarnation)
 	}
-	return p.changed, p.notes(ctx)
+	err = p.notes(ctx)
+	m.blames.forget(p.info.Incarnation)
+	return p.changed, err
 }
 
 // redacting goes through a document's past twice: look, then record for every record and

@@ -17,9 +17,38 @@ type VerifyStore interface {
 	Snapshots(ctx context.Context, id string) ([]storage.Revision, error)
 }
 
+// verifyBeginning reads the content that a squashed document's past begins with, and
+// whatever else is kept of before. It returns the snapshots that are left to verify; content born at Unborn when
+// there is nothing to begin with.
+func (m *Manager) verifyBeginning(ctx context.Context, store VerifyStore, info Info, snaps []Revision, report func(rev Revision, what string)) (content, []Revision, error) {
+	for len(snaps) > 0 && snaps[0] <= info.Oldest {
+		snap, err := store.Snapshot(ctx, info.ID, snaps[0])
+		if err != nil {
+			return content{}, nil, err
+		}
+		at := content{born: min(info.Born, info.Oldest)}
+		if snap.Type != "" {
+			if at.typ = m.types[snap.Type]; at.typ == nil {
+				err = fmt.Errorf("unknown document type %q", snap.Type)
+			} else {
+				at.doc, err = at.typ.UnmarshalDoc(snap.Data)
+			}
+		}
+		if err != nil {
+			report(snap.Rev, fmt.Sprintf("the snapshot cannot be decoded: %v", err))
+		} else if snap.Rev == info.Oldest {
+			return at, snaps, nil
+		}
+		snaps = snaps[1:]
+	}
+	report(info.Oldest, "there is nothing that the past could begin with")
+	return content{born: Unborn}, nil, nil
+}
+
 // Verify replays a document's whole log and calls report for everything that does not
 // fit: a record that is no operation or cannot be applied, a client's sequence number
-// that does not grow, a snapshot that differs from the replayed content. It returns how
+// that does not grow, a snapshot that differs from the replayed content. Of a document that was squashed it
+// begins with the snapshot that the past begins with, and decodes those that are kept for labels. It returns how
 // many records it replayed, the creation included. An error means that the document could not be read.
 func Verify(ctx context.Context, store VerifyStore, types []ot.Type, id string, report func(rev Revision, what string)) (int, error) {
 	info, err := store.Stat(ctx, id)
@@ -35,6 +64,11 @@ func Verify(ctx context.Context, store VerifyStore, types []ot.Type, id string, 
 		return 0, err
 	}
 	var at content
+	if info.Oldest >= 0 {
+		if at, snaps, err = m.verifyBeginning(ctx, store, info, snaps, report); err != nil || at.born == Unborn {
+			return 0, err
+		}
+	}
 	compare := func(rev Revision) error {
 		for len(snaps) > 0 && snaps[0] <= rev {
 			snap, err := store.Snapshot(ctx, id, snaps[0])
@@ -53,15 +87,15 @@ func Verify(ctx context.Context, store VerifyStore, types []ot.Type, id string, 
 		return nil
 	}
 	last := map[string]uint64{}
-	rev := Unborn
+	rev := info.Oldest
 	for rev < info.Head {
 		recs, err := store.Read(ctx, id, rev, info.Head)
 		if err != nil {
-			return int(rev) + 1, err
+			return int(rev - info.Oldest), err
 		}
 		for i := range recs {
 			if err := compare(rev); err != nil {
-				return int(rev) + 1, err
+				return int(rev - info.Oldest), err
 			}
 			r := &recs[i]
 			if r.Seq > 0 && r.Seq <= last[r.Client] {
@@ -74,7 +108,7 @@ func Verify(ctx context.Context, store VerifyStore, types []ot.Type, id string, 
 			}
 			if err != nil {
 				report(rev, fmt.Sprintf("the record cannot be applied: %v", err))
-				return int(rev) + 1, nil
+				return int(rev - info.Oldest), nil
 			}
 			rev++
 		}
@@ -86,5 +120,5 @@ func Verify(ctx context.Context, store VerifyStore, types []ot.Type, id string, 
 	if name != info.Type || at.born != info.Born {
 		report(rev, fmt.Sprintf("the document is kept as of type %q since revision %d, its records say %q since %d", info.Type, info.Born, name, at.born))
 	}
-	return int(rev) + 1, compare(rev)
+	return int(rev - info.Oldest), compare(rev)
 }

@@ -128,13 +128,17 @@ func CheckList(limit int) error {
 	return nil
 }
 
+// MaxGap is how many records are between two of a document's snapshots at most, if
+// snapshots were put often enough: what has to be replayed to see any revision.
+const MaxGap = 100_000
+
 // Thin says which of a document's snapshots may go. revs are the revisions that
 // have one, ascending; put is the one just stored, which stays, as do the newest
-// two. An older one goes when the gap that it leaves is at most half as wide as
-// the newest snapshot is away from it. So there are about as many as doublings of
-// the history, and to see the document as it was a revisions ago, at most about
-// a/2 records have to be replayed. Which ones go depends on nothing but the
-// arguments; all drivers thin alike.
+// two. An older one goes when the gap that it leaves is at most MaxGap and at most half as
+// wide as the newest snapshot is away from it. So there are about as many as doublings of
+// the history, and one more for each MaxGap, and to see the document as it was a revisions
+// ago, at most about a/2 records and MaxGap have to be replayed. Which ones go depends on
+// nothing but the arguments; all drivers thin alike.
 func Thin(revs []Revision, put Revision) (drop []Revision) {
 	if len(revs) < 3 {
 		return nil
@@ -146,11 +150,26 @@ func Thin(revs []Revision, put Revision) (drop []Revision) {
 		if i > 0 {
 			older = revs[i-1]
 		}
-		if revs[i] != put && newer-older <= (newest-revs[i])/2 {
+		if revs[i] != put && newer-older <= min((newest-revs[i])/2, MaxGap) {
 			drop = append(drop, revs[i])
 		} else {
 			newer = revs[i]
 		}
 	}
 	return drop
+}
+
+// Space returns which of a document's snapshots, at revs, ascending, have to stay for good: those up
+// to oldest, the newest, and between them one about every MaxGap records.
+func Space(revs []Revision, oldest Revision) (keep []Revision) {
+	for i, rev := range revs {
+		last := max(oldest, 0)
+		if len(keep) > 0 {
+			last = max(last, keep[len(keep)-1])
+		}
+		if i == len(revs)-1 || rev <= oldest || revs[i+1]-last > MaxGap {
+			keep = append(keep, rev)
+		}
+	}
+	return keep
 }

@@ -26,7 +26,7 @@ func TestThin(t *testing.T) {
 	for _, step := range []storage.Revision{1, 7, 1000} {
 		head := 20_000 * step
 		revs := thinned(step, head)
-		if n := len(revs); n > 4*bits.Len64(uint64(head/step)) {
+		if n := len(revs); n > 4*bits.Len64(uint64(head/step))+int(2*head/storage.MaxGap) {
 			t.Errorf("step %d: %d snapshots are left of 20,000", step, n)
 		}
 		newest := revs[len(revs)-1]
@@ -37,10 +37,32 @@ func TestThin(t *testing.T) {
 		// promise says, or than snapshots were put.
 		older := storage.Revision(0)
 		for _, rev := range revs {
-			if gap := rev - older; gap > max(step, (newest-older)/2) {
+			if gap := rev - older; gap > max(step, min(storage.MaxGap, (newest-older)/2)) {
 				t.Errorf("step %d: nothing from %d to %d, %d below the newest", step, older, rev, newest-rev)
 			}
 			older = rev
+		}
+	}
+}
+
+// TestSpace leaves out snapshots that have another one near enough before them.
+func TestSpace(t *testing.T) {
+	const gap = storage.MaxGap
+	for _, test := range []struct {
+		revs   []storage.Revision
+		oldest storage.Revision
+		want   []storage.Revision
+	}{
+		{nil, -1, nil},
+		{[]storage.Revision{5}, -1, []storage.Revision{5}},
+		{[]storage.Revision{5, 6, 7}, -1, []storage.Revision{7}},
+		{[]storage.Revision{5, gap, gap + 1}, -1, []storage.Revision{gap, gap + 1}},
+		{[]storage.Revision{5, gap - 1, gap}, -1, []storage.Revision{gap}},
+		{[]storage.Revision{100, gap / 2, gap, gap * 3 / 2, 2 * gap, 5 * gap, 5*gap + 1}, -1, []storage.Revision{gap, 2 * gap, 5 * gap, 5*gap + 1}},
+		{[]storage.Revision{3, 7, 8, gap + 2, gap + 7, gap + 9}, 7, []storage.Revision{3, 7, gap + 7, gap + 9}},
+	} {
+		if got := storage.Space(test.revs, test.oldest); !slices.Equal(got, test.want) {
+			t.Errorf("of %v, oldest %d: %v, want %v", test.revs, test.oldest, got, test.want)
 		}
 	}
 }

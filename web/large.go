@@ -2,12 +2,14 @@ package web
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http/httputil"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -36,8 +38,23 @@ const (
 
 // large handles requests with large bodies.
 type large struct {
-	server *Server
-	places chan struct{}
+	server  *Server
+	places  chan struct{}
+	running sync.WaitGroup
+}
+
+// wait waits until the requests that there are have ended, or ctx has. It is called when
+// no more come.
+func (l *large) wait(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		l.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
 }
 
 // received decides on a request when its header is there: one with a large body has it
@@ -88,7 +105,9 @@ func (l *large) takeOver(ctx *fasthttp.RequestCtx) bool {
 	ctx.Request.CopyTo(req)
 	req.Header.Del(lengthHeader)
 	ctx.HijackSetNoResponse(true)
+	l.running.Add(1)
 	ctx.Hijack(func(c net.Conn) {
+		defer l.running.Done()
 		defer func() {
 			if p := recover(); p != nil {
 				l.server.opt.Logger.Error("panic in a request", "path", string(req.URI().Path()), "panic", p, "stack", string(debug.Stack()))
@@ -126,6 +145,10 @@ func (l *large) read(ctx *fasthttp.RequestCtx, in *slowReader) (whole bool) {
 	limit, name, streamed := l.server.api.Limit(&ctx.Request.Header, string(ctx.URI().PathOriginal()))
 	if in.left > limit {
 		api.Refuse(ctx, api.BodyTooLarge(limit, name))
+		return false
+	}
+	if ctx.IsGet() || ctx.IsHead() { // its answer might be a stream, on a connection that is taken
+		api.Problem(ctx, fasthttp.StatusBadRequest, "unwanted_body", "This request has no body.")
 		return false
 	}
 	select {

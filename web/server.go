@@ -22,6 +22,7 @@ import (
 
 	"quire/session"
 	"quire/web/api"
+	"quire/web/hooks"
 	"quire/web/metrics"
 	"quire/web/quirev1"
 	"quire/web/sharedb"
@@ -55,6 +56,9 @@ type Options struct {
 	// MaxStreams is the most answers without a fixed length at once: events, exports.
 	// Default 1,000.
 	MaxStreams int
+	// MaxRate is the most requests a second that one address may make under /api, with
+	// twice as many at first. 0: as many as it likes.
+	MaxRate int
 	// MaxConns is the most WebSocket connections. Default 100,000.
 	MaxConns int
 	// PingEvery is the time between pings. Default 25 s.
@@ -62,6 +66,8 @@ type Options struct {
 	// ComeBack is the span over which clients are told to reconnect when the server
 	// stops. Default 3 s.
 	ComeBack time.Duration
+	// Hooks delivers what is committed to other programs. Required.
+	Hooks *hooks.Hooks
 	// Backup makes a consistent copy of all data; see api.Backups. Required.
 	Backup func(ctx context.Context) (api.Copy, error)
 	// Ready says why the server cannot do its work; nil when it can.
@@ -80,6 +86,7 @@ type Server struct {
 	api      *api.API
 	streams  *stream.Server
 	large    *large
+	rates    *rates
 	metrics  fasthttp.RequestHandler
 	assets   map[string]asset
 }
@@ -108,6 +115,7 @@ func New(opt Options) (*Server, error) {
 	}
 	s := &Server{opt: opt, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
 	s.large = &large{server: s, places: make(chan struct{}, largeAtOnce)}
+	s.rates = newRates(opt.MaxRate)
 	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, Logger: opt.Logger})
 	s.api = api.New(api.Options{
 		Manager:    opt.Manager,
@@ -201,12 +209,19 @@ func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ws.Listener{
 // Conns returns how many WebSocket connections are open.
 func (s *Server) Conns() int { return s.sockets.Conns() }
 
+// Streams returns how many answers without a fixed length are under way.
+func (s *Server) Streams() int { return s.streams.Streams() }
+
 // Shutdown stops accepting, ends streams, tells WebSocket clients to come back and closes
 // their connections, and lets requests under way finish; what is left when ctx ends is cut
 // off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan error, 1)
-	go func() { done <- s.http.ShutdownWithContext(ctx) }()
+	go func() {
+		err := s.http.ShutdownWithContext(ctx)
+		s.large.wait(ctx)
+		done <- err
+	}()
 	s.streams.Shutdown(ctx)
 	s.sockets.Shutdown(ctx, s.opt.ComeBack)
 	s.sharedb.Close()
@@ -246,6 +261,13 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
 			return
 		}
+		if !s.rates.allow(ctx) {
+			return
+		}
+		if p == hooks.Prefix || strings.HasPrefix(raw, hooks.Prefix+"/") {
+			s.opt.Hooks.Serve(ctx)
+			return
+		}
 		s.api.Serve(ctx)
 	case p == "/healthz":
 		ctx.SetBodyString("ok\n")
@@ -270,6 +292,10 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 // class names what a request is about, for metrics.
 func (s *Server) class(ctx *fasthttp.RequestCtx) string {
 	switch raw, p := string(ctx.URI().PathOriginal()), string(ctx.Path()); {
+	case p == hooks.Prefix, strings.HasPrefix(raw, hooks.Prefix+"/"):
+		return hooks.Prefix
+	case p == hooks.Prefix, strings.HasPrefix(raw, hooks.Prefix+"/"):
+		return hooks.Prefix
 	case strings.HasPrefix(raw, "/api/"):
 		return s.api.Route(string(ctx.Method()), raw)
 	case p == "/ws", p == "/sharedb", p == "/healthz", p == "/readyz", p == "/metrics":

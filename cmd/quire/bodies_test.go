@@ -89,8 +89,15 @@ func TestLargeBodies(t *testing.T) {
 		}
 	}
 
-	// Who asks before sending is refused before sending.
+	// What is only read has no body.
 	c := connect(t, url)
+	go c.say("GET /api/docs/small/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+	if resp, body := c.answer(); resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, "unwanted_body") {
+		t.Errorf("%s %s", resp.Status, body)
+	}
+
+	// Who asks before sending is refused before sending.
+	c = connect(t, url)
 	c.say(head+"Content-Length: 60000\r\nExpect: 100-continue\r\n\r\n", "asked")
 	if resp, body := c.answer(); resp.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(body, "max-body") {
 		t.Errorf("%s %s", resp.Status, body)
@@ -156,5 +163,23 @@ func TestManyLargeBodies(t *testing.T) {
 		t.Errorf("%d were taken", taken)
 	}
 	for put() != http.StatusCreated { // a place is free once its answer is sent
+	}
+}
+
+// TestRate refuses an address that asks too often.
+func TestRate(t *testing.T) {
+	_, url, _ := start(t, "--data", t.TempDir(), "--max-rate", "1")
+	d := newDescribed(t, strings.TrimSuffix(url, "/")) // asks once
+	refused := false
+	for range 1000 {
+		if refused = d.do(exchange{request: "GET /api/docs"}).status == http.StatusTooManyRequests; refused {
+			break
+		}
+	}
+	if !refused {
+		t.Error("it may ask as often as it likes")
+	}
+	if status, _ := send(t, "GET", url+"healthz", "", ""); status != http.StatusOK {
+		t.Errorf("healthz: %d", status)
 	}
 }

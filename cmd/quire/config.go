@@ -30,13 +30,17 @@ type Config struct {
 	MaxBody     int
 	MaxImport   int
 	MaxStreams  int
+	MaxRate     int
 	MaxRun      int
 	MaxConns    int
 	PingEvery   time.Duration
 	IdleAfter   time.Duration
+	HistoryKeep historyKeep
 	StopWithin  time.Duration
 	ComeBack    time.Duration
 	LockTimeout time.Duration
+	HookPrivate bool
+	HookGiveUp  time.Duration
 
 	set *flag.FlagSet // bound to the fields above
 }
@@ -53,13 +57,17 @@ func (c *Config) flags() *flag.FlagSet {
 	fs.IntVar(&c.MaxBody, "max-body", 32<<20, "largest HTTP body with a document or operations in it in `bytes`")
 	fs.IntVar(&c.MaxImport, "max-import", 1<<30, "largest document with its history to import in `bytes`, decompressed")
 	fs.IntVar(&c.MaxStreams, "max-streams", 1000, "most HTTP answers without a fixed length at once (events, exports), a `number`")
+	fs.IntVar(&c.MaxRate, "max-rate", 2000, "most HTTP requests to /api a second from one address, a `number`; 0 for no limit")
 	fs.IntVar(&c.MaxRun, "max-run", 512, "most operations in one submission, a `number`")
 	fs.IntVar(&c.MaxConns, "max-connections", 100_000, "most WebSocket connections at once, a `number`")
 	fs.DurationVar(&c.PingEvery, "ping-every", 25*time.Second, "`time` between pings; a peer silent for two of them is cut off")
 	fs.DurationVar(&c.IdleAfter, "idle-after", 30*time.Second, "`time` after which a document that nobody has open leaves memory")
+	fs.TextVar(&c.HistoryKeep, "history-keep", historyKeep{}, "how much of the `past` of documents to keep: 90d, 10000 (revisions) or 90d,10000; everything when empty")
 	fs.DurationVar(&c.StopWithin, "stop-within", 10*time.Second, "most `time` that stopping may take")
 	fs.DurationVar(&c.ComeBack, "come-back", 3*time.Second, "`time` over which clients are told to spread their return after a stop")
 	fs.DurationVar(&c.LockTimeout, "lock-timeout", 2*time.Second, "`time` to wait for another process to let go of the data")
+	fs.BoolVar(&c.HookPrivate, "hooks-private", false, "let webhooks be sent to loopback and private addresses, `true or false`")
+	fs.DurationVar(&c.HookGiveUp, "hooks-give-up", 24*time.Hour, "`time` that a webhook is tried before it becomes a dead letter")
 	return fs
 }
 
@@ -175,6 +183,7 @@ func (c *Config) check() error {
 	within("max-body", c.MaxBody, 1024, storage.MaxSnapshot)
 	within("max-import", c.MaxImport, 1024, 1<<40)
 	within("max-streams", c.MaxStreams, 1, 1<<20)
+	within("max-rate", c.MaxRate, 0, 1<<30)
 	within("max-run", c.MaxRun, 1, 1<<16)
 	within("max-connections", c.MaxConns, 1, 1<<24)
 	positive("ping-every", c.PingEvery, 100*time.Millisecond)
@@ -182,6 +191,7 @@ func (c *Config) check() error {
 	positive("stop-within", c.StopWithin, 100*time.Millisecond)
 	positive("come-back", c.ComeBack, time.Millisecond)
 	positive("lock-timeout", c.LockTimeout, time.Millisecond)
+	positive("hooks-give-up", c.HookGiveUp, time.Second)
 	return errors.Join(errs...)
 }
 

@@ -10,6 +10,7 @@ import (
 	"quire/cmd/quire/bench/trace"
 	"quire/ot"
 	"quire/ot/text"
+	"quire/session"
 	"quire/storage"
 	"quire/storage/bolt"
 )
@@ -82,7 +83,56 @@ func paperStore(t *testing.T, opts bolt.Options) (recs []storage.Record, end str
 	return recs, end
 }
 
+// TestPaper writes a recorded session as the server does, compacts the data file, and holds it
+// to its size: the whole history, every keystroke with its author and second, in less than the text
+// takes. Revisions from all over the document's life have to be what they were.
 func TestPaper(t *testing.T) {
 	opts := bolt.Options{Path: filepath.Join(t.TempDir(), dataFile), Packers: packers(), Logger: slog.New(slog.DiscardHandler)}
-	paperStore(t, opts)
+	recs, end := paperStore(t, opts)
+	done, all := int64(0), int64(0)
+	sum, err := bolt.Compact(t.Context(), opts, func(d, a int64) { done, all = d, a })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes became %d, of which %d are sealed", sum.Before, sum.After, sum.Sealed)
+	if sum.Sealed >= 80_000 || sum.After > 200_000 {
+		t.Errorf("the history takes %d bytes, the whole file %d", sum.Sealed, sum.After)
+	}
+	if done != all || done != 2*int64(len(recs)+1) || sum.Summary.Records != len(recs)+1 {
+		t.Errorf("progress %d of %d; %+v", done, all, sum.Summary)
+	}
+	s, err := bolt.Open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	m := session.New(session.Options{Store: s, Types: types()})
+	defer m.Close(t.Context())
+	var d ot.Doc = &text.Doc{}
+	for i, r := range recs {
+		op, err := text.Unmarshal(r.Op)
+		if err == nil {
+			d, err = (text.Type{}).Apply(d, op)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rev := session.Revision(i + 1); i%9973 == 0 || i == len(recs)-1 {
+			v, err := m.View(t.Context(), "paper", rev)
+			if err != nil || v.Rev != rev || (text.Type{}).Checksum(v.Doc) != (text.Type{}).Checksum(d) {
+				t.Fatalf("revision %d: %+v, %v", rev, v, err)
+			}
+			now, err := s.Read(t.Context(), "paper", rev-1, rev)
+			if err != nil || len(now) != 1 || now[0].Author != r.Author || now[0].Client != r.Client || now[0].Seq != r.Seq || now[0].Time != r.Time/1000*1000 {
+				t.Fatalf("record %d: %+v, %v", i, now, err)
+			}
+			at, err := s.At(t.Context(), "paper", r.Time)
+			if err != nil || at < rev || at > rev+10 {
+				t.Fatalf("at the time of revision %d: %d, %v", rev, at, err)
+			}
+		}
+	}
+	if d.(*text.Doc).String() != end {
+		t.Error("the replay ends in another text than the recording")
+	}
 }

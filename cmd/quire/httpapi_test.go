@@ -1,8 +1,13 @@
 package main
 
 import (
+	"errors"
+	"io"
+	"log/slog"
 	"strings"
 	"testing"
+
+	"quire/session"
 )
 
 const (
@@ -22,7 +27,8 @@ func header(kv ...string) map[string]string {
 // TestHTTPInterface calls every operation, as it should be called and in every wrong way,
 // and checks each answer against the OpenAPI document.
 func TestHTTPInterface(t *testing.T) {
-	_, base, _ := start(t, "--data", t.TempDir(), "--max-message", "4096", "--max-body", "100000", "--max-import", "20000")
+	data := t.TempDir()
+	m, base, done := start(t, "--data", data, "--max-message", "4096", "--max-body", "100000", "--max-import", "20000")
 	d := newDescribed(t, strings.TrimSuffix(base, "/"))
 	evil := header("Origin", "https://evil.example")
 
@@ -310,5 +316,89 @@ func TestHTTPInterface(t *testing.T) {
 			t.Errorf("%s: no Allow", x.request)
 		}
 	}
+
+	webhooks(t, d)
+
+	// What retention has dropped.
+	m.Close()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	squash(t, data, "plain", session.Keep{Count: 1})
+	_, base, _ = start(t, "--data", data)
+	d.url = strings.TrimSuffix(base, "/")
+	for _, x := range []exchange{
+		{"GET /api/docs/plain", nil, "", 200, `"rev":2,"oldest":2,`},
+		{"GET /api/docs/plain?rev=2", nil, "", 200, `"content":"one!\ntwo\nthree\n"`},
+		{"GET /api/docs/plain?rev=1", nil, "", 410, "gone"},
+		{"GET /api/docs/plain/events?from=1", nil, "", 410, "gone"},
+		{"GET /api/docs/plain/history", nil, "", 200, `{"edits":[]`},
+		{"GET /api/docs/plain/history?before=1", nil, "", 410, "gone"},
+		{"GET /api/docs/plain/history/1", nil, "", 410, "gone"},
+		{"GET /api/docs/plain/diff?from=0", nil, "", 410, "gone"},
+		{"GET /api/docs/plain/blame", nil, "", 200, `"author":"Bob"`},
+		{"GET /api/docs/plain/blame?rev=1", nil, "", 410, "gone"},
+		{"PUT /api/docs/plain", header("If-Match", `"1"`, "Content-Type", plainText), "x", 410, "gone"},
+		{"PUT /api/docs/plain/labels/x", nil, `{"rev":1}`, 410, "gone"},
+		{"POST /api/docs/plain/operations", nil, `{"base":1,"ops":[["x"]]}`, 410, "gone"},
+		{"POST /api/docs/plain/restore", nil, `{"rev":1}`, 410, "gone"},
+		{"POST /api/docs/plain/revert", nil, `{"author":"Ada","from":0}`, 410, "gone"},
+	} {
+		if a := d.do(x); a.status == 410 && !strings.Contains(string(a.body), `"oldest":2`) {
+			t.Errorf("%s: %s", x.request, a.body)
+		}
+	}
 	d.complete()
+}
+
+// webhooks calls what there is for webhooks; no document is any that they hear of.
+func webhooks(t *testing.T, d *described) {
+	t.Helper()
+	a := d.do(exchange{"POST /api/hooks", nil, `{"url":"https://example.org/quire","docs":"none/"}`, 201, `"secret":`})
+	hook := a.header.Get("Location")
+	for _, x := range []exchange{
+		{"GET /api/hooks", nil, "", 200, `"docs":"none/"`},
+		{"GET " + hook, nil, "", 200, `"state":"active"`},
+		{"GET " + hook + "/dead?limit=5", nil, "", 200, `{"letters":[]}`},
+		{"GET " + hook + "/dead?limit=0", nil, "", 400, "bad_limit"},
+		{"POST " + hook + "/dead/retry", nil, "", 202, `{"retrying":0}`},
+		{"POST " + hook + "/dead/retry", header("Origin", "https://evil.example"), "", 403, "origin"},
+		{"POST /api/hooks", header("Origin", "https://evil.example"), `{"url":"https://example.org/quire"}`, 403, "origin"},
+		{"POST /api/hooks", nil, `{"url":"ftp://example.org"}`, 400, "bad_message"},
+		{"POST /api/hooks", nil, `{"uri":"https://example.org"}`, 400, "bad_json"},
+		{"POST /api/hooks", nil, `{"url":"https://example.org/` + strings.Repeat("x", 5000) + `"}`, 413, "too_large"},
+		{"PUT " + hook, nil, "", 405, "method"},
+		{"GET /api/hooks/none", nil, "", 404, "not_found"},
+		{"GET /api/hooks/none/dead", nil, "", 404, "not_found"},
+		{"POST /api/hooks/none/dead/retry", nil, "", 404, "not_found"},
+		{"DELETE " + hook, header("Origin", "https://evil.example"), "", 403, "origin"},
+		{"DELETE " + hook, nil, "", 204, ""},
+		{"DELETE " + hook, nil, "", 404, "not_found"},
+	} {
+		d.do(x)
+	}
+	for range 100 {
+		d.do(exchange{"POST /api/hooks", nil, `{"url":"https://example.org/quire","docs":"none/"}`, 201, ""})
+	}
+	d.do(exchange{"POST /api/hooks", nil, `{"url":"https://example.org/quire","docs":"none/"}`, 409, "too_many"})
+}
+
+// squash drops what keep does not keep of a document in the data of a server that is
+// stopped.
+func squash(t *testing.T, data, doc string, keep session.Keep) {
+	t.Helper()
+	c, err := configure([]string{"--data", data}, nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	store, err := openStore(c, nil, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := session.New(session.Options{Store: store, Types: types(), Logger: log})
+	_, err = m.Squash(t.Context(), doc, keep)
+	if err := errors.Join(err, m.Close(t.Context()), store.Close()); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -12,7 +12,7 @@ import (
 var updatePage = flag.Bool("update", false, "write what the program answers now into docs/http.md")
 
 // changing is what differs each time.
-var changing = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|[0-9a-f]{64}`)
+var changing = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|[0-9a-f]{64}|"id":"[A-Z0-9]{16}"`)
 
 // everywhere are the headers that every answer has.
 var everywhere = regexp.MustCompile(`(?m)^(Date|Server|Content-Length|Content-Security-Policy|X-[\w-]+|Referrer-Policy): .*\n`)
@@ -64,15 +64,15 @@ func TestHTTPPage(t *testing.T) {
 	}
 }
 
-// command is what the page says to type, as text and for the shell, and what comes of it.
-type command struct{ text, command, output string }
+// typed is what the page says to type, as text and for the shell, and what comes of it.
+type typed struct{ text, command, output string }
 
-func commandsOf(block string) (out []command) {
+func commandsOf(block string) (out []typed) {
 	for line := range strings.Lines(block) {
 		last := len(out) - 1
 		switch {
 		case strings.HasPrefix(line, "$ "):
-			out = append(out, command{text: line, command: line[2:]})
+			out = append(out, typed{text: line, command: line[2:]})
 		case strings.HasPrefix(line, "> ") && out[last].output == "":
 			out[last].text += line
 			out[last].command += line[2:]

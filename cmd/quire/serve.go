@@ -26,6 +26,7 @@ import (
 	"quire/storage/bolt"
 	"quire/web"
 	"quire/web/api"
+	"quire/web/hooks"
 	"quire/web/metrics"
 	"quire/web/page"
 	"quire/web/sharedb"
@@ -104,7 +105,8 @@ func (m *Main) Run(ctx context.Context) error {
 	var server *web.Server
 	met = metrics.New(
 		func() session.Stats { return manager.Stats() },
-		func() int { return server.Conns() })
+		func() int { return server.Conns() },
+		func() int { return server.Streams() })
 	store, err := openStore(c, met, m.Logger)
 	if err != nil {
 		return err
@@ -113,6 +115,7 @@ func (m *Main) Run(ctx context.Context) error {
 		Store:     store,
 		Types:     types(),
 		Limits:    session.Limits{Document: c.MaxDocument, Run: c.MaxRun},
+		Keep:      session.Keep(c.HistoryKeep),
 		Diff:      diff.Between,
 		IdleAfter: c.IdleAfter,
 		Logger:    m.Logger,
@@ -120,6 +123,18 @@ func (m *Main) Run(ctx context.Context) error {
 	})
 	if err := manager.CleanUp(ctx); err != nil {
 		m.Logger.Error("cannot remove what imports left that did not end; they stay hidden", "err", err)
+	}
+	webhooks, err := hooks.New(hooks.Options{
+		Manager:  manager,
+		Store:    store,
+		Private:  c.HookPrivate,
+		GiveUp:   c.HookGiveUp,
+		Name:     "quire " + version(),
+		Observer: hooks.Observer{Delivered: met.HookDelivered, Failed: met.HookFailed, Dead: met.HookDead},
+		Logger:   m.Logger,
+	})
+	if err != nil {
+		return fmt.Errorf("the webhooks cannot be read: %w", err)
 	}
 	server, err = web.New(web.Options{
 		Manager:    manager,
@@ -133,9 +148,11 @@ func (m *Main) Run(ctx context.Context) error {
 		MaxBody:    c.MaxBody,
 		MaxImport:  c.MaxImport,
 		MaxStreams: c.MaxStreams,
+		MaxRate:    c.MaxRate,
 		MaxConns:   c.MaxConns,
 		PingEvery:  c.PingEvery,
 		ComeBack:   c.ComeBack,
+		Hooks:      webhooks,
 		Backup:     func(ctx context.Context) (api.Copy, error) { return backUp(ctx, store, m.Logger) },
 		Ready:      func() error { return ready(manager) },
 		Logger:     m.Logger,
@@ -156,7 +173,7 @@ func (m *Main) Run(ctx context.Context) error {
 	case err = <-served:
 		err = fmt.Errorf("serving ended: %w", err)
 	}
-	m.shutDown(server, manager, store)
+	m.shutDown(server, webhooks, manager, store)
 	return err
 }
 
@@ -215,7 +232,7 @@ func (m *Main) welcome(addr net.Addr) {
 }
 
 // shutDown ends everything in order, within the time allowed.
-func (m *Main) shutDown(server *web.Server, manager *session.Manager, store *bolt.Store) {
+func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *session.Manager, store *bolt.Store) {
 	m.Logger.Info("stopping", "within", m.Config.StopWithin)
 	_ = os.Remove(m.addressFile()) // before another server can have the folder
 	ctx, cancel := context.WithTimeout(context.Background(), m.Config.StopWithin)
@@ -225,6 +242,9 @@ func (m *Main) shutDown(server *web.Server, manager *session.Manager, store *bol
 	defer cancelHalf()
 	if err := server.Shutdown(half); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		m.Logger.Warn("the server did not stop in order", "err", err)
+	}
+	if err := webhooks.Close(half); err != nil {
+		m.Logger.Warn("how far webhooks were delivered could not be saved; some are delivered again", "err", err)
 	}
 	if err := manager.Close(ctx); err != nil {
 		m.Logger.Error("some edits could not be saved; they were not acknowledged and their clients still have them", "err", err)

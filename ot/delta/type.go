@@ -11,7 +11,7 @@ import (
 // writes it.
 type Type struct{}
 
-var _ ot.Type = Type{}
+var _ ot.Packer = Type{}
 
 // empty is Quill's empty document: a line end.
 var empty = New(Op{{Kind: Insert, N: 1, S: "\n"}})

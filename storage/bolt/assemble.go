@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math/rand/v2"
 	"slices"
 
@@ -15,7 +14,7 @@ import (
 type piece struct {
 	place
 	first, n storage.Revision
-	key      []byte // of a segment; nil for a log entry
+	key      string // of a segment
 }
 
 func (p piece) end() storage.Revision { return p.first + p.n }
@@ -100,7 +99,7 @@ func (p *repairer) pieces(val docValue) []piece {
 		for _, at := range p.s.values[bucketSegments[0]][k] {
 			n, _, err := parseSegment([]byte(k), p.s.read(at.off, at.size))
 			if err == nil {
-				pieces = append(pieces, piece{first: first, n: n, place: at, key: []byte(k)})
+				pieces = append(pieces, piece{first: first, n: n, place: at, key: k})
 			}
 		}
 	}
@@ -112,33 +111,33 @@ func (p *repairer) pieces(val docValue) []piece {
 func (a *assembly) records(p piece) []storage.Record {
 	recs, err := a.decode(p)
 	if err != nil && !errors.Is(err, storage.ErrCorrupt) && a.failed == nil {
-		a.failed = err // it is not the file's fault
-	}
-	if err != nil {
-		return nil
+		a.failed = err // a packer is missing, which is not the file's fault
 	}
 	for i := range recs {
-		err := storage.CheckRecord(&recs[i])
+		if err != nil {
+			break
+		}
+		err = storage.CheckRecord(&recs[i])
 		if p.first+storage.Revision(i) == -1 {
 			err = storage.CheckCreate(&recs[i])
 		}
-		if err != nil {
-			return nil
-		}
+	}
+	if err != nil {
+		return nil
 	}
 	return recs
 }
 
 func (a *assembly) decode(p piece) ([]storage.Record, error) {
 	v := a.s.read(p.off, p.size)
-	if p.key == nil {
+	if p.key == "" {
 		_, run, err := parseLog(v)
 		if err != nil {
 			return nil, err
 		}
 		return parseRun(nil, run, p.n)
 	}
-	n, seg, err := parseSegment(p.key, v)
+	n, seg, err := parseSegment([]byte(p.key), v)
 	if err != nil {
 		return nil, err
 	}
@@ -282,7 +281,12 @@ func (a *assembly) blob(h snapHead) (data []byte, whole bool) {
 		body, _ := a.s.body(bucketBlobs, key2(h.blob, i))
 		data = append(data, body...)
 	}
-	return data, uint64(len(data)) == h.size && crc32.Checksum(data, castagnoli) == h.sum
+	if uint64(len(data)) == h.kept {
+		if content, err := (&blobReader{head: h, data: data}).content(); err == nil {
+			return content, true
+		}
+	}
+	return data, false
 }
 
 // finish writes what belongs to the document beside its records.
@@ -307,7 +311,7 @@ func (a *assembly) finish(snaps []snapAt) error {
 			continue
 		}
 		data, _ := a.blob(s.head)
-		if err := d.snapshot(storage.Snapshot{Rev: s.rev, Type: s.head.typ, Data: data}); err != nil {
+		if err := d.snapshot(storage.Snapshot{Rev: s.rev, Type: s.head.typ, Data: data, Pinned: s.head.pinned}); err != nil {
 			return err
 		}
 	}

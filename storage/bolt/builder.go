@@ -2,10 +2,10 @@ package bolt
 
 import (
 	"errors"
-	"hash/crc32"
 	"slices"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	bbolt "go.etcd.io/bbolt"
 
 	"quire/storage"
@@ -19,6 +19,10 @@ type builder struct {
 	state state
 	blob  uint64 // the highest number given
 	bytes int    // written in tx, about
+
+	level  zstd.EncoderLevel // of snapshots
+	seal   *Options          // says how records are sealed; nil when they are not
+	sealed int64             // bytes of sealed segments
 }
 
 // builderBytes is how much one transaction of a builder takes in, about.
@@ -33,11 +37,23 @@ func newBuilder(path string) (*builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{db: db, state: state{nextNum: 1, logFirst: 1}}
-	if b.tx, err = db.Begin(true); err != nil {
+	db.AllocSize = db.Info().PageSize // no more than is used
+	b := &builder{db: db, state: state{nextNum: 1, logFirst: 1}, level: zstd.SpeedDefault}
+	if err := b.begin(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return b, nil
+}
+
+// begin begins a transaction. It fills pages to the brim, as keys come in order.
+func (b *builder) begin() (err error) {
+	if b.tx, err = b.db.Begin(true); err != nil {
+		return err
+	}
+	for _, name := range buckets {
+		b.tx.Bucket(name).FillPercent = 1
+	}
+	return nil
 }
 
 // wrote counts bytes, and commits when they are many.
@@ -49,8 +65,7 @@ func (b *builder) wrote(n int) (err error) {
 	if err := b.tx.Commit(); err != nil {
 		return err
 	}
-	b.tx, err = b.db.Begin(true)
-	return err
+	return b.begin()
 }
 
 // close completes the file and syncs it.
@@ -119,7 +134,11 @@ func (d *docBuilder) add(recs []storage.Record) error {
 	d.val.typ, d.val.born = lifeAfter(d.val.typ, d.val.born, at, recs)
 	d.val.modified = recs[len(recs)-1].Time
 	d.recs = append(d.recs, recs...)
-	if len(d.recs) < 8*segmentRecords && d.size < 8*segmentBytes {
+	records, bytes := 8*segmentRecords, 8*segmentBytes
+	if d.b.seal != nil {
+		records, bytes = sealRecords, sealBytes
+	}
+	if len(d.recs) < records && d.size < bytes {
 		return nil
 	}
 	return d.flush()
@@ -133,6 +152,9 @@ func (d *docBuilder) noteSeq(client string, l lastSeq) {
 }
 
 func (d *docBuilder) flush() error {
+	if d.b.seal != nil {
+		return d.flushSealed()
+	}
 	if err := putSegments(d.b.tx, d.val.num, d.val.folded, d.recs); err != nil {
 		return err
 	}
@@ -142,15 +164,47 @@ func (d *docBuilder) flush() error {
 	return d.b.wrote(n)
 }
 
+// flushSealed writes the records as sealed segments, where these are smaller.
+func (d *docBuilder) flushSealed() error {
+	for len(d.recs) > 0 {
+		n, size := 0, 0
+		for n < min(len(d.recs), sealRecords) && (n == 0 || size+len(d.recs[n].Op) <= sealBytes) {
+			size += len(d.recs[n].Op) + 4
+			n++
+		}
+		recs := d.recs[:n]
+		body := d.b.seal.sealBody(recs, typeOf(recs, d.val.folded, d.val.typ, d.val.born))
+		var err error
+		if n <= segmentRecords && (body == nil || len(appendRun(nil, recs)) <= len(body)) || body == nil {
+			err = putSegments(d.b.tx, d.val.num, d.val.folded, recs)
+		} else {
+			d.b.sealed += int64(len(body))
+			size = len(body)
+			err = put(d.b.tx, bucketSegments, keySegment(d.val.num, d.val.folded), body)
+		}
+		if err != nil {
+			return err
+		}
+		d.val.folded += storage.Revision(n)
+		d.recs = d.recs[n:]
+		if err := d.b.wrote(size); err != nil {
+			return err
+		}
+	}
+	d.recs, d.size = nil, 0
+	return nil
+}
+
 // snapshot keeps a snapshot.
 func (d *docBuilder) snapshot(s storage.Snapshot) error {
-	h := snapHead{size: uint64(len(s.Data)), sum: crc32.Checksum(s.Data, castagnoli), typ: s.Type}
+	kept := compress(s.Data, d.b.level)
+	h := newSnapHead(s, kept)
 	if len(s.Data) > 0 {
 		d.b.blob++
 		h.blob = d.b.blob
 	}
 	index := uint64(0)
-	for data := range slices.Chunk(s.Data, blobPiece) {
+	for data := range slices.Chunk(kept, blobPiece) {
 		p := pieceChange{blob: h.blob, index: index, data: data}
 		if err := p.put(d.b.tx); err != nil {
 			return err

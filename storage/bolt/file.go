@@ -116,8 +116,12 @@ func openDB(opts Options, readOnly bool) (db *bbolt.DB, file *os.File, err error
 		if err != nil {
 			return nil, err
 		}
-		if err := lockFile(f, !readOnly, opts.LockTimeout); err != nil {
-			f.Close()
+		err = lockFile(f, !readOnly, opts.LockTimeout)
+		if err == nil {
+			err = isAt(f, path)
+		}
+		if err != nil {
+			releaseFile(f)
 			return nil, err
 		}
 		if err := verifyFile(f, opts.AllowRollback); err != nil {
@@ -152,6 +156,23 @@ func openDB(opts Options, readOnly bool) (db *bbolt.DB, file *os.File, err error
 	}
 	db.AllocSize = allocSize
 	return db, file, nil
+}
+
+// isAt returns ErrLocked unless a file that was opened and locked is still the one at its
+// path: it may have been replaced, by Compact for one, between the two.
+func isAt(f *os.File, path string) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	now, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(info, now) {
+		return fmt.Errorf("%w: it has just been replaced", ErrLocked)
+	}
+	return nil
 }
 
 // closeDB lets go of a file whose opening did not end well. A panic inside of

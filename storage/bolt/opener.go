@@ -80,6 +80,24 @@ func (o *opener) part(recs []storage.Record, seg segment, n storage.Revision, fr
 	return slices.Delete(all, start, start+from), nil
 }
 
+// until returns how many of the first records of the n of a segment are not younger than a
+// time.
+func (o *opener) until(seg segment, n storage.Revision, time int64) (int, error) {
+	if !seg.sealed {
+		recs, err := parseRun(nil, seg.body, n)
+		return until(recs, time), err
+	}
+	s, err := o.open(seg)
+	if err != nil {
+		return 0, err
+	}
+	at, ok := s.until(time)
+	if !ok {
+		err = corrupt("a column of a sealed segment is cut short or too long")
+	}
+	return at, err
+}
+
 // firstTime returns the time of a segment's first record.
 func (o *opener) firstTime(seg segment) (int64, error) {
 	if !seg.sealed {

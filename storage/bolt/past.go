@@ -106,8 +106,13 @@ func (t *timeSearch) run(tx *bbolt.Tx) (err error) {
 
 // within finds the record among some of which the first is not too young.
 func (t *timeSearch) within(first storage.Revision, recs []storage.Record) {
-	n := sort.Search(len(recs), func(i int) bool { return recs[i].Time > t.time })
+	n := until(recs, t.time)
 	t.rev, t.ok = first+storage.Revision(n), n > 0
+}
+
+// until returns how many of the first records are not younger than a time.
+func until(recs []storage.Record, time int64) int {
+	return sort.Search(len(recs), func(i int) bool { return recs[i].Time > time })
 }
 
 // segments halves the revisions in question by the time of the first record in a segment.
@@ -140,9 +145,7 @@ func (t *timeSearch) segments(tx *bbolt.Tx) error {
 	if n == 0 {
 		return nil
 	}
-	recs, err := t.open.records(nil, in, n)
-	if err == nil {
-		t.within(first, recs)
-	}
+	until, err := t.open.until(in, n, t.time)
+	t.rev, t.ok = first+storage.Revision(until), until > 0
 	return err
 }

@@ -47,8 +47,8 @@ type Cut struct {
 	Why string
 }
 
-// Repair makes an openable data file of a damaged one that no server has open (ErrLocked otherwise; of opts,
-// Path, Packers and LockTimeout count): of what it finds whole, wherever in the file, it makes a new file,
+// Repair (of opts, Path and Packers count) makes an openable data file of a damaged one that no server has open
+// (ErrLocked otherwise): of what it finds whole, wherever in the file, it makes a new file,
 // verifies it and puts it in the place of the old one, which is kept beside it under
 // the name in Repaired.Damaged. A document that misses records is kept from its oldest snapshot
 // after the gap on, or, when there is none, up to the gap. What is
@@ -59,7 +59,7 @@ type Cut struct {
 // When a page that says which pages are unused is damaged too, what was replaced or
 // deleted not long ago may come back, where nothing newer is found.
 func Repair(ctx context.Context, opts Options) (Repaired, error) {
-	r, err := repair(ctx, opts.withDefaults())
+	r, err := repair(ctx, opts)
 	if err != nil {
 		return Repaired{}, fmt.Errorf("bolt: repair %s: %w", opts.Path, err)
 	}
@@ -81,7 +81,7 @@ func repair(ctx context.Context, opts Options) (r Repaired, err error) {
 		return r, err
 	}
 	defer f.Close()
-	if err := lockFile(f, true, opts.LockTimeout); err != nil {
+	if err := lockFile(f, true, time.Second); err != nil {
 		return r, err
 	}
 	defer releaseFile(f)
@@ -101,7 +101,7 @@ func repair(ctx context.Context, opts Options) (r Repaired, err error) {
 	defer os.RemoveAll(work)
 	side := &sideFile{path: path + ".aside-" + stamp + ".jsonl"}
 	fresh := filepath.Join(work, "new.db")
-	if err := rebuild(ctx, opts, f, fresh, side, &r); err != nil {
+	if err := rebuild(ctx, f, Options{Path: fresh, Packers: opts.Packers}, side, &r); err != nil {
 		side.remove()
 		return r, err
 	}
@@ -133,7 +133,7 @@ func exchange(path, fresh, old string) error {
 }
 
 // rebuild writes what is whole in f to a new file, and verifies that.
-func rebuild(ctx context.Context, opts Options, f *os.File, to string, side *sideFile, r *Repaired) error {
+func rebuild(ctx context.Context, f *os.File, to Options, side *sideFile, r *Repaired) error {
 	s, err := newSalvage(ctx, f)
 	if err != nil {
 		return err
@@ -142,32 +142,32 @@ func rebuild(ctx context.Context, opts Options, f *os.File, to string, side *sid
 	if format == nil && len(s.values[bucketDocs[0]]) == 0 && len(s.values[bucketSegments[0]]) == 0 {
 		return fmt.Errorf("%w, or nothing of it is left", ErrForeign)
 	}
-	b, err := newBuilder(to)
+	b, err := newBuilder(to.Path)
 	if err != nil {
 		return err
 	}
-	p := &repairer{ctx: ctx, open: opener{packers: opts.Packers}, s: s, b: b, side: side, r: r, nums: make(map[uint64]bool), dead: make(map[uint64]bool), log: make(map[uint64][]piece)}
+	p := &repairer{ctx: ctx, open: &opener{packers: to.Packers}, s: s, b: b, side: side, r: r, nums: make(map[uint64]bool), dead: make(map[uint64]bool), log: make(map[uint64][]piece)}
 	if err := p.run(); err != nil {
 		return errors.Join(err, b.abandon())
 	}
 	if err := errors.Join(b.close(), side.close()); err != nil {
 		return err
 	}
-	sum, err := whole(ctx, Options{Path: to, Packers: opts.Packers})
+	sum, err := whole(ctx, to)
 	r.Documents, r.Records, r.Snapshots = sum.Documents, sum.Records, sum.Snapshots
 	return err
 }
 
 // repairer is one run of Repair.
 type repairer struct {
-	ctx    context.Context
-	open   opener
-	s      *salvage
-	b      *builder
-	side   *sideFile
-	r      *Repaired
-	failed error // why going on would set aside what is whole
+	ctx  context.Context
+	open *opener
+	s    *salvage
+	b    *builder
+	side *sideFile
+	r    *Repaired
 
+	failed   error // why going on would set aside what is whole
 	state    state
 	hasState bool
 	nums     map[uint64]bool    // of documents and their segments: what is of others belongs to nothing

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	bbolt "go.etcd.io/bbolt"
@@ -31,7 +32,7 @@ type RestoreOptions struct {
 	// time: later records, snapshots, sequence numbers and notes are left out, and
 	// documents that were created later are not there.
 	At time.Time
-	// Packers are those of Options.
+	// Packers are as in Options.
 	Packers map[string]Packer
 	// KeepNote says whether a note of a document, cut to a revision, still means
 	// something. Default: every note does. Not used without At.
@@ -50,6 +51,8 @@ type Restored struct {
 	// kept any more: they are cut to the oldest revision that is.
 	Newer []string
 }
+
+func (o *RestoreOptions) options(path string) Options { return Options{Path: path, Packers: o.Packers} }
 
 // ErrNotEmpty: the folder to restore to has something in it.
 var ErrNotEmpty = errors.New("bolt: the folder is not empty")
@@ -88,7 +91,7 @@ func restore(ctx context.Context, o RestoreOptions) (r Restored, err error) {
 	if err := copyFile(ctx, o.Backup, copied); err != nil {
 		return r, err
 	}
-	if r.Summary, err = whole(ctx, Options{Path: copied, Packers: o.Packers}); err != nil {
+	if r.Summary, err = whole(ctx, o.options(copied)); err != nil {
 		return r, err
 	}
 	path := copied
@@ -101,7 +104,7 @@ func restore(ctx context.Context, o RestoreOptions) (r Restored, err error) {
 	if err != nil {
 		return r, err
 	}
-	if r.Summary, err = whole(ctx, Options{Path: path, Packers: o.Packers}); err != nil {
+	if r.Summary, err = whole(ctx, o.options(path)); err != nil {
 		return r, err
 	}
 	r.Path = filepath.Join(o.Dir, FileName)
@@ -206,7 +209,7 @@ func renew(tx *bbolt.Tx, ids []string) error {
 // cutAll writes the documents of a file, as they were at a time, into another.
 func cutAll(ctx context.Context, o RestoreOptions, from, to string, r *Restored) (err error) {
 	const never = 1 << 30
-	src, err := Open(Options{Path: from, MustExist: true, FoldAfter: never, FoldAlways: never, SealAfter: never, Packers: o.Packers, Logger: slog.New(slog.DiscardHandler)})
+	src, err := Open(Options{Path: from, Packers: o.Packers, MustExist: true, FoldAfter: never, FoldAlways: never, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -220,34 +223,55 @@ func cutAll(ctx context.Context, o RestoreOptions, from, to string, r *Restored)
 			_ = b.abandon()
 		}
 	}()
-	c := cutter{ctx: ctx, src: src, b: b, o: o, r: r}
+	c := cutter{copier: copier{ctx: ctx, src: src, b: b, renew: true}, o: o, r: r}
+	if err := eachDocument(ctx, src, c.document); err != nil {
+		return err
+	}
+	if err := c.notes("", storeNum, every); err != nil {
+		return err
+	}
+	return b.close()
+}
+
+// eachDocument calls fn for each document, in the order of their ids.
+func eachDocument(ctx context.Context, s *Store, fn func(storage.Info) error) error {
 	const page = 1000
 	for after, n := "", page; n == page; {
-		infos, err := src.List(ctx, "", after, page)
+		infos, err := s.List(ctx, "", after, page)
 		if err != nil {
 			return err
 		}
 		for _, info := range infos {
-			if err := c.document(info); err != nil {
+			if err := fn(info); err != nil {
 				return err
 			}
 			after = info.ID
 		}
 		n = len(infos)
 	}
-	if err := c.notes("", storeNum, func(storage.Note) bool { return true }); err != nil {
-		return err
-	}
-	return b.close()
+	return nil
+}
+
+// every is for keeping all notes.
+func every(storage.Note) bool { return true }
+
+// copier copies documents into a new file.
+type copier struct {
+	ctx   context.Context
+	src   *Store
+	b     *builder
+	renew bool // they get another incarnation
+	// spaced: snapshots that only make opening quicker are left out.
+	spaced bool
+	// read, unless it is nil, is told how many records were read.
+	read func(n int)
 }
 
 // cutter copies documents as they were at a time.
 type cutter struct {
-	ctx context.Context
-	src *Store
-	b   *builder
-	o   RestoreOptions
-	r   *Restored
+	copier
+	o RestoreOptions
+	r *Restored
 }
 
 func (c *cutter) document(info storage.Info) error {
@@ -262,6 +286,11 @@ func (c *cutter) document(info storage.Info) error {
 		c.r.Left++
 		return nil
 	}
+	return c.copy(info, head, func(n storage.Note) bool { return c.o.KeepNote == nil || c.o.KeepNote(head, n) })
+}
+
+// copy copies a document up to a revision, with the notes that keep returns true for.
+func (c *copier) copy(info storage.Info, head storage.Revision, keep func(storage.Note) bool) error {
 	d, later, err := c.begin(info)
 	if err != nil {
 		return err
@@ -274,6 +303,9 @@ func (c *cutter) document(info storage.Info) error {
 		if err := d.add(recs); err != nil {
 			return err
 		}
+		if c.read != nil {
+			c.read(len(recs))
+		}
 	}
 	for client, l := range later {
 		if d.seqs[client].seq == 0 {
@@ -284,7 +316,6 @@ func (c *cutter) document(info storage.Info) error {
 	if err := c.snapshots(d, info.ID, head); err != nil {
 		return err
 	}
-	keep := func(n storage.Note) bool { return c.o.KeepNote == nil || c.o.KeepNote(head, n) }
 	if err := c.notes(info.ID, d.val.num, keep); err != nil {
 		return err
 	}
@@ -293,12 +324,16 @@ func (c *cutter) document(info storage.Info) error {
 
 // begin begins a document with what it was before the oldest record that is kept. later are the
 // clients of one that was trimmed whose last record is among those that are kept.
-func (c *cutter) begin(info storage.Info) (d *docBuilder, later map[string]lastSeq, err error) {
+func (c *copier) begin(info storage.Info) (d *docBuilder, later map[string]lastSeq, err error) {
 	src, err := c.src.find(c.ctx, info.ID)
 	if err != nil {
 		return nil, nil, err
 	}
-	val := docValue{incarnation: storage.Renew(info.Incarnation), created: info.Created, modified: info.Created, oldest: src.oldest, trimmed: src.trimmed}
+	inc := info.Incarnation
+	if c.renew {
+		inc = storage.Renew(inc)
+	}
+	val := docValue{incarnation: inc, created: info.Created, modified: info.Created, oldest: src.oldest, trimmed: src.trimmed}
 	if info.Oldest < 0 {
 		return c.b.document(info.ID, val), nil, nil
 	}
@@ -341,11 +376,12 @@ func eachLastSeq(tx *bbolt.Tx, num uint64, fn func(client string, l lastSeq)) er
 }
 
 // snapshots copies those of a document up to its head.
-func (c *cutter) snapshots(d *docBuilder, id string, head storage.Revision) error {
+func (c *copier) snapshots(d *docBuilder, id string, head storage.Revision) error {
 	revs, err := c.src.Snapshots(c.ctx, id)
 	if err != nil {
 		return err
 	}
+	keep := storage.Space(revs, d.val.oldest)
 	for _, rev := range revs {
 		if rev > head {
 			break
@@ -353,6 +389,9 @@ func (c *cutter) snapshots(d *docBuilder, id string, head storage.Revision) erro
 		snap, err := c.src.Snapshot(c.ctx, id, rev)
 		if err != nil {
 			return err
+		}
+		if c.spaced && !snap.Pinned && !slices.Contains(keep, rev) {
+			continue
 		}
 		if err := d.snapshot(snap); err != nil {
 			return err
@@ -362,7 +401,7 @@ func (c *cutter) snapshots(d *docBuilder, id string, head storage.Revision) erro
 }
 
 // notes copies those of a document, or of the store, that keep returns true for.
-func (c *cutter) notes(id string, num uint64, keep func(storage.Note) bool) error {
+func (c *copier) notes(id string, num uint64, keep func(storage.Note) bool) error {
 	const page = 64
 	for after, n := "", page; n == page; {
 		notes, err := c.src.Notes(c.ctx, id, "", after, page)

@@ -54,8 +54,8 @@ type fragment struct {
 	why       string
 }
 
-// maxValue is the longest value there can be: one record in a log entry or segment.
-const maxValue = storage.MaxRecord + 4096
+// maxValue is the longest value there can be: a full segment, but for one large record.
+const maxValue = storage.MaxRecord + 4*segmentBytes
 
 // newSalvage reads the whole file once.
 func newSalvage(ctx context.Context, f *os.File) (*salvage, error) {

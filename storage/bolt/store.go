@@ -118,6 +118,7 @@ func (o Options) withDefaults() Options {
 	if o.TimeStep <= 0 {
 		o.TimeStep = time.Second
 	}
+	o.TimeStep = max(o.TimeStep, time.Millisecond)
 	if o.CloseTimeout <= 0 {
 		o.CloseTimeout = 30 * time.Second
 	}

@@ -179,26 +179,48 @@ func (s *sealed) people(out []storage.Record, from, to int) bool {
 
 // times fills in when the records were made, and reports like people.
 func (s *sealed) times(out []storage.Record, from, to int) bool {
+	return s.eachTime(func(first, n int, time int64) bool {
+		for at := max(first, from); at < min(first+n, to); at++ {
+			out[at-from].Time = time
+		}
+		return first+n < to || to == s.n
+	})
+}
+
+// until returns how many of the first records are not younger than a time.
+func (s *sealed) until(time int64) (n int, ok bool) {
+	ok = s.eachTime(func(first, count int, at int64) bool {
+		if at <= time {
+			n = first + count
+		}
+		return at <= time
+	})
+	return n, ok
+}
+
+// eachTime calls fn for each run of records of one time, in order, until it returns false. It
+// reports whether the columns were right as far as they were read.
+func (s *sealed) eachTime(fn func(first, n int, time int64) bool) bool {
 	times, counts := parser{rest: s.columns[colTimes]}, s.columns[colCounts]
-	at, time := 0, int64(0)
-	i := 0
-	for ; at < to; i++ {
+	steps := int64(0)
+	for i, first := 0, 0; ; i++ {
+		if first == s.n {
+			return len(times.rest) == 0 && len(counts) == (i+1)/2
+		}
 		if i/2 >= len(counts) {
 			return false
 		}
 		n := int(counts[i/2]>>(4*(1-i%2))&15) + 1
-		time += times.varint()
+		steps += times.varint()
 		if n == 16 {
 			n += int(times.count(uint64(s.n)))
 		}
-		if times.bad || n > s.n-at {
+		if times.bad || n > s.n-first {
 			return false
 		}
-		for end := at + n; at < end; at++ {
-			if at >= from && at < to {
-				out[at-from].Time = time * s.step
-			}
+		if !fn(first, n, steps*s.step) {
+			return true
 		}
+		first += n
 	}
-	return to < s.n || len(times.rest) == 0 && len(counts) == (i+1)/2
 }

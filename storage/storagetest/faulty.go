@@ -35,6 +35,8 @@ const (
 	PutSnapshot             // PutSnapshot
 	SetNotes                // SetNotes
 	Rename                  // Rename
+	Trim                    // Trim
+	Rewrite                 // Rewrite
 	Read                    // Stat, Read, At, Snapshot, Snapshots, LastSeq, Notes and List
 )
 
@@ -197,6 +199,24 @@ func (f *Faulty) Rename(ctx context.Context, from, to string) error {
 		return err
 	}
 	return f.Store.Rename(ctx, from, to)
+}
+
+// Trim passes a call on, or fails.
+func (f *Faulty) Trim(ctx context.Context, id string, incarnation uint64, oldest storage.Revision, keep []storage.Revision) error {
+	if _, err := f.pass(ctx, Trim); err != nil {
+		return err
+	}
+	return f.Store.Trim(ctx, id, incarnation, oldest, keep)
+}
+
+// Rewrite passes a call on, or fails.
+func (f *Faulty) Rewrite(ctx context.Context, id string, incarnation uint64,
+	record func(storage.Revision, storage.Record) (storage.Record, error),
+	snapshot func(storage.Snapshot) (storage.Snapshot, error)) error {
+	if _, err := f.pass(ctx, Rewrite); err != nil {
+		return err
+	}
+	return f.Store.Rewrite(ctx, id, incarnation, record, snapshot)
 }
 
 // At passes a call on, or fails as a Read.

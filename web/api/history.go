@@ -50,6 +50,9 @@ func (a *API) history(r *request) error {
 		return err
 	}
 	groups, next, err := a.opt.Manager.Groups(r.c, r.id, before, limit, g)
+	if err != nil && before == session.Head && session.AsError(err).Code == session.CodeGone {
+		next, err = session.Unborn, nil // nothing but the content is kept
+	}
 	if err != nil {
 		return a.numbered(r, err)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // TestDescription compares the OpenAPI document with the routes: addresses, methods,
-// parameters, content types.
+// parameters, content types. (Webhooks have their own.)
 func TestDescription(t *testing.T) {
 	type ref struct {
 		Ref string `json:"$ref"`
@@ -28,6 +28,9 @@ func TestDescription(t *testing.T) {
 	}
 	described := 0
 	for path, methods := range doc.Paths {
+		if strings.HasPrefix(path, "/api/hooks") {
+			continue
+		}
 		for method := range methods {
 			if method != "parameters" {
 				described++

@@ -90,7 +90,7 @@ func asError(err error) *Error {
 // anything else as "internal".
 func Refuse(ctx *fasthttp.RequestCtx, err error) {
 	e := asError(err)
-	if e.Status == fasthttp.StatusServiceUnavailable {
+	if e.Status == fasthttp.StatusServiceUnavailable || e.Status == fasthttp.StatusTooManyRequests {
 		ctx.Response.Header.Set("Retry-After", "1")
 	}
 	answer(ctx, e.Status, "application/problem+json", struct {

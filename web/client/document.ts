@@ -467,12 +467,13 @@ export class Document<D, O, C> {
     } else if (this.#phase === "opening") {
       if (error.seq !== undefined || notOfOpen.has(error.code)) return; // speaks of the opening before this one
       if (error.class !== "fatal") this.#pause(error);
-      else if (["incarnation", "future", "mismatch"].includes(error.code)) this.#startAfresh(error.code, error.message);
+      else if (["incarnation", "future", "mismatch", "gone"].includes(error.code)) this.#startAfresh(error.code, error.message);
       else this.#refused(error, true);
     } else if (this.#phase === "live") {
       if (error.class === "resync" || error.code === "not_open") this.#resync();
       else if (error.class === "retry") this.#holdBack();
       else if (error.seq !== undefined) this.#startAfresh(error.code, error.message);
+      else if (error.code === "gone") this.#startAfresh(error.code, error.message);
       else if (["deleted", "replaced"].includes(error.code)) this.#refused(error, error.code === "deleted");
       // What is left speaks of a cursor, which the next one mends.
     }

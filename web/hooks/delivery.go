@@ -108,7 +108,7 @@ func (r *runner) next(lineage uint64, doc string, gone bool, p position, known b
 	}
 	p.Doc = doc
 	to := info.Head
-	if p.To > p.Rev {
+	if p.Since != 0 {
 		to = min(to, p.To) // as it was tried before
 	}
 	d := &delivery{doc: doc, lineage: lineage, from: p.Rev}

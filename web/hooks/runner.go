@@ -20,8 +20,8 @@ type position struct {
 	Doc string `json:"doc"`
 	// Rev is the newest revision told of, session.Unborn when none was.
 	Rev session.Revision `json:"rev"`
-	// To is where the request ends that failed, Since when it did first, in Unix
-	// milliseconds, and Tries how often.
+	// Since is when the next request failed first, in Unix milliseconds, 0 when it did not; then
+	// To is where it ends and Tries how often it failed.
 	To    session.Revision `json:"to,omitempty"`
 	Since int64            `json:"since,omitempty"`
 	Tries int              `json:"tries,omitempty"`
@@ -262,6 +262,9 @@ func (r *runner) refused(lineage uint64, p position, d *delivery, why error) (mo
 	now := r.h.opt.Now()
 	if p.Since == 0 {
 		p.Since = now.UnixMilli()
+	}
+	if p.Doc == "" {
+		p.Doc = d.doc // it is the first
 	}
 	p.To = d.to
 	p.Tries++

@@ -28,10 +28,11 @@ type Metrics struct {
 	requestSeconds                        *prometheus.HistogramVec
 	batch, sync, ack, deliver, load       prometheus.Histogram
 	commitAppends, commitRecords, commits prometheus.Histogram
+	hooks                                 hooks
 }
 
-// New makes the metrics. stats and conns are asked at each scrape.
-func New(stats func() session.Stats, conns func() int) *Metrics {
+// New makes the metrics. stats, conns and streams are asked at each scrape.
+func New(stats func() session.Stats, conns, streams func() int) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "quire", Name: name, Help: help})
@@ -57,6 +58,8 @@ func New(stats func() session.Stats, conns func() int) *Metrics {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "quire", Name: "connections", Help: "Open WebSocket connections."},
 			func() float64 { return float64(conns()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "quire", Name: "http_streams", Help: "HTTP answers without a fixed length under way."},
+			func() float64 { return float64(streams()) }),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -80,6 +83,7 @@ func New(stats func() session.Stats, conns func() int) *Metrics {
 	m.commits = histogram("commit_seconds", "Time that one commit of the store spent writing and syncing.", seconds)
 	m.commitAppends = histogram("commit_appends", "Appends in one commit of the store.", counts)
 	m.commitRecords = histogram("commit_records", "Operations in one commit of the store.", counts)
+	m.hooks = newHooks(m.registry)
 	return m
 }
 

@@ -19,6 +19,7 @@ const (
 	codeDeleted     wire.Code = "ERR_DOC_WAS_DELETED"
 	codeMissing     wire.Code = "ERR_DOC_DOES_NOT_EXIST"
 	codeNewer       wire.Code = "ERR_OP_VERSION_NEWER_THAN_CURRENT_SNAPSHOT"
+	codeGone        wire.Code = "ERR_SUBMIT_TRANSFORM_OPS_NOT_FOUND"
 	codeSeqOverflow wire.Code = "ERR_CONNECTION_SEQ_INTEGER_OVERFLOW"
 	codeNotMoved    wire.Code = "ERR_PRESENCE_TRANSFORM_FAILED"
 )
@@ -49,6 +50,7 @@ var refusals = map[session.Code]refusal{
 	session.CodeExists:   {code: codeExists, message: "Document was created remotely"},
 	session.CodeDeleted:  {code: codeDeleted, message: "Document was deleted"},
 	session.CodeFuture:   {code: codeNewer, message: "Invalid op submitted. Op version newer than current snapshot"},
+	session.CodeGone:     {code: codeGone},
 	session.CodeBadOp:    {code: codeNotApplied},
 	session.CodeTooLarge: {code: codeNotApplied},
 	session.CodeSeq:      {code: codeOp},

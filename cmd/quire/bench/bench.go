@@ -30,7 +30,7 @@ type options struct {
 	warmUp, duration              time.Duration
 	writers, readers, run, window int
 	docs, conns, revisions, edits int
-	inFlight, times               int
+	inFlight, times, reads        int
 	trace                         string
 }
 
@@ -61,6 +61,7 @@ func kindsOf() []*kind {
 		{name: "replay", args: "FILE", help: "a recorded session (josephg/editing-traces), typed one by one", flags: replayFlags, run: replay},
 		{name: "catchup", help: "coming back after many missed edits", flags: catchupFlags, run: catchup, noRaw: true},
 		{name: "open", help: "opening a document with a long history", flags: openFlags, run: open, noRaw: true},
+		{name: "history", help: "size of a long history, and reading old revisions of it", flags: historyFlags, run: history, noRaw: true},
 	}
 }
 

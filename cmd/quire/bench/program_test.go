@@ -147,6 +147,11 @@ func TestProgramOpen(t *testing.T) {
 	above(t, got, all[:1], "opened_from_cold_best", "opened_from_cold_and_from_disk_best", "opened_from_memory_best")
 }
 
+func TestProgramHistory(t *testing.T) {
+	got := measure(t, "history", "--revisions", "5000", "--times", "2", "--reads", "20")
+	above(t, got, all[:1], "data_file_compacted", "of_it_sealed_history", "old_revision_read_cold_p50", "old_revision_read_warm_p99", "revision_found_by_time_p99")
+}
+
 // write makes a trace's file.
 func write(t *testing.T, text string) string {
 	t.Helper()

@@ -109,7 +109,7 @@ test("a refused edit is handed back with what was typed after it, and the docume
   assert.equal(world.server.content, "> Hello");
 });
 
-for (const code of ["incarnation", "future", "mismatch"] as const) {
+for (const code of ["incarnation", "future", "mismatch", "gone"] as const) {
   test(`when a resume ends in ${code}, unsent edits become a draft`, () => {
     const { world, document, drafts, wire } = setup();
     world.settle();
@@ -118,6 +118,7 @@ for (const code of ["incarnation", "future", "mismatch"] as const) {
     wire().cut(world.rnd);
     document.edit(["b"]);
     if (code === "incarnation") world.server.inc = "inc2";
+    else if (code === "gone") world.server.oldest = world.server.head + 1;
     else if (code === "mismatch") world.server.log[0]!.client = "somebody";
     else {
       world.server.log.length = world.server.head = 0;

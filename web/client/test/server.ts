@@ -41,6 +41,8 @@ export class Server {
   /** The document as its type holds it. */
   content: any;
   inc = "inc1";
+  /** The oldest revision that can be gone on from. */
+  oldest = 0;
   readonly log: Entry[] = [];
   /** Operations from here on are accepted but not durable. */
   head = 0;
@@ -152,6 +154,7 @@ export class Server {
       connection.send({ ...common, rev: at, content: this.#type.content(this.content), sum: this.#type.checksum(this.content) });
     } else {
       if (message.inc !== this.inc) return fail("incarnation", "fatal");
+      if (message.rev < this.oldest) return fail("gone", "fatal");
       if (message.rev > this.head) return fail("future", "fatal");
       if (message.seq !== own(message.rev)) return fail("mismatch", "fatal");
       at = message.rev;

@@ -19,6 +19,7 @@ const reasons: Record<string, string> = {
   incarnation: "The document was deleted and another was made under its name.",
   future: "The server holds an older state of the document than you had, as after a restore from a backup.",
   mismatch: "The server does not know all of your earlier edits, as after a restore from a backup.",
+  gone: "What was done while you were away is not kept any more, so that your edits could not be merged.",
   checksum: "The text here had come to differ from the server’s.",
   diverged: "The text here had come to differ from the server’s.",
 };
