@@ -43,7 +43,7 @@ function past(page: Page): Promise<string> {
   return page.locator(".history-plain .cm-content").evaluate((content) =>
     [...content.querySelectorAll(".cm-line")].map((line) => {
       const copy = line.cloneNode(true) as Element;
-      for (const gone of copy.querySelectorAll("del")) gone.remove();
+      for (const gone of copy.querySelectorAll("del, .cm-placeholder")) gone.remove();
       return copy.textContent;
     }).join("\n"));
 }
@@ -458,6 +458,35 @@ test("a long history is loaded as it is scrolled, and found from the slider", as
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowRight");
   await settled(page, 22);
+  assert.deepEqual(ada.complaints, []);
+});
+
+test("where older revisions are not kept, the history begins later and says so; what is named is still to be seen", async () => {
+  const server = await QuireServer.start("--history-keep", "4");
+  await ask(server, "POST", "", { id: "short" }, "Ada");
+  for (let i = 0; i < 20; i++) await write(server, "short", ["Ada", i > 0 ? [i, "x"] : ["x"]]);
+  await ask(server, "PUT", "/short/labels/early", { rev: 3 });
+  // What is not to be kept goes soon after a start.
+  await server.kill("SIGTERM");
+  await server.start();
+  let oldest = 0;
+  while (oldest === 0) ({ oldest } = await ask<{ oldest: number }>(server, "GET", "/short"));
+  const ada = await person("Ada");
+  const { page } = ada;
+  await visit(page, server.url, "short");
+  await openHistory(page);
+  await page.getByText(`What came before revision ${oldest} is not kept any more`).waitFor();
+  await page.keyboard.press("Home");
+  await settled(page, oldest);
+  assert.equal(await past(page), "x".repeat(oldest));
+  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("Shift+ArrowRight");
+  await settled(page, oldest + 1);
+  assert.deepEqual(await all(page, "ins.added"), ["x"]);
+  await picture(page, "history-squashed");
+  await page.locator(".labels").getByRole("button", { name: "early", exact: true }).click();
+  await settled(page, 3);
+  assert.equal(await past(page), "xxx");
   assert.deepEqual(ada.complaints, []);
 });
 

@@ -1,5 +1,5 @@
 import { EditorState, StateEffect, StateField } from "@codemirror/state";
-import { Decoration, EditorView, WidgetType, type DecorationSet } from "@codemirror/view";
+import { Decoration, EditorView, placeholder, WidgetType, type DecorationSet } from "@codemirror/view";
 
 import { nameOf, type Authors } from "../authors.js";
 import { el } from "../dom.js";
@@ -68,6 +68,7 @@ export class TextView implements RevisionView {
           EditorState.readOnly.of(true),
           EditorView.editable.of(false),
           EditorView.lineWrapping,
+          placeholder("The document was empty."),
           EditorView.contentAttributes.of({ "aria-label": "The document at this revision", role: "document", tabindex: "0" }),
           marksField,
         ],
