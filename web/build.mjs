@@ -18,6 +18,7 @@ if (what === "page") {
       { in: "page/src/main.ts", out: "app" },
       { in: "page/static/app.css", out: "app" },
       { in: "page/static/rich.css", out: "rich" },
+      { in: "page/static/history.css", out: "history" },
     ],
     outdir: `${directory}/assets`,
     bundle: true,

@@ -238,3 +238,22 @@ test("others' cursors follow every edit as the server moves them", () => {
   wire().moveDown();
   assert.deepEqual(document.peers, []);
 });
+
+test("an edit made here is told when it was taken in, one that does not fit is not", () => {
+  const world = new World(random(1), "Hello");
+  const told: unknown[] = [];
+  const document = new Connection(world.connection).open("d", text, { events: { edited: (op) => told.push([op, document.content]) } });
+  world.settle();
+  document.edit([5, "!"]);
+  assert.throws(() => document.edit([50, "!"]), OperationError);
+  assert.deepEqual(told, [[[5, "!"], "Hello!"]]);
+});
+
+test("a live document that is renamed is closed, with its new id as the message", () => {
+  const { world, document, drafts, wire } = setup();
+  world.settle();
+  wire().send({ t: "error", doc: "d", code: "moved", class: "fatal", message: "elsewhere" });
+  wire().moveDown();
+  assert.deepEqual(document.state, { kind: "closed", unsaved: 0, code: "moved", message: "elsewhere" });
+  assert.deepEqual(drafts, []);
+});

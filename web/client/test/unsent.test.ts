@@ -181,3 +181,23 @@ test("a full storage is admitted", () => {
   keeper.flush();
   assert.equal(keeper.kept, false);
 });
+
+test("edits of a document that is renamed meanwhile are kept for its new id, and not handed back", async () => {
+  const world = new World(random(1), "Hello");
+  const browser = new Browser();
+  const { document, keeper } = page(world, browser);
+  world.settle();
+  await new Promise(setImmediate); // the lock is there
+  world.wires.at(-1)!.cut(world.rnd);
+  document.edit([5, "!"]);
+  document.attach({ limits: { message: 4096, document: 4096, run: 4, docs: 8, ranges: 8, presence: 4096 }, send: () => {} });
+  document.receive({ t: "error", doc: "d", code: "moved", class: "fatal", message: "new name" });
+  assert.deepEqual(document.state, { kind: "closed", unsaved: 1, code: "moved", message: "new name" });
+  assert.equal(document.editable, false);
+  keeper.follow("new name");
+  keeper.flush();
+  assert.ok(keeper.kept);
+  assert.deepEqual([...countUnsent(browser)], [["new name", 1]]);
+  const [entry] = [...browser.items.values()].map((item) => JSON.parse(item));
+  assert.deepEqual([entry.doc, entry.content, entry.client], ["new name", "Hello!", document.client]);
+});

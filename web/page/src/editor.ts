@@ -9,6 +9,7 @@ import { Menu } from "./menu.js";
 import { nameOfType, paneFor, type Pane, type PaneHost } from "./pane.js";
 import { askWho, initials, me, paint } from "./person.js";
 import { forget, recents, remember } from "./recent.js";
+import { loadSheet } from "./sheet.js";
 import { Title } from "./title.js";
 
 /** Address of the server's WebSocket. */
@@ -238,7 +239,7 @@ class EditorPage {
     if (this.#history || this.#historyOpening) return;
     this.#historyOpening = true;
     try {
-      const { HistoryView } = await import("./history/view.js");
+      const [{ HistoryView }] = await Promise.all([import("./history/view.js"), loadSheet("history.css")]);
       this.#history = new HistoryView({
         id: this.#id,
         title: this.#title.text,

@@ -118,5 +118,5 @@ export class Blame {
 function about({ span }: Run): string {
   if (!span) return "Written just now";
   if (span.rev < 0) return `${nameOf(span.author)}, just now`;
-  return `${nameOf(span.author)}, ${moment(span.time)}, revision ${span.rev.toLocaleString("en")}`;
+  return [nameOf(span.author), moment(span.time), `revision ${span.rev.toLocaleString("en")}`].filter(Boolean).join(", ");
 }

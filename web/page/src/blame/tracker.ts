@@ -1,7 +1,7 @@
 import type { DeltaOp } from "../../../client/delta.js";
 import type { Clock, Document, TextOp } from "../../../client/index.js";
 import { printJson } from "../history/json.js";
-import { isTextKind, kindOf, type Kind } from "../history/kinds.js";
+import { kindOf, type Kind } from "../history/kinds.js";
 import type { Span } from "../history/past.js";
 import { applyShape, runsOf, shapeOf, type Run, type Shape } from "./runs.js";
 
@@ -83,7 +83,7 @@ export class Tracker {
     const asked = clock.now();
     const { rev } = document;
     const unsent = [...(document.unsent?.flight ?? []), ...(document.unsent?.waiting ?? [])].map(({ op }) => shapeOf(op));
-    const content = document.content; // with what is unsent in it, which there is none of where it is needed
+    const { content } = document; // with what is unsent in it: of the types that need it here nothing ever is
     this.#since = [];
     try {
       const { type, spans } = await blame(rev);
@@ -113,6 +113,5 @@ export class Tracker {
 function placed(kind: Kind<any> | undefined, content: unknown, spans: readonly Span[]): { from: number; to: number; span: Span }[] {
   if (!kind) return [];
   if (kind.shows === "json") return [...printJson(content, content, spans).inserted];
-  const units = isTextKind(kind) && typeof content === "string" ? kind.toUnits(content, spans) : spans;
-  return units.map((span) => ({ from: span.start, to: span.start + span.length, span }));
+  return kind.toUnits(content, spans).map((span) => ({ from: span.start, to: span.start + span.length, span }));
 }

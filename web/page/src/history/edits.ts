@@ -76,21 +76,25 @@ export class Edits {
     if (!first) return this.begin(this.#head);
     const groups = await this.#after(first.from);
     if (this.#groups[0] !== first) return;
-    this.#groups = [...groups, ...this.#groups.slice(1)];
+    // Where edits end depends on where one began to ask: those that are here stay if they go on from these.
+    const { from } = groups.at(-1) ?? { from: first.to };
+    const rest = this.#groups.findIndex(({ to }) => to === from);
+    this.#groups = [...groups, ...(rest < 0 ? [] : this.#groups.slice(rest))];
+    if (rest < 0) this.#end = from < 0;
     if (this.#groups.length > most) {
       this.#groups = this.#groups.slice(0, most);
       this.#end = false;
     }
   }
 
-  /** Returns the edit that begins after a revision or goes on past it; undefined at the head. */
+  /** Returns an edit that begins at a revision or goes on past it; undefined at the head. */
   async next(rev: number): Promise<Group | undefined> {
     const here = this.find(rev + 1);
     if (here || rev >= this.#head) return here;
     return (await this.#after(rev)).findLast(({ to }) => to > rev);
   }
 
-  /** Returns the edits that end after a revision, some at least, without gaps from there on. */
+  /** Returns edits that end after a revision, some at least, without gaps; the last begins there, or before. */
   async #after(rev: number): Promise<Group[]> {
     // An edit begun at or before the next revision has ended there.
     const until = Math.min(this.#head, rev + longest + 1);

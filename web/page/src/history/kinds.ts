@@ -1,7 +1,9 @@
 // The document types as the history knows them: how an operation from the past is
 // applied. Text is text, in whatever units its operations count.
 
+import type { DeltaOp } from "../../../client/delta.js";
 import { Builder, OperationError, text, type Component, type TextOp } from "../../../client/index.js";
+import { shapeOf } from "../blame/runs.js";
 import { applyJson, type JsonOp } from "./json.js";
 import type { Span } from "./past.js";
 
@@ -14,6 +16,16 @@ export interface Kind<D> {
   apply(doc: D, op: unknown): D;
   /** Returns about how much memory a content takes, in UTF-16 units. */
   size(doc: D): number;
+  /** Returns spans of a content, which count in the type's unit, in UTF-16 units. */
+  toUnits(doc: D, spans: readonly Span[]): readonly Span[];
+  /** Returns what an operation on a content puts in or formats, in UTF-16 units of the content after it, in order; null where the operation does not tell. */
+  touched(doc: D, op: unknown): readonly Touched[] | null;
+}
+
+/** A stretch of a document. */
+export interface Touched {
+  readonly start: number;
+  readonly length: number;
 }
 
 /** A type whose documents are one text. */
@@ -21,11 +33,25 @@ export interface TextKind extends Kind<string> {
   readonly shows: "text";
   /** Returns an operation on `doc` as one of the type "text". */
   toTextOp(doc: string, op: unknown): TextOp;
-  /** Returns spans of `doc` in UTF-16 units. */
-  toUnits(doc: string, spans: readonly Span[]): readonly Span[];
 }
 
-function textKind(toTextOp: TextKind["toTextOp"], toUnits: TextKind["toUnits"] = (_doc, spans) => spans): TextKind {
+const asTheyAre = (_doc: unknown, spans: readonly Span[]) => spans;
+
+/** Returns the stretches that are put in or formatted by an operation of this shape. */
+function touchedBy(op: TextOp | DeltaOp): Touched[] {
+  const out: Touched[] = [];
+  let at = 0;
+  for (const { does, length } of shapeOf(op)) {
+    if (does === "delete") continue;
+    const last = out.at(-1);
+    if (does !== "retain" && last && last.start + last.length === at) out[out.length - 1] = { start: last.start, length: last.length + length };
+    else if (does !== "retain") out.push({ start: at, length });
+    at += length;
+  }
+  return out;
+}
+
+function textKind(toTextOp: TextKind["toTextOp"], toUnits: TextKind["toUnits"] = asTheyAre): TextKind {
   return {
     shows: "text",
     create: text.create,
@@ -33,6 +59,7 @@ function textKind(toTextOp: TextKind["toTextOp"], toUnits: TextKind["toUnits"] =
     size: (doc) => doc.length,
     toTextOp,
     toUnits,
+    touched: (doc, op) => touchedBy(toTextOp(doc, op)),
   };
 }
 
@@ -85,6 +112,8 @@ const jsonKind: Kind<unknown> = {
   create: (content) => content,
   apply: (doc, op) => applyJson(doc, op as JsonOp),
   size: (doc) => JSON.stringify(doc).length,
+  toUnits: asTheyAre,
+  touched: () => null,
 };
 
 /** Returns what is known of a type; rejects when its part of the page could not be loaded, undefined when it is unknown. */
@@ -105,6 +134,8 @@ export async function kindOf(type: string): Promise<Kind<unknown> | undefined> {
         create: (content) => richText.create(content),
         apply: (doc, op) => richText.apply(doc as never, richText.operation(op)),
         size: (doc) => richText.plain(doc as never).length,
+        toUnits: asTheyAre,
+        touched: (_doc, op) => touchedBy(op as DeltaOp),
       };
     }
   }

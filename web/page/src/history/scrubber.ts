@@ -1,7 +1,7 @@
-import { OperationError } from "../../../client/index.js";
+import { OperationError, type Clock } from "../../../client/index.js";
 import { ApiError } from "../api.js";
 import type { Kind } from "./kinds.js";
-import type { Content, Difference, Group, Groups, Past, Span } from "./past.js";
+import type { Content, Group, Groups, Past, Span } from "./past.js";
 
 /** A document's content at a revision; `kind` is undefined where it had none, or is of a type that is not known here. */
 export interface Held {
@@ -15,6 +15,7 @@ export interface Held {
 export interface Changes {
   readonly before: Held;
   readonly op: unknown;
+  /** Who made what is new, in UTF-16 units. */
   readonly spans: readonly Span[];
 }
 
@@ -31,6 +32,7 @@ export interface Shown {
 
 export interface ScrubberOptions {
   readonly past: Past;
+  readonly clock: Clock;
   /** Returns what is known of a type; see kindOf. */
   kindOf(type: string): Promise<Kind<unknown> | undefined>;
   /** Something is to be shown. */
@@ -40,6 +42,12 @@ export interface ScrubberOptions {
   /** Whether something is being fetched. */
   busy(busy: boolean): void;
 }
+
+/** Codes of errors after which the server need not be asked for the same in another way. */
+const hopeless = ["unreachable", "unavailable", "not_found", "moved"];
+
+/** Milliseconds after which a revision is shown without what changed, if that is still to come. */
+const patience = 120;
 
 /** The most contents that are kept, the most UTF-16 units of them together, and the most edits that are known. */
 const most = { contents: 24, units: 8 << 20, groups: 4_000, changes: 24 };
@@ -108,8 +116,7 @@ export class Scrubber {
   async #step(rev: number): Promise<boolean> {
     try {
       const [at, group] = await Promise.all([this.#contentAt(rev), this.groupAt(rev)]);
-      const moving = this.#wanted !== rev;
-      const changes = moving || !group ? undefined : await this.#changesTo(at, group);
+      const changes = this.#wanted === rev && group ? await this.#changesSoon(at, group) : undefined;
       const settled = this.#wanted === rev;
       if (settled) this.#settled = rev;
       this.#options.show({ at, group, changes, settled });
@@ -118,6 +125,17 @@ export class Scrubber {
       if (this.#wanted !== rev) return true; // what failed is not wanted any more
       this.#options.failed(error);
       return false;
+    }
+  }
+
+  /** Returns what changed; shows the revision without it when that takes long. */
+  async #changesSoon(at: Held, group: Group): Promise<Changes | undefined> {
+    const { clock, show } = this.#options;
+    const early = clock.after(patience, () => show({ at, group, changes: undefined, settled: false }));
+    try {
+      return await this.#changesTo(at, group);
+    } finally {
+      clock.cancel(early);
     }
   }
 
@@ -141,12 +159,11 @@ export class Scrubber {
 
   /** Returns the content at a revision by way of another; undefined when no way leads from there. */
   async #reached(from: Held, rev: number): Promise<Held | undefined> {
-    const difference = await this.#difference(from.rev, rev, false);
-    if (difference?.type !== from.type) return undefined;
     try {
-      return { ...from, rev, doc: from.kind!.apply(from.doc, difference.op) };
+      const difference = await this.#options.past.difference(from.rev, rev, false);
+      return difference.type === from.type ? { ...from, rev, doc: from.kind!.apply(from.doc, difference.op) } : undefined;
     } catch (error) {
-      if (error instanceof OperationError) return undefined;
+      if (error instanceof OperationError || (error instanceof ApiError && !hopeless.includes(error.code))) return undefined;
       throw error;
     }
   }
@@ -169,24 +186,19 @@ export class Scrubber {
     const known = this.#changes.get(at.rev);
     if (known?.before.rev === group.from) return known;
     try {
-      const [before, difference] = await Promise.all([this.#contentAt(group.from), this.#difference(group.from, at.rev, true)]);
-      if (difference?.type !== before.type || before.type !== at.type) return undefined;
-      const changes = { before, op: difference.op, spans: difference.spans ?? [] };
+      // Of one author's edit, the operation says what is hers.
+      const [author = "", ...others] = group.authors;
+      const alone = others.length === 0 && at.kind.shows !== "json";
+      const [before, { type, op, spans = [] }] = await Promise.all([this.#contentAt(group.from), this.#options.past.difference(group.from, at.rev, !alone)]);
+      if (type !== before.type || before.type !== at.type) return undefined;
+      const touched = alone ? at.kind.touched(before.doc, op) : null;
+      const made = touched?.map((part): Span => ({ ...part, author, rev: at.rev, time: group.end }));
+      const changes = { before, op, spans: made ?? at.kind.toUnits(at.doc, spans) };
       this.#changes.set(at.rev, changes);
       return changes;
     } catch (error) {
-      // What came before is not kept any more: there is nothing to compare with.
-      if (error instanceof ApiError && error.code === "gone") return undefined;
-      throw error;
-    }
-  }
-
-  /** Returns what leads from one revision to another; undefined where nothing does, as between documents of two types. */
-  async #difference(from: number, to: number, withSpans: boolean): Promise<Difference | undefined> {
-    try {
-      return await this.#options.past.difference(from, to, withSpans);
-    } catch (error) {
-      if (error instanceof ApiError && ["bad_type", "deleted", "gone"].includes(error.code)) return undefined;
+      // What came before is not kept any more, or was something else: there is nothing to compare with.
+      if (error instanceof ApiError && ["gone", "bad_type", "deleted"].includes(error.code)) return undefined;
       throw error;
     }
   }

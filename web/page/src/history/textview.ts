@@ -1,5 +1,5 @@
 import { EditorState, StateEffect, StateField } from "@codemirror/state";
-import { Decoration, EditorView, WidgetType, type DecorationSet } from "@codemirror/view";
+import { Decoration, EditorView, placeholder, WidgetType, type DecorationSet } from "@codemirror/view";
 
 import { nameOf, type Authors } from "../authors.js";
 import { el } from "../dom.js";
@@ -68,6 +68,7 @@ export class TextView implements RevisionView {
           EditorState.readOnly.of(true),
           EditorView.editable.of(false),
           EditorView.lineWrapping,
+          placeholder("The document was empty."),
           EditorView.contentAttributes.of({ "aria-label": "The document at this revision", role: "document", tabindex: "0" }),
           marksField,
         ],
@@ -82,7 +83,7 @@ export class TextView implements RevisionView {
     const ranges = [
       ...marks.deleted.map(({ at, text }) => Decoration.widget({ widget: new Gone(text, goneClass), side: -1 }).range(at)),
       ...marks.inserted.filter(({ from, to }) => from < to).map(({ from, to, span }) =>
-        Decoration.mark({ tagName: "ins", class: `new ${this.#authors.className(span.author)}`, attributes: { title: about(span) } }).range(from, to)),
+        Decoration.mark({ tagName: "ins", class: `added ${this.#authors.className(span.author)}`, attributes: { title: about(span) } }).range(from, to)),
     ];
     const change = difference(this.#text, text);
     this.#text = text;
@@ -104,7 +105,7 @@ export class TextView implements RevisionView {
 
 /** Returns who made a part of a document, and when. */
 function about({ author, time, rev }: Span): string {
-  return rev < 0 ? nameOf(author) : `${nameOf(author)}, ${moment(time)}, revision ${rev.toLocaleString("en")}`;
+  return [nameOf(author), moment(time), rev >= 0 && `revision ${rev.toLocaleString("en")}`].filter(Boolean).join(", ");
 }
 
 function marked({ at, group, changes }: Shown): { text: string; marks: Marks } {
@@ -116,7 +117,7 @@ function marked({ at, group, changes }: Shown): { text: string; marks: Marks } {
     const text = doc as string;
     if (!changes) return { text, marks: markText("", [], all) };
     const before = changes.before.doc as string;
-    return { text, marks: markText(before, kind.toTextOp(before, changes.op), kind.toUnits(text, changes.spans)) };
+    return { text, marks: markText(before, kind.toTextOp(before, changes.op), changes.spans) };
   }
   const printed = changes ? printJson(doc, changes.before.doc, changes.spans) : printJson(doc, doc, all);
   return { text: printed.text, marks: printed };

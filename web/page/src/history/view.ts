@@ -1,5 +1,6 @@
 // The history of a document: loaded when somebody asks for it.
 
+import { systemClock } from "../../../client/index.js";
 import { ApiError } from "../api.js";
 import { nameOf, type Authors } from "../authors.js";
 import { confirmed } from "../dialog.js";
@@ -68,7 +69,7 @@ export class HistoryView {
   readonly #about = el("div", { className: "history-about" });
   readonly #side = el("div", { className: "history-edits" });
   readonly #spoken = el("p", { className: "spoken", attrs: { role: "status", "aria-live": "polite", "data-spoken": "" } });
-  readonly #restore = el("button", { type: "button", className: "primary", disabled: true, on: { click: () => void this.#askRestore() } }, "Restore this version");
+  readonly #restore = el("button", { type: "button", className: "primary", disabled: true, on: { click: () => void this.#askRestore() }, attrs: { "aria-label": "Restore this version" } }, "Restore", el("span", { className: "restore-word" }, " this version"));
   readonly #toggle = el("button", { type: "button", className: "toggle-edits", attrs: { "aria-expanded": "false", "aria-controls": "history-side" }, on: { click: () => this.#toggleSide() } }, "Edits");
 
   constructor(host: HistoryHost) {
@@ -76,6 +77,7 @@ export class HistoryView {
     this.#past = new ServerPast(host.id, () => host.author());
     this.#scrubber = new Scrubber({
       past: this.#past,
+      clock: systemClock,
       kindOf,
       show: (shown) => void this.#show(shown),
       failed: (error) => this.#failed("This revision could not be loaded.", error, () => this.#scrubber.retry()),

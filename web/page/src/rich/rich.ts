@@ -10,6 +10,7 @@ import { characterAt, highlight } from "../blame/highlights.js";
 import type { Run } from "../blame/runs.js";
 import { el } from "../dom.js";
 import type { Pane, PaneHost } from "../pane.js";
+import { loadSheet } from "../sheet.js";
 import { Carets } from "./carets.js";
 import { matchers } from "./clipboard.js";
 import { endsWithLine, formats, fromView, linesOf, lineView, repair, safeImage, touchesLines, toView } from "./formats.js";
@@ -34,10 +35,7 @@ Quill.register("modules/history", HandedHistory, true);
 
 /** Makes the pane for rich text. Rejects when its style sheet could not be loaded. */
 export async function richPane(host: PaneHost): Promise<Pane> {
-  await new Promise((resolve, reject) => {
-    const link = el("link", { rel: "stylesheet", href: "/assets/rich.css", on: { load: resolve, error: () => reject(new Error("no style sheet")) } });
-    document.head.append(link);
-  });
+  await loadSheet("rich.css");
   return new RichBinding(host);
 }
 
