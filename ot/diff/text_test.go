@@ -49,7 +49,7 @@ func TestText(t *testing.T) {
 		{"The cart sat.", "The cat sat.", `[6,-1]`},
 		{"one two three four", "one 2 three 4", `[4,"2",-3,7,"4",-4]`},
 		{"The quick brown fox", "The quick red fox jumps", `[10,"red",-5,4," jumps"]`},
-		{"hello world\n", "hello brave world\nmore\n", `[6,"brave ",6,"more\n"]`},
+		{"hello world\n", "hello brave world\nmore\n", `[6,"brave ",5,"\nmore"]`},
 		{"mouse", "sofas", `["sofas",-5]`},
 		{"first\nsecond\nthird\n", "first\nthird\n", `[6,-7]`},
 		{"a\nb\n", "a\nnew\nb\n", `[2,"new\n"]`},
