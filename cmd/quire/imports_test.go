@@ -34,6 +34,10 @@ func TestImports(t *testing.T) {
 		{"quire/web/api", []string{"quire/web/hooks"}, "webhooks are beside the documents' routes"},
 		{"quire/web/sharedb/presence", []string{"quire/web/sharedb/query"}, "presence and queries are apart"},
 		{"quire/web/sharedb/query", []string{"quire/web/sharedb/presence"}, "presence and queries are apart"},
+		{"quire/cmd/quire/remote", []string{"quire/ot", "quire/session", "quire/storage", "quire/web"}, "a client knows HTTP only"},
+		{"quire/cmd/quire/form", []string{"quire/"}, "forms are of bytes"},
+		{"quire/cmd/quire/mirror", []string{"quire/session", "quire/storage", "quire/web"}, "a file is kept the same over HTTP"},
+		{"quire/cmd/quire/commands", []string{"quire/session", "quire/storage", "quire/web"}, "commands work over HTTP, also on a data folder"},
 	}
 	// The one exception: differences are found with libraries, apart from the algebra
 	// (docs/decisions/2026-11-20-differences.md).
