@@ -128,7 +128,9 @@ type Type interface {
 	// be told without the document.
 	Compose(a, b Op) (Op, error)
 	// ComposeAll composes ops in order, in time near-linear in their total size.
-	// No ops compose to the identity.
+	// No ops compose to the identity. Where operations may say of a document what is not
+	// so, and Compose takes them at their word, ComposeAll does not: it does what they
+	// do one after another.
 	ComposeAll(ops []Op) (Op, error)
 	// ComposeStored is ComposeAll of operations in binary form; for catching up on
 	// thousands of them. Errors are those of UnmarshalOp and Compose.
@@ -246,6 +248,15 @@ func ComposeBalanced(t Type, ops []Op) (Op, error) {
 // ComposeStoredBalanced is ComposeBalanced of what t.UnmarshalOp makes of stored: the
 // ComposeStored of types that do not know better.
 func ComposeStoredBalanced(t Type, stored [][]byte) (Op, error) {
+	ops, err := UnmarshalAll(t, stored)
+	if err != nil {
+		return nil, err
+	}
+	return ComposeBalanced(t, ops)
+}
+
+// UnmarshalAll is t.UnmarshalOp of each of stored.
+func UnmarshalAll(t Type, stored [][]byte) ([]Op, error) {
 	ops := make([]Op, len(stored))
 	for i, data := range stored {
 		var err error
@@ -253,7 +264,7 @@ func ComposeStoredBalanced(t Type, stored [][]byte) (Op, error) {
 			return nil, err
 		}
 	}
-	return ComposeBalanced(t, ops)
+	return ops, nil
 }
 
 // TransformEach transforms op over each of over in turn: the TransformAll of types that

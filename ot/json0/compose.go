@@ -98,6 +98,27 @@ func appended(a, b Op) (Op, error) {
 // does.
 func Compose(a, b Op) (Op, error) { return appended(a, b) }
 
+// ComposeAll returns the one operation that does what ops do one after another. Compose,
+// as the reference does it, takes an oi without an od at its word that there was nothing
+// at its place, so that an od behind it cancels both; here both stay. It
+// fails as Append does.
+func ComposeAll(ops []Op) (Op, error) {
+	var out []Component
+	for _, op := range ops {
+		for _, c := range op {
+			if n := len(out); n > 0 && out[n-1].Has == OI && c.Has == OD && slices.Equal(out[n-1].Path, c.Path) {
+				out = append(out, c)
+				continue
+			}
+			var err error
+			if out, err = Append(out, c); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
 // Normalize returns op with its neighbours merged where Append merges them. It fails as
 // Append does.
 func Normalize(op Op) (Op, error) { return appended(nil, op) }

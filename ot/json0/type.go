@@ -39,11 +39,23 @@ func (Type) IsIdentity(op ot.Op) bool { return len(op.(Op)) == 0 }
 // Compose is the function Compose.
 func (Type) Compose(a, b ot.Op) (ot.Op, error) { return boxed(Compose(a.(Op), b.(Op))) }
 
-// ComposeAll is ot.ComposeBalanced.
-func (t Type) ComposeAll(ops []ot.Op) (ot.Op, error) { return ot.ComposeBalanced(t, ops) }
+// ComposeAll is the function ComposeAll.
+func (Type) ComposeAll(ops []ot.Op) (ot.Op, error) {
+	list := make([]Op, len(ops))
+	for i, op := range ops {
+		list[i] = op.(Op)
+	}
+	return boxed(ComposeAll(list))
+}
 
-// ComposeStored is ot.ComposeStoredBalanced.
-func (t Type) ComposeStored(ops [][]byte) (ot.Op, error) { return ot.ComposeStoredBalanced(t, ops) }
+// ComposeStored is ComposeAll of operations in binary form.
+func (t Type) ComposeStored(stored [][]byte) (ot.Op, error) {
+	ops, err := ot.UnmarshalAll(t, stored)
+	if err != nil {
+		return nil, err
+	}
+	return t.ComposeAll(ops)
+}
 
 // Transform is the function Transform.
 func (Type) Transform(op, over ot.Op, side ot.Side) (ot.Op, error) {

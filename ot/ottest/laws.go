@@ -72,7 +72,7 @@ var laws = []law{
 		read, err := c.ComposeStored(stored)
 		c.equal("ComposeStored", c.form(must(c, read, err)), written)
 		balanced, err := ot.ComposeBalanced(c.Type, ops)
-		c.equal("ComposeBalanced", c.form(must(c, balanced, err)), written)
+		c.equal("document after ComposeBalanced", c.text(c.apply(d, must(c, balanced, err))), c.text(c.apply(d, ops...)))
 	}},
 	{"TP1", func(c *sample) {
 		d := c.doc()
