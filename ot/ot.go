@@ -1,6 +1,6 @@
 // Package ot is the contract between a document type's algebra and everything
 // that moves its operations about. It is pure: no I/O, no clock, no
-// randomness, standard library only.
+// randomness, standard library only (but for package diff, which is no part of the algebra).
 //
 // The notation of the laws below follows Ellis and Gibbs (1989), "Concurrency
 // control in groupware systems", and Ressel et al. (1996) for the transformation

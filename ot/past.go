@@ -22,7 +22,8 @@ type Span struct {
 	// of names and indexes; nil in documents that are one row of text.
 	Path []byte
 	// Start and Length are in the type's unit, within the text at Path. Both are 0 for
-	// a value that is not text.
+	// a value that is not text; then the span is of the value and of everything in it that
+	// has no span of its own.
 	Start, Length int
 	Origin        Origin
 }

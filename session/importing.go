@@ -162,6 +162,9 @@ func (p *importing) apply(e Entry) (then content, err error) {
 		if op.Type == nil || p.m.types[op.Type.Name()] == nil {
 			return then, errors.New("unknown document type")
 		}
+		if op.Doc == nil {
+			return then, errors.New("a creation without content")
+		}
 	case Deletion:
 		if p.at.typ == nil {
 			return then, errors.New("a deletion of what is not there")

@@ -472,7 +472,7 @@ func (p *redacting) authorship(ctx context.Context) ([]storage.Note, error) {
 // them. Parts of other documents stay where they are.
 func (p *redacting) retrace(a *authorship) error {
 	paths := slices.ContainsFunc(a.trace.Spans(), func(s ot.Span) bool { return s.Path != nil })
-	if p.Text == "" || !paths {
+	if p.Text == "" || !paths || sameDoc(a.typ, p.first.doc, p.start) {
 		return nil
 	}
 	op, err := p.m.diff(a.typ, p.first.doc, p.start)

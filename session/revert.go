@@ -12,8 +12,11 @@ import (
 // else's work: the inverses of the author's operations, transformed to the head. to may
 // be Head. Of a document that was deleted and created again, what was before does not count
 // (CodeDeleted when that is all of it); the content that the author created it with does.
-// CodeStale when that would take more work than Limits.Work allows, CodeTooLarge when
-// what comes back is more than twice Limits.Document. Otherwise as Edit.
+// CodeStale when that would take more than eight times Limits.Work, which holds nobody up,
+// CodeTooLarge when what comes back is more than twice Limits.Document. Otherwise as Edit.
+//
+// In JSON, taking back that somebody put a list or an object in takes along what others put
+// into it.
 func (m *Manager) Revert(ctx context.Context, doc, author string, from, to Revision, w Writer) (Edited, error) {
 	return m.write(ctx, doc, w, func(*Session) (plan, error) {
 		info, err := m.stat(ctx, doc)
@@ -67,6 +70,9 @@ type reversal struct {
 	end Revision // that they lead to
 	sum int      // bytes of ops
 }
+
+// revertWork is how many times Limits.Work a reversal may take.
+const revertWork = 8
 
 // Operations are composed until they are so many, or so many bytes.
 const (
@@ -214,7 +220,7 @@ func (r *reversal) others(op ot.Op) (err error) {
 
 // spend counts components walked.
 func (r *reversal) spend(work int) error {
-	limit := r.m.opt.Limits.Work
+	limit := revertWork * r.m.opt.Limits.Work
 	if r.work += work; r.work < 0 || r.work > limit {
 		return Errorf(CodeStale, "taking back what was done would take more than %d steps", limit)
 	}

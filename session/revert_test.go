@@ -195,7 +195,7 @@ func past(t *testing.T, w *world, from session.Revision) (all []session.Entry) {
 
 func TestRevert(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, session.Options{Limits: session.Limits{Work: 1000, Document: 200}}, nil)
+		w := newWorld(t, session.Options{Limits: session.Limits{Work: 125, Document: 200}}, nil)
 		defer w.stop()
 		ctx := context.Background()
 		revert := func(who string, from, to session.Revision, by session.Writer) string {

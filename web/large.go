@@ -147,6 +147,10 @@ func (l *large) read(ctx *fasthttp.RequestCtx, in *slowReader) (whole bool) {
 		api.Refuse(ctx, api.BodyTooLarge(limit, name))
 		return false
 	}
+	if ctx.IsGet() || ctx.IsHead() { // its answer might be a stream, on a connection that is taken
+		api.Problem(ctx, fasthttp.StatusBadRequest, "unwanted_body", "This request has no body.")
+		return false
+	}
 	select {
 	case l.places <- struct{}{}:
 		defer func() { <-l.places }()

@@ -209,6 +209,9 @@ func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ws.Listener{
 // Conns returns how many WebSocket connections are open.
 func (s *Server) Conns() int { return s.sockets.Conns() }
 
+// Streams returns how many answers without a fixed length are under way.
+func (s *Server) Streams() int { return s.streams.Streams() }
+
 // Shutdown stops accepting, ends streams, tells WebSocket clients to come back and closes
 // their connections, and lets requests under way finish; what is left when ctx ends is cut
 // off.

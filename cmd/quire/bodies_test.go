@@ -89,8 +89,15 @@ func TestLargeBodies(t *testing.T) {
 		}
 	}
 
-	// Who asks before sending is refused before sending.
+	// What is only read has no body.
 	c := connect(t, url)
+	go c.say("GET /api/docs/small/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+	if resp, body := c.answer(); resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, "unwanted_body") {
+		t.Errorf("%s %s", resp.Status, body)
+	}
+
+	// Who asks before sending is refused before sending.
+	c = connect(t, url)
 	c.say(head+"Content-Length: 60000\r\nExpect: 100-continue\r\n\r\n", "asked")
 	if resp, body := c.answer(); resp.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(body, "max-body") {
 		t.Errorf("%s %s", resp.Status, body)

@@ -367,6 +367,7 @@ func webhooks(t *testing.T, d *described) {
 		{"POST /api/hooks", nil, `{"url":"ftp://example.org"}`, 400, "bad_message"},
 		{"POST /api/hooks", nil, `{"uri":"https://example.org"}`, 400, "bad_json"},
 		{"POST /api/hooks", nil, `{"url":"https://example.org/` + strings.Repeat("x", 5000) + `"}`, 413, "too_large"},
+		{"POST /api/hooks", header("Content-Type", "text/plain"), "x", 415, "content_type"},
 		{"PUT " + hook, nil, "", 405, "method"},
 		{"GET /api/hooks/none", nil, "", 404, "not_found"},
 		{"GET /api/hooks/none/dead", nil, "", 404, "not_found"},

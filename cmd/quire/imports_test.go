@@ -30,6 +30,8 @@ func TestImports(t *testing.T) {
 		{"quire/web/quirev1", []string{"quire/web/api", "quire/web/sharedb"}, "protocols do not import each other"},
 		{"quire/web/api", []string{"quire/web/quirev1", "quire/web/sharedb"}, "protocols do not import each other"},
 		{"quire/web/sharedb", []string{"quire/web/api", "quire/web/quirev1"}, "protocols do not import each other"},
+		{"quire/web/hooks", []string{"quire/web/quirev1", "quire/web/sharedb"}, "protocols do not import each other"},
+		{"quire/web/api", []string{"quire/web/hooks"}, "webhooks are beside the documents' routes"},
 		{"quire/web/sharedb/presence", []string{"quire/web/sharedb/query"}, "presence and queries are apart"},
 		{"quire/web/sharedb/query", []string{"quire/web/sharedb/presence"}, "presence and queries are apart"},
 		{"quire/cmd/quire/remote", []string{"quire/ot", "quire/session", "quire/storage", "quire/web"}, "a client knows HTTP only"},

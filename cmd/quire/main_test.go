@@ -208,6 +208,9 @@ func TestHTTP(t *testing.T) {
 		{"GET", "/api/docs?prefix=b", "", 200, `{"docs":[{"id":"b"`},
 		{"GET", "/api/docs?limit=1&after=a%2F%C3%BC", "", 200, `"next":"b"`},
 		{"GET", "/metrics", "", 200, "quire_sessions"},
+		{"GET", "/metrics", "", 200, `quire_http_requests_total{route="/api/docs",status="2xx"}`},
+		{"GET", "/metrics", "", 200, `quire_http_requests_total{route="other",status="4xx"}`},
+		{"GET", "/metrics", "", 200, "\nquire_http_streams 0\n"},
 	} {
 		status, body, h := request(c.method, c.path, c.body)
 		if status != c.status || !strings.Contains(body, c.want) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -279,14 +278,4 @@ func (d *described) complete() {
 			}
 		}
 	}
-}
-
-// rev returns the revision that an answer speaks of.
-func (a answered) rev(t *testing.T) int {
-	t.Helper()
-	var v struct{ Rev int }
-	if err := json.Unmarshal(a.body, &v); err != nil {
-		t.Fatalf("%v in %s", err, a.body)
-	}
-	return v.Rev
 }

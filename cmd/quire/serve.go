@@ -105,7 +105,8 @@ func (m *Main) Run(ctx context.Context) error {
 	var server *web.Server
 	met = metrics.New(
 		func() session.Stats { return manager.Stats() },
-		func() int { return server.Conns() })
+		func() int { return server.Conns() },
+		func() int { return server.Streams() })
 	store, err := openStore(c, met, m.Logger)
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ func Between(t ot.Type, from, to ot.Doc) (ot.Op, error) {
 	case textunicode.Type:
 		return textOp[textunicode.Op](from.(*text.Doc), to.(*text.Doc))
 	case text0.Type:
-		return text0Op(from.(*text.Doc).String(), to.(*text.Doc).String()), nil
+		return text0Op(from.(*text.Doc).String(), to.(*text.Doc).String(), newBudget()), nil
 	case delta.Type:
 		return deltaOp(from.(*delta.Doc), to.(*delta.Doc))
 	case json0.Type:
@@ -48,7 +48,7 @@ func textOp[O text.Operation](from, to *text.Doc) (ot.Op, error) {
 	count := func(s string) int { return units.Count(s)[b.Unit] }
 	x, y := from.String(), to.String()
 	at := 0
-	for _, e := range characters(x, y) {
+	for _, e := range characters(x, y, newBudget()) {
 		b.Retain(count(x[at:e.Start]))
 		b.Insert(y[e.ReplStart:e.ReplEnd])
 		b.Delete(count(x[e.Start:e.End]))
@@ -62,10 +62,10 @@ func textOp[O text.Operation](from, to *text.Doc) (ot.Op, error) {
 }
 
 // text0Op returns the operation of text0 between two texts.
-func text0Op(x, y string) text0.Op {
+func text0Op(x, y string, left *budget) text0.Op {
 	var op text0.Op
 	at, done := 0, 0 // in units of the text as it becomes, and in bytes of x
-	for _, e := range characters(x, y) {
+	for _, e := range characters(x, y, left) {
 		at += units.Count(x[done:e.Start])[units.UTF16]
 		if e.Start < e.End {
 			op = append(op, text0.Delete(at, x[e.Start:e.End]))

@@ -123,7 +123,7 @@ func deltaOp(from, to *delta.Doc) (ot.Op, error) {
 
 func (f *formatter) between(x, y row) (delta.Op, bool) {
 	at := 0
-	for _, e := range append(characters(x.text, y.text), edit{Start: len(x.text), End: len(x.text)}) {
+	for _, e := range append(characters(x.text, y.text, newBudget()), edit{Start: len(x.text), End: len(x.text)}) {
 		for at < e.Start && f.left >= 0 {
 			n := min(e.Start-at, length(&x.rest[0]), length(&y.rest[0]))
 			f.keep(x.take(n), y.take(n))

@@ -1,10 +1,10 @@
 package diff
 
-// Match and Changed are the search for differences.
-var (
-	Match   = match
-	Changed = changed
-)
+// Changed is how many tokens edits take out and put in.
+var Changed = changed
+
+// Match is the search for differences, with a budget of its own.
+func Match(a, b []rune, unique bool) []edit { return match(a, b, unique, newBudget()) }
 
 // Edited returns a after edits, in bytes, that take what they put in from b.
 func Edited(a, b string, edits []edit) (out string) {

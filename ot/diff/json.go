@@ -18,15 +18,16 @@ const (
 
 // A comparison makes the operation between two JSON documents.
 type comparison struct {
-	op   json0.Op
-	left int // of maxWork
-	keys map[jsonvalue.Value]string
+	op    json0.Op
+	left  int // of maxWork
+	steps *budget
+	keys  map[jsonvalue.Value]string
 }
 
 // jsonOp returns the operation between two JSON documents.
 func jsonOp(from, to *json0.Doc) json0.Op {
 	a, b := from.Value(), to.Value()
-	c := comparison{left: maxWork, keys: map[jsonvalue.Value]string{}}
+	c := comparison{left: maxWork, steps: newBudget(), keys: map[jsonvalue.Value]string{}}
 	if c.inside(json0.Path{}, 0, a, b) && c.left >= 0 {
 		if after, err := from.Apply(c.op); err == nil && jsonvalue.Equal(after.Value(), b) {
 			return c.op
@@ -73,7 +74,7 @@ func (c *comparison) inside(path json0.Path, above int, a, b jsonvalue.Value) bo
 
 // text edits a string, unless less than half of it stays.
 func (c *comparison) text(path json0.Path, above int, a, b string) bool {
-	edits := text0Op(a, b)
+	edits := text0Op(a, b, c.steps)
 	changed := 0
 	for i := range edits {
 		changed += len(edits[i].Text)
@@ -180,7 +181,7 @@ func (c *comparison) pair(a, b *jsonvalue.List) *pairs {
 	p := &pairs{to: slices.Repeat([]int{-1}, a.Len()), from: slices.Repeat([]int{-1}, b.Len()), edited: make([]bool, b.Len())}
 	numbers := map[string]rune{}
 	x, y := c.number(numbers, a), c.number(numbers, b)
-	edits := match(x, y, true)
+	edits := match(x, y, true, c.steps)
 	i, j := 0, 0
 	for _, e := range append(edits, edit{Start: len(x), ReplStart: len(y)}) {
 		for ; i < e.Start; i, j = i+1, j+1 {

@@ -46,7 +46,8 @@ func lineEdits(from, to string) []edit {
 	if strings.Count(from[whole.Start:whole.End], "\n")+strings.Count(to[whole.ReplStart:whole.ReplEnd], "\n") > maxLines {
 		return []edit{whole}
 	}
-	return compare(from, to, whole, strings.Lines, true)
+	t := texts{from, to, newBudget()}
+	return t.compare(whole, strings.Lines, true)
 }
 
 func lineStart(s string, at int) bool { return at == 0 || s[at-1] == '\n' }

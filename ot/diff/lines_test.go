@@ -95,7 +95,7 @@ func TestLines(t *testing.T) {
 // TestLinesOfDeepJSON is small JSON that would be laid out in gigabytes.
 func TestLinesOfDeepJSON(t *testing.T) {
 	const deep = 127
-	content := strings.Repeat("[", deep) + strings.Repeat("1,", 1<<20) + "1" + strings.Repeat("]", deep)
+	content := strings.Repeat("[", deep) + strings.Repeat("1,", 1<<19) + "1" + strings.Repeat("]", deep)
 	var typ ot.Type = types["json0"]
 	if n := len(diff.Lines(typ, ok(typ.Create([]byte(content))))); n > 70<<20 {
 		t.Errorf("%d bytes", n)

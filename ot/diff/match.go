@@ -26,15 +26,30 @@ func changed(edits []edit) (n int) {
 	return n
 }
 
+// A budget is how many steps one comparison of documents may still take; what is not looked at
+// by then is replaced whole. Counting steps, not time, keeps the result the same everywhere.
+type budget int
+
+// newBudget returns the budget of one comparison: a second or so.
+func newBudget() *budget {
+	b := budget(1 << 26)
+	return &b
+}
+
+// spend takes steps off, and reports whether there are any left.
+func (b *budget) spend(steps int) bool {
+	*b -= budget(steps)
+	return *b > 0
+}
+
 // A matcher compares two sequences of tokens, numbered from 0.
 type matcher struct {
-	a, b    []rune
-	unique  bool    // whether to look for tokens that are once in each: such as lines, not characters
-	places  []place // by token; empty between uses
-	calls   int     // how many searches may still be made
-	anchors int     // how many tokens may still be looked through for anchors
-	todo    []edit  // a stack of stretches to compare, the first on top
-	out     []edit
+	a, b   []rune
+	unique bool    // whether to look for tokens that are once in each: such as lines, not characters
+	places []place // by token; empty between uses
+	left   *budget
+	todo   []edit // a stack of stretches to compare, the first on top
+	out    []edit
 }
 
 // A place is where a token is in a stretch of each sequence, counted from 1, or -1 when
@@ -42,10 +57,9 @@ type matcher struct {
 type place struct{ a, b int32 }
 
 // match returns the edits that lead from a to b, in order. While no more than exact
-// tokens were changed there are no smaller ones. It takes time near-linear in the lengths of
-// a and b.
-func match(a, b []rune, unique bool) []edit {
-	m := matcher{a: a, b: b, unique: unique, calls: 256 + (len(a)+len(b))/64, anchors: 16 * (len(a) + len(b))}
+// tokens were changed, and the budget lasts, there are no smaller ones.
+func match(a, b []rune, unique bool, left *budget) []edit {
+	m := matcher{a: a, b: b, unique: unique, left: left}
 	m.todo = []edit{{End: len(a), ReplEnd: len(b)}}
 	for len(m.todo) > 0 {
 		e := m.todo[len(m.todo)-1]
@@ -53,10 +67,9 @@ func match(a, b []rune, unique bool) []edit {
 		m.trim(&e)
 		switch {
 		case size(&e) == 0:
-		case !twoSided(&e) || m.calls == 0:
+		case !twoSided(&e) || !left.spend(1):
 			m.out = append(m.out, e)
 		default:
-			m.calls--
 			m.search(e)
 		}
 	}
@@ -85,12 +98,12 @@ func (m *matcher) search(e edit) {
 		found[i].ReplStart += e.ReplStart
 		found[i].ReplEnd += e.ReplStart
 	}
-	if changed(found) <= exact {
+	if n := changed(found); n <= exact {
+		m.left.spend(n*n + size(&e))
 		m.out = append(m.out, found...)
 		return
 	}
-	if m.unique && m.anchors >= size(&e) {
-		m.anchors -= size(&e)
+	if m.left.spend(exact*exact) && m.unique && m.left.spend(4*size(&e)) {
 		if parts := m.divide(e); len(parts) > 1 {
 			slices.Reverse(parts)
 			m.todo = append(m.todo, parts...)

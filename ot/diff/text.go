@@ -23,41 +23,48 @@ const (
 
 // characters returns the edits in bytes that lead from x to y, both valid UTF-8. They
 // begin and end between characters as people see them, in both texts.
-func characters(x, y string) []edit {
+func characters(x, y string, left *budget) []edit {
 	var out []edit
 	whole := edit{End: len(x), ReplEnd: len(y)}
 	shrink(x, y, &whole)
 	if strings.Count(x[whole.Start:whole.End], "\n")+strings.Count(y[whole.ReplStart:whole.ReplEnd], "\n") > maxLines {
 		return []edit{whole}
 	}
-	for _, e := range compare(x, y, whole, cutLines, true) {
+	t := texts{x, y, left}
+	for _, e := range t.compare(whole, cutLines, true) {
 		if shrink(x, y, &e); size(&e) > 0 {
-			out = append(out, closer(x, y, e)...)
+			out = append(out, t.closer(e)...)
 		}
 	}
 	return out
 }
 
+// texts are two texts that are being compared.
+type texts struct {
+	x, y string
+	left *budget
+}
+
 // closer returns the edits within one stretch of lines.
-func closer(x, y string, e edit) []edit {
-	if !twoSided(&e) || size(&e) > maxClose {
+func (t *texts) closer(e edit) []edit {
+	if !twoSided(&e) || size(&e) > maxClose || !t.left.spend(4*size(&e)) {
 		return []edit{e}
 	}
-	edits := compare(x, y, e, cutCharacters, false)
-	if changed(edits) > exact {
+	edits := t.compare(e, cutCharacters, false)
+	if changed(edits) > exact && t.left.spend(8*size(&e)) {
 		edits = edits[:0]
-		for _, w := range compare(x, y, e, cutWords, true) {
-			if shrink(x, y, &w); size(&w) > 0 {
-				edits = append(edits, compare(x, y, w, cutCharacters, false)...)
+		for _, w := range t.compare(e, cutWords, true) {
+			if shrink(t.x, t.y, &w); size(&w) > 0 {
+				edits = append(edits, t.compare(w, cutCharacters, false)...)
 			}
 		}
 	}
-	return tidy(x, edits)
+	return tidy(t.x, edits)
 }
 
 // compare returns the edits within e that leave alone the tokens that cut makes of both
 // sides and that are the same.
-func compare(x, y string, e edit, cut func(string) iter.Seq[string], unique bool) []edit {
+func (t *texts) compare(e edit, cut func(string) iter.Seq[string], unique bool) []edit {
 	if !twoSided(&e) {
 		if size(&e) == 0 {
 			return nil
@@ -78,9 +85,9 @@ func compare(x, y string, e edit, cut func(string) iter.Seq[string], unique bool
 		}
 		return tokens, ends
 	}
-	a, aEnds := number(x[e.Start:e.End])
-	b, bEnds := number(y[e.ReplStart:e.ReplEnd])
-	edits := match(a, b, unique)
+	a, aEnds := number(t.x[e.Start:e.End])
+	b, bEnds := number(t.y[e.ReplStart:e.ReplEnd])
+	edits := match(a, b, unique, t.left)
 	end := func(ends []int32, n int) int {
 		if n == 0 {
 			return 0
@@ -119,26 +126,33 @@ func tidy(x string, edits []edit) []edit {
 }
 
 // shrink takes off e what both texts have at its start and its end, up to where neither
-// text has a character that goes on.
+// text has a character that goes on; nothing, when that is not near.
 func shrink(x, y string, e *edit) {
 	a, b := x[e.Start:e.End], y[e.ReplStart:e.ReplEnd]
 	n, most := 0, min(len(a), len(b))
 	for n < most && a[n] == b[n] {
 		n++
 	}
-	for !between(a, n) || !between(b, n) {
-		n--
+	for end := n; !between(a, n) || !between(b, n); n-- {
+		if end-n > longCharacter {
+			n = 1
+		}
 	}
 	a, b = a[n:], b[n:]
 	m, most := 0, most-n
 	for m < most && a[len(a)-1-m] == b[len(b)-1-m] {
 		m++
 	}
-	for !between(a, len(a)-m) || !between(b, len(b)-m) {
-		m--
+	for end := m; !between(a, len(a)-m) || !between(b, len(b)-m); m-- {
+		if end-m > longCharacter {
+			m = 1
+		}
 	}
 	*e = edit{Start: e.Start + n, End: e.End - m, ReplStart: e.ReplStart + n, ReplEnd: e.ReplEnd - m}
 }
+
+// longCharacter is how many bytes are looked through for where a character ends.
+const longCharacter = 4096
 
 const joiner = '\u200d'
 

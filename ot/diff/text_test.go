@@ -108,7 +108,7 @@ func TestCharacters(t *testing.T) {
 		}
 		return s
 	}
-	for i := range 5000 {
+	for i := range 2000 {
 		before, after := write(r.IntN(12)), write(r.IntN(12))
 		if i%50 == 0 { // long lines
 			before = strings.Repeat(write(5), 200)
@@ -170,7 +170,7 @@ func common(a, b string) int {
 // TestMatch holds the search itself to the oracle.
 func TestMatch(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
-	for i := range 800 {
+	for i := range 400 {
 		a, b := letters(r, r.IntN(50)), letters(r, r.IntN(50))
 		least := len(a) + len(b) - 2*common(a, b)
 		for _, unique := range []bool{false, true} {

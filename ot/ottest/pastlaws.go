@@ -228,7 +228,9 @@ func (c *sample) filled(d ot.Doc, ops []ot.Op, secret string) []string {
 }
 
 // units returns the length of a text in the generator's unit, a byte that is no UTF-8 as 1.
-func (c *sample) units(s string) int { return units.Count(strings.ReplaceAll(s, "\xff", "x"))[c.gen.Unit] }
+func (c *sample) units(s string) int {
+	return units.Count(strings.ReplaceAll(s, "\xff", "x"))[c.gen.Unit]
+}
 
 // dropFormats returns op without the formatting that it retains with, which Follow would
 // take for something new.

@@ -339,6 +339,18 @@ func (h *Hooks) requestSweep(runners ...*runner) {
 	h.kick()
 }
 
+// sweepNow does so without a rest: somebody has asked for it.
+func (h *Hooks) sweepNow(r *runner) {
+	h.mu.Lock()
+	h.restless = time.Time{}
+	if h.resweep != nil {
+		h.resweep()
+		h.resweep = nil
+	}
+	h.mu.Unlock()
+	h.requestSweep(r)
+}
+
 // takeSweep returns the hooks to sweep now; when it is too early, it sets a timer. The caller
 // holds mu.
 func (h *Hooks) takeSweep() []*runner {

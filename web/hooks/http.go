@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"mime"
 	"strconv"
 	"strings"
 	"time"
@@ -123,6 +124,10 @@ func (h *Hooks) register(c context.Context, ctx *fasthttp.RequestCtx) {
 		Doc    string `json:"doc"`
 		Secret string `json:"secret"`
 	}
+	if media, _, err := mime.ParseMediaType(string(ctx.Request.Header.ContentType())); err != nil || media != "application/json" {
+		api.Problem(ctx, fasthttp.StatusUnsupportedMediaType, "content_type", "The body is JSON: send the header Content-Type: application/json.")
+		return
+	}
 	d := json.NewDecoder(bytes.NewReader(ctx.PostBody()))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in); err != nil || d.Decode(&struct{}{}) != io.EOF {
@@ -130,8 +135,12 @@ func (h *Hooks) register(c context.Context, ctx *fasthttp.RequestCtx) {
 		return
 	}
 	k, err := h.Register(c, Hook{URL: in.URL, Docs: in.Docs, Doc: in.Doc, Secret: in.Secret})
+	if e := session.AsError(err); err != nil && e.Code == session.CodeTooMany {
+		api.Problem(ctx, fasthttp.StatusConflict, string(e.Code), e.Message)
+		return
+	}
 	if err != nil {
-		h.refuse(ctx, err)
+		api.Refuse(ctx, err)
 		return
 	}
 	out := viewOf(Status{Hook: k})
@@ -142,7 +151,7 @@ func (h *Hooks) register(c context.Context, ctx *fasthttp.RequestCtx) {
 func (h *Hooks) get(ctx *fasthttp.RequestCtx, id string) {
 	s, err := h.Get(id)
 	if err != nil {
-		h.refuse(ctx, err)
+		api.Refuse(ctx, err)
 		return
 	}
 	reply(ctx, fasthttp.StatusOK, viewOf(s))
@@ -150,7 +159,7 @@ func (h *Hooks) get(ctx *fasthttp.RequestCtx, id string) {
 
 func (h *Hooks) remove(c context.Context, ctx *fasthttp.RequestCtx, id string) {
 	if err := h.Remove(c, id); err != nil {
-		h.refuse(ctx, err)
+		api.Refuse(ctx, err)
 		return
 	}
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
@@ -169,7 +178,7 @@ func (h *Hooks) letters(c context.Context, ctx *fasthttp.RequestCtx, id string) 
 	}
 	letters, next, err := h.Dead(c, id, string(ctx.QueryArgs().Peek("after")), limit)
 	if err != nil {
-		h.refuse(ctx, err)
+		api.Refuse(ctx, err)
 		return
 	}
 	out := struct {
@@ -185,17 +194,8 @@ func (h *Hooks) letters(c context.Context, ctx *fasthttp.RequestCtx, id string) 
 func (h *Hooks) retry(c context.Context, ctx *fasthttp.RequestCtx, id string) {
 	n, err := h.RetryDead(c, id)
 	if err != nil {
-		h.refuse(ctx, err)
+		api.Refuse(ctx, err)
 		return
 	}
 	reply(ctx, fasthttp.StatusAccepted, map[string]int{"retrying": n})
-}
-
-// refuse answers with an error of this package.
-func (h *Hooks) refuse(ctx *fasthttp.RequestCtx, err error) {
-	if e := session.AsError(err); e.Code == session.CodeTooMany {
-		api.Problem(ctx, fasthttp.StatusConflict, string(e.Code), e.Message)
-		return
-	}
-	api.Refuse(ctx, err)
 }

@@ -73,7 +73,7 @@ func (k *Hook) check(private bool) error {
 	case k.Doc != "" && storage.CheckDocID(k.Doc) != nil, len(k.Docs) > storage.MaxDocID || !validUTF8(k.Docs):
 		return session.Errorf(session.CodeBadID, "a document id is 1 to %d bytes of UTF-8 without control characters", storage.MaxDocID)
 	case k.Secret != "" && (len(k.Secret) < minSecret || len(k.Secret) > maxSecret):
-		return session.Errorf(session.CodeTooLarge, "a secret of %d bytes; it has to be %d to %d", len(k.Secret), minSecret, maxSecret)
+		return session.Errorf(session.CodeBadMessage, "a secret of %d bytes; it has to be %d to %d", len(k.Secret), minSecret, maxSecret)
 	}
 	if private {
 		return nil
@@ -128,7 +128,7 @@ func (h *Hooks) Register(ctx context.Context, k Hook) (Hook, error) {
 	h.mu.Lock()
 	h.runners[k.ID] = r
 	h.mu.Unlock()
-	h.requestSweep(r) // what was committed meanwhile
+	h.sweepNow(r) // what was committed meanwhile
 	return k, nil
 }
 

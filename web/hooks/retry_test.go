@@ -272,7 +272,7 @@ func TestRegisterRefuses(t *testing.T) {
 		{Hook{URL: "https://example.org/", Doc: "a", Docs: "b"}, session.CodeBadMessage},
 		{Hook{URL: "https://example.org/", Doc: "a\x00"}, session.CodeBadID},
 		{Hook{URL: "https://example.org/", Docs: "\xff"}, session.CodeBadID},
-		{Hook{URL: "https://example.org/", Secret: "short"}, session.CodeTooLarge},
+		{Hook{URL: "https://example.org/", Secret: "short"}, session.CodeBadMessage},
 	} {
 		if _, err := r.hooks.Register(t.Context(), test.hook); session.AsError(err).Code != test.code {
 			t.Errorf("%+v: %v, want %s", test.hook, err, test.code)
@@ -327,6 +327,7 @@ func TestHTTP(t *testing.T) {
 		ctx.Request.Header.SetMethod(method)
 		ctx.Request.SetRequestURI(path)
 		ctx.Request.SetBodyString(body)
+		ctx.Request.Header.SetContentType("application/json; charset=utf-8")
 		r.hooks.Serve(&ctx)
 		var out map[string]any
 		if len(ctx.Response.Body()) > 0 {

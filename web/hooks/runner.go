@@ -340,7 +340,7 @@ func (r *runner) enable(ctx context.Context) error {
 	r.mu.Lock()
 	r.reg = k
 	r.mu.Unlock()
-	r.h.requestSweep(r)
+	r.h.sweepNow(r)
 	return nil
 }
 

@@ -31,8 +31,8 @@ type Metrics struct {
 	hooks                                 hooks
 }
 
-// New makes the metrics. stats and conns are asked at each scrape.
-func New(stats func() session.Stats, conns func() int) *Metrics {
+// New makes the metrics. stats, conns and streams are asked at each scrape.
+func New(stats func() session.Stats, conns, streams func() int) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "quire", Name: name, Help: help})
@@ -58,6 +58,8 @@ func New(stats func() session.Stats, conns func() int) *Metrics {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "quire", Name: "connections", Help: "Open WebSocket connections."},
 			func() float64 { return float64(conns()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "quire", Name: "http_streams", Help: "HTTP answers without a fixed length under way."},
+			func() float64 { return float64(streams()) }),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

@@ -77,6 +77,9 @@ type Script struct {
 //	! small               the server is stopped and started with Script.Small
 //	! restart             the server is stopped and started on the same data
 //	! delete DOC          the document is deleted, with its past
+//	! rename DOC ID       the document gets another id
+//	! redact DOC TEXT     a text is taken out of the document's past
+//	! squash DOC N        all but the newest N revisions are squashed
 //	! leave 1500ms        the server goes away and wants its clients back in that time
 //
 // With -update the transcripts are written as the server answers now.
@@ -286,6 +289,19 @@ func (st *stage) direct(words []string) {
 		st.start()
 	case "delete":
 		if err := st.server.Manager.Delete(context.Background(), words[1]); err != nil {
+			st.fatal("%v", err)
+		}
+	case "rename":
+		if err := st.server.Manager.Rename(context.Background(), words[1], words[2]); err != nil {
+			st.fatal("%v", err)
+		}
+	case "redact":
+		if _, err := st.server.Manager.Redact(context.Background(), words[1], session.Redaction{Text: words[2]}); err != nil {
+			st.fatal("%v", err)
+		}
+	case "squash":
+		n, _ := strconv.Atoi(words[2])
+		if _, err := st.server.Manager.Squash(context.Background(), words[1], session.Keep{Count: n}); err != nil {
 			st.fatal("%v", err)
 		}
 	case "leave":
