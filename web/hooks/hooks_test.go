@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -431,6 +432,79 @@ func TestRestart(t *testing.T) {
 	}
 	r.stop()
 	r.start()
+	r.settled(k.ID)
+	in.none(t)
+}
+
+// faultyStore cannot read documents while it is told so.
+type faultyStore struct {
+	*mem.Store
+	broken atomic.Bool
+	asked  chan struct{} // has room for many
+}
+
+func (f *faultyStore) Notes(ctx context.Context, id, prefix, after string, limit int) ([]storage.Note, error) {
+	if f.broken.Load() && strings.HasPrefix(prefix, allPositions) && limit == 1 {
+		f.asked <- struct{}{}
+		return nil, errors.New("the disk is away")
+	}
+	return f.Store.Notes(ctx, id, prefix, after, limit)
+}
+
+// TestUnreadable: what cannot be read is not the receiver's fault: it is tried until it can
+// be, and nothing is given up.
+func TestUnreadable(t *testing.T) {
+	store := mem.New()
+	f := &faultyStore{Store: store, asked: make(chan struct{}, 1000)}
+	r := &rig{t: t, store: store, opt: Options{Store: f, RetryMin: time.Millisecond, RetryMax: 2 * time.Millisecond, GiveUp: time.Nanosecond}}
+	r.start()
+	t.Cleanup(r.stop)
+	in := newReceiver(t)
+	k := r.register(Hook{URL: in.URL})
+	f.broken.Store(true)
+	r.create("doc")
+	for range 5 {
+		<-f.asked
+	}
+	in.none(t)
+	f.broken.Store(false)
+	in.next(t)
+	if s := r.settled(k.ID); s.Dead != 0 || s.Error != "" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestTrimmed: what retention dropped before it could be delivered is not passed over in
+// silence.
+func TestTrimmed(t *testing.T) {
+	r := newRig(t, Options{})
+	in := newReceiver(t)
+	k := r.register(Hook{URL: in.URL})
+	r.create("doc")
+	in.next(t)
+	r.settled(k.ID)
+	r.stop()
+	r.manager = session.New(session.Options{Store: r.store, Types: []ot.Type{text.Type{}}})
+	for range 5 {
+		r.edit("doc")
+	}
+	if _, err := r.manager.Squash(t.Context(), "doc", session.Keep{Count: 2}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := r.store.Stat(t.Context(), "doc")
+	if err := errors.Join(err, r.manager.Close(t.Context())); err != nil || info.Oldest < 1 {
+		t.Fatalf("%+v, %v", info, err)
+	}
+	r.start()
+	events := in.events(t, 1+int(info.Head-info.Oldest))
+	if e := events[0]; e.Kind != "gone" || e.Rev != info.Oldest {
+		t.Errorf("%+v", e)
+	}
+	for i, e := range events[1:] {
+		if e.Kind != "edit" || e.Rev != info.Oldest+session.Revision(i+1) {
+			t.Errorf("%+v", e)
+		}
+	}
 	r.settled(k.ID)
 	in.none(t)
 }

@@ -66,6 +66,7 @@ type queue struct {
 	busy    bool        // it has its turn
 	again   bool        // something came up meanwhile
 	timer   func() bool // stops the timer of the next attempt; nil when none is due
+	faults  int         // how often in a row it could not be read what to deliver; of its turn
 }
 
 func newRunner(h *Hooks, k Hook) *runner {
@@ -188,7 +189,7 @@ func (r *runner) pump() {
 // turn makes one request for a queue.
 func (r *runner) turn(q *queue, doc string, gone bool) {
 	defer r.work.Done()
-	more, delay := r.serve(q.lineage, doc, gone)
+	more, delay := r.serve(q, doc, gone)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.active--
@@ -217,7 +218,8 @@ func (r *runner) turn(q *queue, doc string, gone bool) {
 
 // serve delivers what is next of a document. more says that there may be more, delay, unless it is 0, that it
 // is to be tried again after that.
-func (r *runner) serve(lineage uint64, doc string, gone bool) (more bool, delay time.Duration) {
+func (r *runner) serve(q *queue, doc string, gone bool) (more bool, delay time.Duration) {
+	lineage := q.lineage
 	p, known, err := r.position(lineage)
 	var d *delivery
 	if err == nil {
@@ -228,9 +230,12 @@ func (r *runner) serve(lineage uint64, doc string, gone bool) (more bool, delay 
 			return false, 0
 		}
 		// It is not the receiver's fault, so nothing is given up for it.
-		r.h.opt.Logger.Error("a hook cannot read what to deliver; it is tried again", "hook", r.id, "doc", doc, "err", err)
-		return false, r.backoff(p.Tries + 1)
+		if q.faults++; q.faults == 1 {
+			r.h.opt.Logger.Error("a hook cannot read what to deliver; it is tried again", "hook", r.id, "doc", doc, "err", err)
+		}
+		return false, r.backoff(q.faults)
 	}
+	q.faults = 0
 	if d == nil {
 		return false, 0
 	}
