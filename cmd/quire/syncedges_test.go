@@ -437,12 +437,9 @@ func TestSyncProgram(t *testing.T) {
 		t.Errorf("the file is %q, %v\nthe document %q", content, err, text)
 	}
 	for i, w := range words {
-		var chars []int
-		for _, r := range strings.TrimSpace(w) {
-			chars = append(chars, strings.Count(text, string(r)))
-		}
-		if strings.Count(text, w) != 1 {
-			t.Errorf("word %d (%s) is there %d times, its characters %v", i, []string{"of the file", "of the document"}[i%2], strings.Count(text, w), chars)
+		// Which of two equal line ends belongs to which of two new lines cannot be told.
+		if n := strings.Count(text, strings.TrimSpace(w)); n != 1 {
+			t.Errorf("word %d (%s) is there %d times", i, []string{"of the file", "of the document"}[i%2], n)
 		}
 	}
 	if kept, err := filepath.Glob(p.file + ".kept-*"); err != nil || len(kept) > 0 {

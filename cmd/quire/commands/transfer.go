@@ -156,6 +156,10 @@ func WriteFile(name string, mode os.FileMode, fill func(f *os.File) error) (n in
 	if err = os.Rename(f.Name(), name); err != nil {
 		return 0, err
 	}
+	if folder, err := os.Open(filepath.Dir(name)); err == nil {
+		_ = folder.Sync() // not every file system can
+		folder.Close()
+	}
 	return n, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -284,7 +285,7 @@ func (m *Mirror) local(ctx context.Context, f look) (time.Duration, error) {
 // refuse says that the file's content is not taken; what others do is not written over it.
 func (m *Mirror) refuse(content string, err error) {
 	m.refused = sum(content)
-	m.opt.Note(Note{Event: "refused", Text: fmt.Sprintf("%s is not sent: %v. It stays as it is, and nothing is written over it; change it to go on.", m.shown, err)})
+	m.opt.Note(Note{Event: "refused", Text: fmt.Sprintf("%s is not sent: %s. It stays as it is, and nothing is written over it; change it to go on.", m.shown, strings.TrimSuffix(err.Error(), "."))})
 }
 
 // send brings what is in state.Sending to the server, and the outcome into the file.
@@ -338,16 +339,17 @@ func (m *Mirror) lost(err error) error {
 	if !errors.As(err, &p) {
 		return err
 	}
+	detail := strings.TrimSuffix(p.Detail, ".")
 	again := fmt.Sprintf("%s stays as it is. To begin anew, move it away, remove %s and start again; then bring your changes in.", m.shown, statePath(m.shown))
 	switch {
 	case p.Status == 404 && p.Code != "future":
 		return &Stop{NotFound, fmt.Sprintf("the document %s is not there any more. %s stays as it is.", m.state.Doc, m.shown)}
 	case p.Status == 410 || p.Code == "stale":
-		return &Stop{Gone, fmt.Sprintf("%s was changed since revision %d of %s, from which the server can no longer merge: %s. %s", m.shown, m.state.Base, m.state.Doc, p.Detail, again)}
+		return &Stop{Gone, fmt.Sprintf("%s was changed since revision %d of %s, from which the server can no longer merge: %s. %s", m.shown, m.state.Base, m.state.Doc, detail, again)}
 	case p.Status >= 500 || p.Status == 429:
 		return away(m.opt.Client, err)
 	}
-	return &Stop{Changed, fmt.Sprintf("%s cannot be brought together with %s: %s. %s", m.shown, m.state.Doc, p.Detail, again)}
+	return &Stop{Changed, fmt.Sprintf("%s cannot be brought together with %s: %s. %s", m.shown, m.state.Doc, detail, again)}
 }
 
 // fetch reads the document at a revision, -1 for the head, in the file's form.

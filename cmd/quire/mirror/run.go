@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -174,7 +175,7 @@ func (r *runner) heard(n news) error {
 			r.away(n.err)
 		}
 	case n.ended != "":
-		return &Stop{NotFound, fmt.Sprintf("the document %s is not there any more: %s. %s stays as it is.", r.state.Doc, n.ended, r.shown)}
+		return &Stop{NotFound, fmt.Sprintf("the document %s is not there any more: %s. %s stays as it is.", r.state.Doc, strings.TrimSuffix(n.ended, "."), r.shown)}
 	case n.moved != "":
 		r.opt.Note(Note{Event: "moved", Text: fmt.Sprintf("The document %s is called %s now.", r.state.Doc, n.moved)})
 		r.state.Doc = n.moved

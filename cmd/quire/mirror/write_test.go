@@ -2,11 +2,15 @@ package mirror
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // newTest makes a Mirror of a file with content, for revision 0.
@@ -111,6 +115,35 @@ func TestDamagedState(t *testing.T) {
 			t.Errorf("%q: %v", content, err)
 			if again != nil {
 				again.Close()
+			}
+		}
+	}
+}
+
+// TestMergeOfMany merges many new lines on both sides, each of which has to be there once.
+func TestMergeOfMany(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 1))
+	for range 300 {
+		n := 0
+		with := func(lines []string) []string {
+			lines = slices.Clone(lines)
+			for range random.IntN(60) {
+				lines = slices.Insert(lines, random.IntN(len(lines)+1), fmt.Sprintf("line %d\n", n))
+				n++
+			}
+			return lines
+		}
+		base := with([]string{"begin\n", "end\n"})
+		mine, theirs := with(base), with(base)
+		got, err := merge(strings.Join(base, ""), strings.Join(mine, ""), strings.Join(theirs, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := slices.Collect(strings.Lines(got))
+		for i := range n {
+			if c := len(lines) - len(slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return l == fmt.Sprintf("line %d\n", i) })); c != 1 {
+				t.Fatalf("seed %d: line %d is there %d times of\n%s", seed, i, c, got)
 			}
 		}
 	}
