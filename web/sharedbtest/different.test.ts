@@ -31,7 +31,8 @@ function open<D>(t: TestContext, server: Quire, id: string, type: Type<D, any, a
   });
 }
 
-const api = (server: Quire, path: string, init?: RequestInit) => fetch(`${server.http}/api/docs${path}`, init);
+const api = (server: Quire, path: string, init?: RequestInit) =>
+  fetch(`${server.http}/api/docs${path}`, { ...init, headers: { "content-type": "application/json" } });
 
 test("collections and ids are ids of Quire, and types are types of Quire", async (t) => {
   const [server, ada] = await begin(t);
