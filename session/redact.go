@@ -202,8 +202,9 @@ func (m *Manager) redactPast(ctx context.Context, doc string, r Redaction) (n in
 	if err != nil {
 		return 0, err
 	}
+	p := &redacting{m: m, Redaction: r, contents: map[Revision]content{}}
 	defer func() {
-		if err != nil {
+		if err != nil || !p.wrote {
 			m.let(s, nil, nil)
 			return
 		}
@@ -211,7 +212,6 @@ func (m *Manager) redactPast(ctx context.Context, doc string, r Redaction) (n in
 	}()
 	m.labelling.Lock()
 	defer m.labelling.Unlock()
-	p := &redacting{m: m, Redaction: r, contents: map[Revision]content{}}
 	if p.info, err = m.opt.Store.Stat(ctx, doc); err != nil {
 		return 0, err
 	}
@@ -221,15 +221,39 @@ func (m *Manager) redactPast(ctx context.Context, doc string, r Redaction) (n in
 	if err = p.look(ctx); err != nil {
 		return 0, err
 	}
-	if p.Text != "" || p.authored > 0 {
-		if err = m.opt.Store.Rewrite(ctx, doc, p.info.Incarnation, p.record, p.snapshot); err != nil {
+	if needed, err := p.needed(ctx); err != nil {
+		return 0, err
+	} else if needed {
+		if err := m.opt.Store.Rewrite(ctx, doc, p.info.Incarnation, p.record, p.snapshot); err != nil {
 			return 0, err
 		}
+		p.wrote = true
 		m.contents.forget(p.info.Incarnation)
 	}
 	err = p.notes(ctx)
 	m.blames.forget(p.info.Incarnation)
 	return p.changed, err
+}
+
+// needed reports whether there is anything to redact in the records and snapshots.
+func (p *redacting) needed(ctx context.Context) (bool, error) {
+	if p.authored > 0 || slices.ContainsFunc(p.lives, ot.Redaction.Found) {
+		return true, nil
+	}
+	for rev := range p.contents { // what led to those below the oldest is not there
+		if p.Text == "" || rev >= p.info.Oldest {
+			continue
+		}
+		was, err := p.m.opt.Store.Snapshot(ctx, p.info.ID, rev)
+		if err != nil {
+			return false, err
+		}
+		now, err := p.snapshot(was)
+		if err != nil || !bytes.Equal(was.Data, now.Data) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // redacting goes through a document's past twice: look, then record for every record and
@@ -240,7 +264,8 @@ type redacting struct {
 	info     Info
 	head     content // of the newest revision
 	lives    []ot.Redaction
-	authored int // records by Author
+	authored int  // records by Author
+	wrote    bool // the past was written anew
 
 	// The second time.
 	life     int                  // the next of lives
@@ -289,7 +314,7 @@ func (p *redacting) look(ctx context.Context) error {
 			return err
 		}
 		for i := range recs {
-			if recs[i].Author == p.Author && p.Author != "" {
+			if p.Author != "" && recs[i].Author == p.Author && p.As != p.Author {
 				p.authored++
 			}
 			if err := p.see(&typ, &recs[i]); err != nil {

@@ -216,6 +216,53 @@ func TestRedactKeepsWhatIsPending(t *testing.T) {
 	})
 }
 
+// TestRedactNothing leaves a document alone in which there is nothing to redact.
+func TestRedactNothing(t *testing.T) {
+	for _, c := range secrets {
+		bubble(c.typ, t, func(t *testing.T) {
+			w := newWorld(t, session.Options{Diff: diff.Between}, nil)
+			w.made(c.typ, c.content)
+			for _, op := range c.ops {
+				w.edit(session.Head, op, by("ann"))
+			}
+			w.label("by bob", 1)
+			w.squash(session.Keep{Count: 2}, session.Revision(len(c.ops)-1))
+			reader := w.from("reader", session.Head)
+			was := w.stored()
+			w.redact(session.Redaction{Text: "not there"}, 0)
+			w.redact(session.Redaction{Author: "nobody", As: "somebody"}, 0)
+			w.redact(session.Redaction{Author: "ann", As: "ann"}, 0)
+			if n := w.store.Calls(storagetest.Rewrite); n > 0 {
+				t.Errorf("the past was written anew %d times", n)
+			}
+			if reader.take(); reader.closed != nil {
+				t.Errorf("a reader is told %v", reader.closed)
+			}
+			is(t, "the store", w.stored(), was)
+			reader.Close()
+			w.stop()
+		})
+	}
+}
+
+// TestRedactInALabelledRevision takes out what only a snapshot has that is kept for a label.
+func TestRedactInALabelledRevision(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, session.Options{Diff: diff.Between}, nil)
+		w.made("text", `"a secret"`)
+		w.edit(session.Head, `[1,-7]`, by("ann"))
+		w.edit(session.Head, `["b"]`, by("ann"))
+		w.label("here", 0)
+		w.squash(session.Keep{Count: 1}, 2)
+		w.redact(session.Redaction{Text: "secret"}, 0)
+		if s := w.stored(); strings.Contains(s, "secret") || !strings.Contains(s, "██████") {
+			t.Errorf("the store has\n%s", s)
+		}
+		w.verified()
+		w.stop()
+	})
+}
+
 // TestRedactAuthor gives an author another name, in records, labels and authorship.
 func TestRedactAuthor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
