@@ -52,8 +52,8 @@ func (r *Redaction) check(lim Limits) *Error {
 
 // Redact replaces every occurrence of text by filler, or where author is given that author's name by another ("" is
 // anonymous), in all of a document's past, in place; revisions and lengths stay. Text that is in
-// the newest revision is taken out first, by an ordinary operation: it is deleted from a text, and replaced
-// by filler in other types. Sessions of the document
+// the newest revision is taken out first, by an ordinary operation that deletes it; only the names of members in
+// JSON, and what they are the names of, keep filler. Sessions of the document
 // begin anew: their readers resume, and what they have pending stays. It returns how many revisions were changed.
 // When it fails it may have been done in part, and may be done again. CodeBadType where the text cannot be looked
 // for in a type of the document, CodeBusy when the document is edited too quickly, CodeNotFound. Titles, fields and
@@ -157,32 +157,76 @@ func sameDoc(t ot.Type, a, b ot.Doc) bool {
 	return bytes.Equal(t.MarshalDoc(nil, a), t.MarshalDoc(nil, b))
 }
 
-// without returns a document that is one row of text without what is redacted; any other as redacted.
+// without returns a document in whose strings there is not what is redacted, where filler would
+// be; as redacted what that cannot be done for, such as the names in an object.
 func without(t ot.Type, was, redacted ot.Doc) ot.Doc {
-	var a, b string
-	if json.Unmarshal(t.AppendDoc(nil, was), &a) != nil || json.Unmarshal(t.AppendDoc(nil, redacted), &b) != nil {
+	var a, b any
+	if decodeNumbers(t.AppendDoc(nil, was), &a) != nil || decodeNumbers(t.AppendDoc(nil, redacted), &b) != nil {
 		return redacted
 	}
-	// Filler is one unit of the type for each of the text.
-	var rest string
-	if x, y := utf16.Encode([]rune(a)), utf16.Encode([]rune(b)); len(x) == len(y) {
-		rest = string(utf16.Decode(equal(x, y)))
-	} else if x, y := []rune(a), []rune(b); len(x) == len(y) {
-		rest = string(equal(x, y))
-	} else {
-		return redacted
+	left := rest(a, b)
+	doc, err := created(t, left)
+	if runs, ok := left.([]any); ok && err != nil { // rich text has no empty insert
+		doc, err = created(t, slices.DeleteFunc(runs, func(x any) bool {
+			run, ok := x.(map[string]any)
+			return ok && run["insert"] == ""
+		}))
 	}
-	var content bytes.Buffer
-	e := json.NewEncoder(&content)
-	e.SetEscapeHTML(false)
-	if e.Encode(rest) != nil {
-		return redacted
-	}
-	doc, err := t.Create(bytes.TrimSpace(content.Bytes()))
 	if err != nil {
 		return redacted
 	}
 	return doc
+}
+
+// created returns the document of a JSON value.
+func created(t ot.Type, content any) (ot.Doc, error) {
+	var data bytes.Buffer
+	e := json.NewEncoder(&data)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(content); err != nil {
+		return nil, err
+	}
+	return t.Create(bytes.TrimSpace(data.Bytes()))
+}
+
+// decodeNumbers is json.Unmarshal that leaves numbers as they are written.
+func decodeNumbers(data []byte, x *any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return d.Decode(x)
+}
+
+// rest returns a redacted JSON value with nothing where filler is in its strings.
+func rest(was, redacted any) any {
+	switch redacted := redacted.(type) {
+	case string:
+		if was, ok := was.(string); ok {
+			return restOf(was, redacted)
+		}
+	case []any:
+		if was, ok := was.([]any); ok && len(was) == len(redacted) {
+			for i := range was {
+				redacted[i] = rest(was[i], redacted[i])
+			}
+		}
+	case map[string]any:
+		if was, ok := was.(map[string]any); ok {
+			for name, x := range redacted {
+				redacted[name] = rest(was[name], x)
+			}
+		}
+	}
+	return redacted
+}
+
+// restOf returns what of a string is not filler, which is one unit for each of what it was.
+func restOf(was, redacted string) string {
+	if x, y := utf16.Encode([]rune(was)), utf16.Encode([]rune(redacted)); len(x) == len(y) {
+		return string(utf16.Decode(equal(x, y)))
+	} else if x, y := []rune(was), []rune(redacted); len(x) == len(y) {
+		return string(equal(x, y))
+	}
+	return redacted
 }
 
 // equal returns the elements that are the same in both.
