@@ -49,6 +49,10 @@ type API struct {
 	opt    Options
 	routes []route
 
+	// comparing has a place for each difference that is made, which takes several times the
+	// memory of both documents.
+	comparing chan struct{}
+
 	patching sync.Mutex // one change of a document's title and fields at a time
 }
 
@@ -74,7 +78,7 @@ func New(opt Options) *API {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	return &API{opt: opt, routes: routes()}
+	return &API{opt: opt, routes: routes(), comparing: make(chan struct{}, 2)}
 }
 
 // route is one operation at one kind of address.
