@@ -53,7 +53,7 @@ func (r *Redaction) check(lim Limits) *Error {
 // Redact replaces every occurrence of text by filler, or where author is given that author's name by another ("" is
 // anonymous), in all of a document's past, in place; revisions and lengths stay. Text that is in
 // the newest revision is taken out first, by an ordinary operation that deletes it; only the names of members in
-// JSON, and what they are the names of, keep filler. Sessions of the document
+// JSON keep filler. Sessions of the document
 // begin anew: their readers resume, and what they have pending stays. It returns how many revisions were changed.
 // When it fails it may have been done in part, and may be done again. CodeBadType where the text cannot be looked
 // for in a type of the document, CodeBusy when the document is edited too quickly, CodeNotFound. Titles, fields and
@@ -157,20 +157,21 @@ func sameDoc(t ot.Type, a, b ot.Doc) bool {
 	return bytes.Equal(t.MarshalDoc(nil, a), t.MarshalDoc(nil, b))
 }
 
-// without returns a document in whose strings there is not what is redacted, where filler would
-// be; as redacted what that cannot be done for, such as the names in an object.
+// without returns a document in whose strings there is nothing where redacted has filler; redacted
+// itself when they are not alike in all else, as when names in a JSON object changed places.
 func without(t ot.Type, was, redacted ot.Doc) ot.Doc {
-	var a, b any
-	if decodeNumbers(t.AppendDoc(nil, was), &a) != nil || decodeNumbers(t.AppendDoc(nil, redacted), &b) != nil {
+	left, ok := rest(t.AppendDoc(nil, was), t.AppendDoc(nil, redacted))
+	if !ok {
 		return redacted
 	}
-	left := rest(a, b)
-	doc, err := created(t, left)
-	if runs, ok := left.([]any); ok && err != nil { // rich text has no empty insert
-		doc, err = created(t, slices.DeleteFunc(runs, func(x any) bool {
-			run, ok := x.(map[string]any)
-			return ok && run["insert"] == ""
+	doc, err := t.Create(left)
+	var runs []json.RawMessage
+	if err != nil && json.Unmarshal(left, &runs) == nil { // rich text has no empty insert
+		left, _ = json.Marshal(slices.DeleteFunc(runs, func(run json.RawMessage) bool {
+			var x struct{ Insert any }
+			return json.Unmarshal(run, &x) == nil && x.Insert == ""
 		}))
+		doc, err = t.Create(left)
 	}
 	if err != nil {
 		return redacted
@@ -178,45 +179,46 @@ func without(t ot.Type, was, redacted ot.Doc) ot.Doc {
 	return doc
 }
 
-// created returns the document of a JSON value.
-func created(t ot.Type, content any) (ot.Doc, error) {
-	var data bytes.Buffer
-	e := json.NewEncoder(&data)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(content); err != nil {
-		return nil, err
-	}
-	return t.Create(bytes.TrimSpace(data.Bytes()))
-}
-
-// decodeNumbers is json.Unmarshal that leaves numbers as they are written.
-func decodeNumbers(data []byte, x *any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	return d.Decode(x)
-}
-
-// rest returns a redacted JSON value with nothing where filler is in its strings.
-func rest(was, redacted any) any {
-	switch redacted := redacted.(type) {
-	case string:
-		if was, ok := was.(string); ok {
-			return restOf(was, redacted)
-		}
-	case []any:
-		if was, ok := was.([]any); ok && len(was) == len(redacted) {
-			for i := range was {
-				redacted[i] = rest(was[i], redacted[i])
+// rest returns a redacted JSON text with nothing where filler is in its strings, but for the names of
+// members. It reports whether it is what was there in all else.
+func rest(was, redacted []byte) (left []byte, ok bool) {
+	for len(redacted) > 0 {
+		a, b := token(was), token(redacted)
+		was, redacted = was[len(a):], redacted[len(b):]
+		isName := len(redacted) > 0 && redacted[0] == ':'
+		switch {
+		case bytes.Equal(a, b), isName && len(a) > 1:
+			left = append(left, b...)
+		case len(a) > 1 && len(b) > 1:
+			var x, y string
+			if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
+				return nil, false
 			}
-		}
-	case map[string]any:
-		if was, ok := was.(map[string]any); ok {
-			for name, x := range redacted {
-				redacted[name] = rest(was[name], x)
+			s, err := json.Marshal(restOf(x, y))
+			if err != nil {
+				return nil, false
 			}
+			left = append(left, s...)
+		default:
+			return nil, false
 		}
 	}
-	return redacted
+	return left, len(was) == 0
+}
+
+// token returns the string that a JSON text begins with, or one byte of what else it is.
+func token(text []byte) []byte {
+	if len(text) == 0 || text[0] != '"' {
+		return text[:min(1, len(text))]
+	}
+	end := 1
+	for end < len(text) && text[end] != '"' {
+		if text[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	return text[:min(end+1, len(text))]
 }
 
 // restOf returns what of a string is not filler, which is one unit for each of what it was.
