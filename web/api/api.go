@@ -27,6 +27,9 @@ type Options struct {
 	Backups *Backups
 	// Formats are the forms of documents besides text and JSON. Default: none.
 	Formats Formats
+	// Unified returns what differs between two texts as a unified diff with so many lines of
+	// context, "" when nothing does; memory and time near-linear in the texts. Required.
+	Unified func(fromName, toName, from, to string, context int) string
 	// MaxMessage is the largest body of a request without a document in it, in bytes.
 	// Default 1 MiB.
 	MaxMessage int
