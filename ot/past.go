@@ -86,6 +86,8 @@ type Redactor interface {
 type Redaction interface {
 	// See takes in the next operation. It fails with ErrMismatch when it does not fit.
 	See(op Op) error
+	// Found reports whether there is anything to redact in what it was shown.
+	Found() bool
 	// Doc returns the oldest content with filler in it; call it after the last See.
 	Doc() Doc
 	// Op returns the next operation with filler in it, and whether it is another than

@@ -52,8 +52,8 @@ func (r *Redaction) check(lim Limits) *Error {
 
 // Redact replaces every occurrence of text by filler, or where author is given that author's name by another ("" is
 // anonymous), in all of a document's past, in place; revisions and lengths stay. Text that is in
-// the newest revision is taken out first, by an ordinary operation: it is deleted from a text, and replaced
-// by filler in other types. Sessions of the document
+// the newest revision is taken out first, by an ordinary operation that deletes it; only the names of members in
+// JSON keep filler. Sessions of the document
 // begin anew: their readers resume, and what they have pending stays. It returns how many revisions were changed.
 // When it fails it may have been done in part, and may be done again. CodeBadType where the text cannot be looked
 // for in a type of the document, CodeBusy when the document is edited too quickly, CodeNotFound. Titles, fields and
@@ -157,32 +157,78 @@ func sameDoc(t ot.Type, a, b ot.Doc) bool {
 	return bytes.Equal(t.MarshalDoc(nil, a), t.MarshalDoc(nil, b))
 }
 
-// without returns a document that is one row of text without what is redacted; any other as redacted.
+// without returns a document in whose strings there is nothing where redacted has filler; redacted
+// itself when they are not alike in all else, as when names in a JSON object changed places.
 func without(t ot.Type, was, redacted ot.Doc) ot.Doc {
-	var a, b string
-	if json.Unmarshal(t.AppendDoc(nil, was), &a) != nil || json.Unmarshal(t.AppendDoc(nil, redacted), &b) != nil {
+	left, ok := rest(t.AppendDoc(nil, was), t.AppendDoc(nil, redacted))
+	if !ok {
 		return redacted
 	}
-	// Filler is one unit of the type for each of the text.
-	var rest string
-	if x, y := utf16.Encode([]rune(a)), utf16.Encode([]rune(b)); len(x) == len(y) {
-		rest = string(utf16.Decode(equal(x, y)))
-	} else if x, y := []rune(a), []rune(b); len(x) == len(y) {
-		rest = string(equal(x, y))
-	} else {
-		return redacted
+	doc, err := t.Create(left)
+	var runs []json.RawMessage
+	if err != nil && json.Unmarshal(left, &runs) == nil { // rich text has no empty insert
+		left, _ = json.Marshal(slices.DeleteFunc(runs, func(run json.RawMessage) bool {
+			var x struct{ Insert any }
+			return json.Unmarshal(run, &x) == nil && x.Insert == ""
+		}))
+		doc, err = t.Create(left)
 	}
-	var content bytes.Buffer
-	e := json.NewEncoder(&content)
-	e.SetEscapeHTML(false)
-	if e.Encode(rest) != nil {
-		return redacted
-	}
-	doc, err := t.Create(bytes.TrimSpace(content.Bytes()))
 	if err != nil {
 		return redacted
 	}
 	return doc
+}
+
+// rest returns a redacted JSON text with nothing where filler is in its strings, but for the names of
+// members. It reports whether it is what was there in all else.
+func rest(was, redacted []byte) (left []byte, ok bool) {
+	for len(redacted) > 0 {
+		a, b := token(was), token(redacted)
+		was, redacted = was[len(a):], redacted[len(b):]
+		isName := len(redacted) > 0 && redacted[0] == ':'
+		switch {
+		case bytes.Equal(a, b), isName && len(a) > 1:
+			left = append(left, b...)
+		case len(a) > 1 && len(b) > 1:
+			var x, y string
+			if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
+				return nil, false
+			}
+			s, err := json.Marshal(restOf(x, y))
+			if err != nil {
+				return nil, false
+			}
+			left = append(left, s...)
+		default:
+			return nil, false
+		}
+	}
+	return left, len(was) == 0
+}
+
+// token returns the string that a JSON text begins with, or one byte of what else it is.
+func token(text []byte) []byte {
+	if len(text) == 0 || text[0] != '"' {
+		return text[:min(1, len(text))]
+	}
+	end := 1
+	for end < len(text) && text[end] != '"' {
+		if text[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	return text[:min(end+1, len(text))]
+}
+
+// restOf returns what of a string is not filler, which is one unit for each of what it was.
+func restOf(was, redacted string) string {
+	if x, y := utf16.Encode([]rune(was)), utf16.Encode([]rune(redacted)); len(x) == len(y) {
+		return string(utf16.Decode(equal(x, y)))
+	} else if x, y := []rune(was), []rune(redacted); len(x) == len(y) {
+		return string(equal(x, y))
+	}
+	return redacted
 }
 
 // equal returns the elements that are the same in both.
@@ -202,8 +248,9 @@ func (m *Manager) redactPast(ctx context.Context, doc string, r Redaction) (n in
 	if err != nil {
 		return 0, err
 	}
+	p := &redacting{m: m, Redaction: r, contents: map[Revision]content{}}
 	defer func() {
-		if err != nil {
+		if err != nil || !p.wrote {
 			m.let(s, nil, nil)
 			return
 		}
@@ -211,7 +258,6 @@ func (m *Manager) redactPast(ctx context.Context, doc string, r Redaction) (n in
 	}()
 	m.labelling.Lock()
 	defer m.labelling.Unlock()
-	p := &redacting{m: m, Redaction: r, contents: map[Revision]content{}}
 	if p.info, err = m.opt.Store.Stat(ctx, doc); err != nil {
 		return 0, err
 	}
@@ -221,15 +267,39 @@ func (m *Manager) redactPast(ctx context.Context, doc string, r Redaction) (n in
 	if err = p.look(ctx); err != nil {
 		return 0, err
 	}
-	if p.Text != "" || p.authored > 0 {
-		if err = m.opt.Store.Rewrite(ctx, doc, p.info.Incarnation, p.record, p.snapshot); err != nil {
+	if needed, err := p.needed(ctx); err != nil {
+		return 0, err
+	} else if needed {
+		if err := m.opt.Store.Rewrite(ctx, doc, p.info.Incarnation, p.record, p.snapshot); err != nil {
 			return 0, err
 		}
+		p.wrote = true
 		m.contents.forget(p.info.Incarnation)
 	}
 	err = p.notes(ctx)
 	m.blames.forget(p.info.Incarnation)
 	return p.changed, err
+}
+
+// needed reports whether there is anything to redact in the records and snapshots.
+func (p *redacting) needed(ctx context.Context) (bool, error) {
+	if p.authored > 0 || slices.ContainsFunc(p.lives, ot.Redaction.Found) {
+		return true, nil
+	}
+	for rev := range p.contents { // what led to those below the oldest is not there
+		if p.Text == "" || rev >= p.info.Oldest {
+			continue
+		}
+		was, err := p.m.opt.Store.Snapshot(ctx, p.info.ID, rev)
+		if err != nil {
+			return false, err
+		}
+		now, err := p.snapshot(was)
+		if err != nil || !bytes.Equal(was.Data, now.Data) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // redacting goes through a document's past twice: look, then record for every record and
@@ -240,7 +310,8 @@ type redacting struct {
 	info     Info
 	head     content // of the newest revision
 	lives    []ot.Redaction
-	authored int // records by Author
+	authored int  // records by Author
+	wrote    bool // the past was written anew
 
 	// The second time.
 	life     int                  // the next of lives
@@ -289,7 +360,7 @@ func (p *redacting) look(ctx context.Context) error {
 			return err
 		}
 		for i := range recs {
-			if recs[i].Author == p.Author && p.Author != "" {
+			if p.Author != "" && recs[i].Author == p.Author && p.As != p.Author {
 				p.authored++
 			}
 			if err := p.see(&typ, &recs[i]); err != nil {

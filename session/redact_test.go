@@ -160,6 +160,46 @@ func TestRedactInTheHead(t *testing.T) {
 	})
 }
 
+// TestRedactDeletes leaves no filler in the newest revision of a document of any type, but in names.
+func TestRedactDeletes(t *testing.T) {
+	for _, c := range []struct{ typ, content, after string }{
+		{"text", `"a secret <b>"`, `"a  <b>"`},
+		{"text-unicode", `"😀 secret"`, `"😀 "`},
+		{"text0", `"a secret"`, `"a "`},
+		{"delta", `[{"insert":"secret"},{"insert":"sec","attributes":{"bold":true}},{"insert":"ret & so on"},{"insert":{"image":"/secret/1"},"attributes":{"alt":"a secret","width":12345678901234567}},{"insert":"\n"}]`,
+			`[{"insert":" & so on"},{"attributes":{"alt":"a ","width":12345678901234567},"insert":{"image":"//1"}},{"insert":"\n"}]`},
+		{"json0", `{"a":["secret",1e3,{"b":"no secret <b>"}],"a secret":{"c":"secret"},"n":null}`, `{"a":["",1e3,{"b":"no  <b>"}],"a ██████":{"c":""},"n":null}`},
+	} {
+		bubble(c.typ, t, func(t *testing.T) {
+			w := newWorld(t, session.Options{Diff: diff.Between}, nil)
+			w.made(c.typ, c.content)
+			v, err := w.View(t.Context(), "doc", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := v.Type.Create([]byte(c.after))
+			if err != nil {
+				t.Fatal(err)
+			}
+			reader := w.from("reader", session.Head)
+			if _, err := w.Redact(t.Context(), "doc", session.Redaction{Text: "secret"}); err != nil {
+				t.Fatal(err)
+			}
+			w.head(c.typ + " " + string(v.Type.AppendDoc(nil, want)))
+			if c.typ != "text0" && c.typ != "json0" { // whose operations say what they delete
+				again := w.from("reader", reader.rev)
+				again.doc = reader.doc // as it was
+				again.take()
+				is(t, "what a reader has who was away", string(v.Type.AppendDoc(nil, again.doc)), string(v.Type.AppendDoc(nil, want)))
+				again.Close()
+			}
+			reader.Close()
+			w.verified()
+			w.stop()
+		})
+	}
+}
+
 // TestRedactKeepsWhatIsPending redacts while people type: their sessions end so that they open
 // the document again, and what was not written yet is.
 func TestRedactKeepsWhatIsPending(t *testing.T) {
@@ -210,6 +250,53 @@ func TestRedactKeepsWhatIsPending(t *testing.T) {
 		late.holds("a!")
 		for _, s := range []*editor{e, offline, resumed, late} {
 			s.Close()
+		}
+		w.verified()
+		w.stop()
+	})
+}
+
+// TestRedactNothing leaves a document alone in which there is nothing to redact.
+func TestRedactNothing(t *testing.T) {
+	for _, c := range secrets {
+		bubble(c.typ, t, func(t *testing.T) {
+			w := newWorld(t, session.Options{Diff: diff.Between}, nil)
+			w.made(c.typ, c.content)
+			for _, op := range c.ops {
+				w.edit(session.Head, op, by("ann"))
+			}
+			w.label("by bob", 1)
+			w.squash(session.Keep{Count: 2}, session.Revision(len(c.ops)-1))
+			reader := w.from("reader", session.Head)
+			was := w.stored()
+			w.redact(session.Redaction{Text: "not there"}, 0)
+			w.redact(session.Redaction{Author: "nobody", As: "somebody"}, 0)
+			w.redact(session.Redaction{Author: "ann", As: "ann"}, 0)
+			if n := w.store.Calls(storagetest.Rewrite); n > 0 {
+				t.Errorf("the past was written anew %d times", n)
+			}
+			if reader.take(); reader.closed != nil {
+				t.Errorf("a reader is told %v", reader.closed)
+			}
+			is(t, "the store", w.stored(), was)
+			reader.Close()
+			w.stop()
+		})
+	}
+}
+
+// TestRedactInALabelledRevision takes out what only a snapshot has that is kept for a label.
+func TestRedactInALabelledRevision(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, session.Options{Diff: diff.Between}, nil)
+		w.made("text", `"a secret"`)
+		w.edit(session.Head, `[1,-7]`, by("ann"))
+		w.edit(session.Head, `["b"]`, by("ann"))
+		w.label("here", 0)
+		w.squash(session.Keep{Count: 1}, 2)
+		w.redact(session.Redaction{Text: "secret"}, 0)
+		if s := w.stored(); strings.Contains(s, "secret") || !strings.Contains(s, "██████") {
+			t.Errorf("the store has\n%s", s)
 		}
 		w.verified()
 		w.stop()

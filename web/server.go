@@ -45,6 +45,8 @@ type Options struct {
 	Name string
 	// Formats are the forms of documents besides text and JSON; see api.Options. May be nil.
 	Formats api.Formats
+	// Unified makes unified diffs; see api.Options. Required.
+	Unified func(fromName, toName, from, to string, context int) string
 	// Origins are the origins, as browsers send them, whose pages may connect besides
 	// those of the server's own host; "*" allows every one.
 	Origins []string
@@ -122,6 +124,7 @@ func New(opt Options) (*Server, error) {
 		Streams:    s.streams,
 		Backups:    &api.Backups{Copy: opt.Backup},
 		Formats:    opt.Formats,
+		Unified:    opt.Unified,
 		MaxMessage: opt.MaxMessage,
 		MaxBody:    opt.MaxBody,
 		MaxImport:  opt.MaxImport,

@@ -145,6 +145,7 @@ func (m *Main) Run(ctx context.Context) error {
 		Origins:    splitList(c.Origins),
 		MaxMessage: c.MaxMessage,
 		Formats:    documentFormats{},
+		Unified:    diff.Unified,
 		MaxBody:    c.MaxBody,
 		MaxImport:  c.MaxImport,
 		MaxStreams: c.MaxStreams,

@@ -131,6 +131,8 @@ func (r *redaction) slice(from, to int) (string, error) {
 	return out.String(), nil
 }
 
+func (r *redaction) Found() bool { return r.watch.Found() || r.names.Found() }
+
 func (r *redaction) Doc() ot.Doc {
 	r.watch.Sort()
 	r.next = 0

@@ -110,7 +110,7 @@ func (r *redaction) look(c *Component) {
 	w.Look(func(from, to int) (string, error) { return text0.Slice(s, from, to) })
 }
 
-// seeNames takes in every name in c.
+// seeNames takes in every name in c, and every string that it puts in or says it takes out.
 func (r *redaction) seeNames(c *Component) {
 	for _, k := range c.Path {
 		if k.IsName() {
@@ -120,6 +120,8 @@ func (r *redaction) seeNames(c *Component) {
 	r.values.SeeValue(c.Inserted)
 	r.values.SeeValue(c.Deleted)
 }
+
+func (r *redaction) Found() bool { return r.marks.Found() || r.values.Found() }
 
 func (r *redaction) Doc() ot.Doc {
 	r.marks.Sort()

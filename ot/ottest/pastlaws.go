@@ -144,7 +144,9 @@ func (c *sample) redact(t ot.Redactor, d ot.Doc, ops []ot.Op, secret string) (ot
 	for _, op := range ops {
 		must(c, 0, r.See(op))
 	}
+	found := r.Found()
 	filled := r.Doc()
+	other := c.text(filled) != c.text(d)
 	after := make([]ot.Op, len(ops))
 	for i, op := range ops {
 		var changed bool
@@ -153,6 +155,10 @@ func (c *sample) redact(t ot.Redactor, d ot.Doc, ops []ot.Op, secret string) (ot
 			c.fail("%s becomes %s, changed %t", c.form(op), c.form(after[i]), changed)
 		}
 		c.canonical(after[i])
+		other = other || changed
+	}
+	if other && !found {
+		c.fail("%q was not found, but something was changed", secret)
 	}
 	return filled, after
 }

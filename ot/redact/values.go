@@ -12,12 +12,16 @@ type Values struct {
 	*Secret
 	names map[rune]bool // characters in names that could be taken for filler
 	mark  rune          // the filler of names, once it is chosen
+	found bool          // the secret is in a string or a name
 }
 
 // NewValues returns a Values that has seen nothing.
 func NewValues(s *Secret) *Values { return &Values{Secret: s, names: map[rune]bool{}} }
 
-// See takes in the names within objects, which may be nil.
+// Found reports whether there is anything to replace in what was seen.
+func (v *Values) Found() bool { return v.found }
+
+// See takes in objects, which may be nil.
 func (v *Values) See(objects ...*jsonvalue.Object) {
 	for _, o := range objects {
 		if o != nil {
@@ -26,9 +30,11 @@ func (v *Values) See(objects ...*jsonvalue.Object) {
 	}
 }
 
-// SeeValue takes in the names within a value.
+// SeeValue takes in the strings and names within a value.
 func (v *Values) SeeValue(x jsonvalue.Value) {
 	switch x := x.(type) {
+	case string:
+		v.found = v.found || strings.Contains(x, v.text)
 	case *jsonvalue.List:
 		for i := range x.Len() {
 			v.SeeValue(x.At(i))
@@ -60,6 +66,7 @@ func Strings(x jsonvalue.Value, f func(string)) {
 
 // SeeName takes in a name.
 func (v *Values) SeeName(name string) {
+	v.found = v.found || strings.Contains(name, v.text)
 	for _, r := range name {
 		if r >= Filler {
 			v.names[r] = true

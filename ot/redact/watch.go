@@ -27,6 +27,9 @@ func (m *Marks) Add(first int64, n int) {
 	}
 }
 
+// Found reports whether there are any.
+func (m *Marks) Found() bool { return len(m.list) > 0 }
+
 // Sort puts the marks in order, as Cover needs them.
 func (m *Marks) Sort() {
 	slices.SortFunc(m.list, func(a, b mark) int { return cmp.Compare(a.from, b.from) })

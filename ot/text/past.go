@@ -155,6 +155,8 @@ func (r *redaction[O]) See(op ot.Op) error {
 	return nil
 }
 
+func (r *redaction[O]) Found() bool { return r.watch.Found() }
+
 func (r *redaction[O]) Doc() ot.Doc {
 	r.watch.Rewind()
 	op, _ := r.watch.Cover(Op(r.first))

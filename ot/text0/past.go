@@ -82,6 +82,8 @@ func (r *redaction) See(op ot.Op) error {
 	return nil
 }
 
+func (r *redaction) Found() bool { return r.watch.Found() }
+
 func (r *redaction) Doc() ot.Doc {
 	r.watch.Rewind()
 	r.now = &text.Doc{}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -71,10 +72,11 @@ func (c *compaction) run() (err error) {
 	}
 	c.sum.Before = info.Size()
 	dir, name := filepath.Dir(c.opts.Path), filepath.Base(c.opts.Path)
+	removeCompacting(c.opts)
 	if err := hasRoom(dir, info.Size()); err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp(dir, name+".compact-")
+	work, err := os.MkdirTemp(dir, name+compacting)
 	if err != nil {
 		return err
 	}
@@ -96,6 +98,24 @@ func (c *compaction) run() (err error) {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// compacting follows the name of the data file in that of the folder that it is compacted in.
+const compacting = ".compact-"
+
+// removeCompacting removes what compactions left that were killed: each a copy of the data. The caller
+// has the file locked.
+func removeCompacting(opts Options) {
+	dir, name := filepath.Dir(opts.Path), filepath.Base(opts.Path)
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), name+compacting) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	if err != nil {
+		opts.Logger.Warn("cannot remove what a compaction left that was killed", "err", err)
+	}
 }
 
 // openReadOnly opens a data file for reading, and keeps everybody else out.

@@ -105,6 +105,71 @@ func TestCompact(t *testing.T) {
 	checkDoc(t, s, "doc", 3030)
 }
 
+// TestCompactRounded compacts a file again whose times were rounded before: when a document was
+// modified last stays what it was.
+func TestCompactRounded(t *testing.T) {
+	opts := Options{Path: filepath.Join(t.TempDir(), "quire.db"), Logger: testStoreLog}
+	again := func(f func(s *Store)) {
+		t.Helper()
+		s := testStore(t, opts)
+		f(s)
+		want, err := s.List(t.Context(), "", "", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		if _, err := Compact(t.Context(), opts, nil); err != nil {
+			t.Fatal(err)
+		}
+		s = testStore(t, opts)
+		if infos, err := s.List(t.Context(), "", "", 100); err != nil || !slices.Equal(infos, want) {
+			t.Errorf("documents: %+v, %v, want %+v", infos, err, want)
+		}
+		s.Close()
+	}
+	var all, none storage.Info
+	again(func(s *Store) { all, none = addDoc(t, s, "all", 2003), addDoc(t, s, "none", 2003) })
+	again(func(s *Store) {
+		if err := s.PutSnapshot(t.Context(), "none", none.Incarnation, storage.Snapshot{Rev: 2003, Type: "text"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Trim(t.Context(), "none", none.Incarnation, 2003, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	again(func(s *Store) {
+		if err := s.Append(t.Context(), "all", all.Incarnation, 2003, typed("client", 2003, 1)); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestCompactAfterKill removes what compactions left that were killed, which is a copy of all data.
+func TestCompactAfterKill(t *testing.T) {
+	path := checkedStore(t)
+	for what, do := range map[string]func() error{
+		"compacting": func() error {
+			_, err := Compact(t.Context(), Options{Path: path, Logger: testStoreLog}, nil)
+			return err
+		},
+		"opening": func() error { return testStore(t, Options{Path: path}).Close() },
+	} {
+		left := path + ".compact-1"
+		if err := os.Mkdir(left, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(left, "quire.db"), []byte("a secret"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+		if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+			t.Errorf("after %s the folder has %v, %v", what, entries, err)
+		}
+	}
+}
+
 // TestCompactRefuses leaves the file alone when anything is wrong.
 func TestCompactRefuses(t *testing.T) {
 	path := checkedStore(t)

@@ -307,6 +307,9 @@ func (c *copier) copy(info storage.Info, head storage.Revision, keep func(storag
 			c.read(len(recs))
 		}
 	}
+	if head == info.Head {
+		d.val.modified = info.Modified // times of records may have been rounded
+	}
 	for client, l := range later {
 		if d.seqs[client].seq == 0 {
 			// Its last one at that time was dropped: all that is known is this bound.

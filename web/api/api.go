@@ -27,6 +27,9 @@ type Options struct {
 	Backups *Backups
 	// Formats are the forms of documents besides text and JSON. Default: none.
 	Formats Formats
+	// Unified returns what differs between two texts as a unified diff with so many lines of
+	// context, "" when nothing does; memory and time near-linear in the texts. Required.
+	Unified func(fromName, toName, from, to string, context int) string
 	// MaxMessage is the largest body of a request without a document in it, in bytes.
 	// Default 1 MiB.
 	MaxMessage int
@@ -48,6 +51,10 @@ type Options struct {
 type API struct {
 	opt    Options
 	routes []route
+
+	// comparing has a place for each difference that is made, which takes several times the
+	// memory of both documents.
+	comparing chan struct{}
 
 	patching sync.Mutex // one change of a document's title and fields at a time
 }
@@ -74,7 +81,7 @@ func New(opt Options) *API {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	return &API{opt: opt, routes: routes()}
+	return &API{opt: opt, routes: routes(), comparing: make(chan struct{}, 2)}
 }
 
 // route is one operation at one kind of address.

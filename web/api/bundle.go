@@ -68,7 +68,7 @@ func (a *API) export(r *request, info session.Info) error {
 	}
 	kept := labels[:0]
 	for _, l := range labels {
-		if l.Rev <= info.Head {
+		if info.Oldest <= l.Rev && l.Rev <= info.Head {
 			kept = append(kept, l)
 		}
 	}
@@ -347,8 +347,11 @@ func (in *importer) labels() ([]session.Label, error) {
 	out := make([]session.Label, len(in.head.Labels))
 	for i, l := range in.head.Labels {
 		t, err := parseTime("time", l.Time)
-		if err != nil || l.Rev < session.Revision(in.head.Oldest) || l.Rev > in.head.Head {
-			return nil, in.fail("label %s", quote(l.Name))
+		if err != nil {
+			return nil, in.fail("label %s: %s", quote(l.Name), asError(err).Detail)
+		}
+		if l.Rev < session.Revision(in.head.Oldest) || l.Rev > in.head.Head {
+			return nil, in.fail("label %s is of revision %d; there are %d to %d", quote(l.Name), l.Rev, in.head.Oldest, in.head.Head)
 		}
 		out[i] = session.Label{Name: l.Name, Rev: l.Rev, Author: l.Author, Time: t}
 	}

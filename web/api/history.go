@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
 	"github.com/valyala/fasthttp"
 
 	"quire/ot"
@@ -204,16 +203,19 @@ func (a *API) diff(r *request) error {
 	if err != nil {
 		return err
 	}
+	select {
+	case a.comparing <- struct{}{}:
+		defer func() { <-a.comparing }()
+	case <-r.c.Done():
+		return session.Errorf(session.CodeUnavailable, "too many revisions are compared now")
+	}
 	d, err := a.opt.Manager.Difference(r.c, r.id, from, to)
 	if err != nil {
 		return a.numbered(r, err)
 	}
 	if media[0] == mediaDiff {
-		text, err := a.unified(r, d)
-		if err == nil {
-			raw(r.ctx, mediaDiff+"; charset=utf-8", []byte(text))
-		}
-		return err
+		raw(r.ctx, mediaDiff+"; charset=utf-8", []byte(a.unified(d)))
+		return nil
 	}
 	out, err := a.differenceOf(r, d, asked)
 	if err != nil {
@@ -230,10 +232,7 @@ func (a *API) differenceOf(r *request, d session.Difference, asked []string) (di
 		case "op":
 			out.Op = d.Type.AppendOp(nil, d.Op)
 		case "unified":
-			text, err := a.unified(r, d)
-			if err != nil {
-				return out, err
-			}
+			text := a.unified(d)
 			out.Unified = &text
 		case "spans":
 			spans := []span{}
@@ -251,14 +250,10 @@ func (a *API) differenceOf(r *request, d session.Difference, asked []string) (di
 }
 
 // unified returns a difference as a unified diff of lines; "" when there is none.
-func (a *API) unified(r *request, d session.Difference) (string, error) {
+func (a *API) unified(d session.Difference) string {
+	const context = 3
 	before, after := readable(d.Type, d.Before), readable(d.Type, d.After)
-	text, err := udiff.ToUnified(fmt.Sprintf("revision %d", d.From), fmt.Sprintf("revision %d", d.To), before, udiff.Lines(before, after), udiff.DefaultContextLines)
-	if err != nil {
-		a.opt.Logger.Error("cannot make a unified diff", "doc", r.id, "from", d.From, "to", d.To, "err", err)
-		return "", session.Errorf(session.CodeInternal, "the server failed; its log says why")
-	}
-	return text, nil
+	return a.opt.Unified(fmt.Sprintf("revision %d", d.From), fmt.Sprintf("revision %d", d.To), before, after, context)
 }
 
 // readable returns content as lines for people: text as it is, anything else as indented
