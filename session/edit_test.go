@@ -210,7 +210,7 @@ func TestEditsOnAnUnreadableStore(t *testing.T) {
 				t.Fatal(err)
 			}
 			store.Fail(storagetest.Read, 1, nil)
-			is(t, "a merge", told(w.Merge(context.Background(), "doc", 0, []byte(`"y"`), keyed("k", "1"))), "unavailable")
+			is(t, "a merge", told(w.Merge(context.Background(), "doc", 0, []byte(`"y"`), nil, keyed("k", "1"))), "unavailable")
 			store.Heal()
 			w.stop()
 		}
@@ -356,7 +356,7 @@ func TestEditsWhileOthersType(t *testing.T) {
 						t.Error(err)
 					}
 					content := v.Type.AppendDoc(nil, v.Doc)
-					if _, err := w.Merge(ctx, "doc", base, append(content[:len(content)-1], `m"`...), by("bob")); err != nil {
+					if _, err := w.Merge(ctx, "doc", base, append(content[:len(content)-1], `m"`...), nil, by("bob")); err != nil {
 						t.Error(err)
 					}
 				case 2:
@@ -395,15 +395,40 @@ func TestTwoMergesFromOneBase(t *testing.T) {
 		a.text = "the quick fox\njumps"
 		a.submit(0, 1, `[9," brown"]`)
 		a.take()
-		is(t, "one", told(w.Merge(ctx, "doc", 0, []byte(`"A quick fox\njumps"`), by("ann"))), `2 ["A",-3]`)
-		is(t, "the other", told(w.Merge(ctx, "doc", 0, []byte(`"the quick fox\njumps over"`), by("bob"))), `3 [23," over"]`)
-		is(t, "nothing new", told(w.Merge(ctx, "doc", 0, []byte(`"the quick fox\njumps"`), by("bob"))), `3 []`)
-		is(t, "not a content", told(w.Merge(ctx, "doc", 0, []byte(`17`), by("bob"))), "bad_op")
-		is(t, "no content", told(w.Merge(ctx, "doc", 0, nil, by("bob"))), "bad_op")
-		is(t, "from the future", told(w.Merge(ctx, "doc", 4, []byte(`"x"`), by("bob"))), "future")
-		is(t, "of no document", told(w.Merge(ctx, "missing", 4, []byte(`"x"`), by("bob"))), "future")
-		is(t, "of a bad name", told(w.Merge(ctx, "", 4, []byte(`"x"`), by("bob"))), "bad_id")
+		is(t, "one", told(w.Merge(ctx, "doc", 0, []byte(`"A quick fox\njumps"`), nil, by("ann"))), `2 ["A",-3]`)
+		is(t, "the other", told(w.Merge(ctx, "doc", 0, []byte(`"the quick fox\njumps over"`), nil, by("bob"))), `3 [23," over"]`)
+		is(t, "nothing new", told(w.Merge(ctx, "doc", 0, []byte(`"the quick fox\njumps"`), nil, by("bob"))), `3 []`)
+		is(t, "not a content", told(w.Merge(ctx, "doc", 0, []byte(`17`), nil, by("bob"))), "bad_op")
+		is(t, "no content", told(w.Merge(ctx, "doc", 0, nil, nil, by("bob"))), "bad_op")
+		is(t, "from the future", told(w.Merge(ctx, "doc", 4, []byte(`"x"`), nil, by("bob"))), "future")
+		is(t, "of no document", told(w.Merge(ctx, "missing", 4, []byte(`"x"`), nil, by("bob"))), "future")
+		is(t, "of a bad name", told(w.Merge(ctx, "", 4, []byte(`"x"`), nil, by("bob"))), "bad_id")
 		w.head(`text "A quick brown fox\njumps over"`)
+		w.verified()
+	})
+}
+
+// What a form of a document does not say stays as it is when content comes back in that form.
+func TestMergeOfWhatWasSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, session.Options{}, nil)
+		defer w.stop()
+		ctx := context.Background()
+		const old = `[{"insert":"Some "},{"insert":"underlned","attributes":{"color":"red","underline":true}},{"insert":" words"},{"insert":"\n","attributes":{"align":"right"}},{"insert":"\nend\n"}]`
+		const seen = `[{"insert":"Some underlned words\nend\n"}]`
+		shown := func(content []byte) ([]byte, error) {
+			is(t, "what is shown", string(content), old)
+			return []byte(seen), nil
+		}
+		w.made("delta", old)
+		is(t, "nothing new", told(w.Merge(ctx, "doc", 0, []byte(seen), shown, by("ann"))), `0 []`)
+		w.edit(0, `[{"insert":"> "}]`, by("bob"))
+		is(t, "a typo", told(w.Merge(ctx, "doc", 0, []byte(`[{"insert":"Some underlined words\nthe end\n"}]`), shown, by("ann"))),
+			`2 [{"retain":13},{"insert":"i"},{"retain":10},{"insert":"the "}]`)
+		failing := func([]byte) ([]byte, error) { return nil, session.Errorf(session.CodeTooLarge, "too much to show") }
+		is(t, "what cannot be shown", told(w.Merge(ctx, "doc", 0, []byte(seen), failing, by("ann"))), "too_large")
+		broken := func([]byte) ([]byte, error) { return []byte("nonsense"), nil }
+		is(t, "what is shown is nothing", told(w.Merge(ctx, "doc", 0, []byte(seen), broken, by("ann"))), "internal")
 		w.verified()
 	})
 }
@@ -416,7 +441,7 @@ func TestMergeAndRestoreOfEveryType(t *testing.T) {
 			ctx := context.Background()
 			name := c.typ.Name()
 			w.made(name, c.old)
-			if _, err := w.Merge(ctx, "doc", 0, []byte(c.newer), by("ann")); err != nil {
+			if _, err := w.Merge(ctx, "doc", 0, []byte(c.newer), nil, by("ann")); err != nil {
 				t.Fatal(err)
 			}
 			w.head(name + " " + c.newer)

@@ -79,11 +79,12 @@ func New(opt Options) *API {
 
 // route is one operation at one kind of address.
 type route struct {
-	method string   // GET answers HEAD too
-	path   []string // segments after /api/; one in braces matches any that is not empty
-	query  []string // the names of its parameters
-	bodies []string // the media types it takes; nil: it takes no body
-	size   size     // of its body
+	method string               // GET answers HEAD too
+	path   []string             // segments after /api/; one in braces matches any that is not empty
+	query  []string             // the names of its parameters
+	bodies []string             // the media types it takes; nil: it takes no body
+	size   size                 // of its body
+	before func(*request) error // checks more than the body, before it; may be nil
 	serve  func(*API, *request) error
 }
 
@@ -100,7 +101,8 @@ func at(method, path string, serve func(*API, *request) error) route {
 	return route{method: method, path: strings.Split(path, "/"), serve: serve}
 }
 
-func (r route) params(names ...string) route { r.query = names; return r }
+func (r route) params(names ...string) route           { r.query = names; return r }
+func (r route) first(check func(*request) error) route { r.before = check; return r }
 func (r route) takes(s size, types ...string) route {
 	r.size, r.bodies = s, types
 	return r
@@ -124,7 +126,7 @@ func routes() []route {
 		at("GET", "docs", (*API).list).params("prefix", "after", "limit"),
 		at("POST", "docs", (*API).create).params("id", "title", "type").takes(whole, append(contents, mediaBundle)...),
 		at("GET", "docs/{id}", (*API).read).params("rev", "at", "label", "format"),
-		at("PUT", "docs/{id}", (*API).put).params("type").takes(document, contents...),
+		at("PUT", "docs/{id}", (*API).put).params("type").first((*request).precondition).takes(document, contents...),
 		at("PATCH", "docs/{id}", (*API).patch).takes(small, mediaJSON, mediaMerge),
 		at("DELETE", "docs/{id}", (*API).remove),
 		at("POST", "docs/{id}/operations", (*API).operations).takes(document, mediaJSON),

@@ -109,8 +109,8 @@ func (a *API) operations(r *request) error {
 
 const howToPut = `Say which revision the text was made from: read the document, and send its ETag as If-Match: "N". What others did since then stays. If-None-Match: * creates a document.`
 
-// put serves PUT /api/docs/{id}: a text that was made from a revision, or a new document.
-func (a *API) put(r *request) error {
+// precondition refuses a PUT that does not say what its text was made from.
+func (r *request) precondition() error {
 	match, none := r.ctx.Request.Header.Peek("If-Match"), r.ctx.Request.Header.Peek("If-None-Match")
 	switch {
 	case match == nil && none == nil:
@@ -118,10 +118,20 @@ func (a *API) put(r *request) error {
 	case match != nil && none != nil || none != nil && string(none) != "*":
 		return bad("bad_precondition", "%s", howToPut)
 	case none != nil:
-		return a.putNew(r)
+		return nil
 	}
 	if _, given := r.param("type"); given {
 		return bad("unknown_parameter", "type is for a new document.")
+	}
+	_, err := tag(string(match))
+	return err
+}
+
+// put serves PUT /api/docs/{id}: a text that was made from a revision, or a new document.
+func (a *API) put(r *request) error {
+	match := r.ctx.Request.Header.Peek("If-Match")
+	if match == nil {
+		return a.putNew(r)
 	}
 	base, err := tag(string(match))
 	if err != nil {
@@ -135,7 +145,7 @@ func (a *API) put(r *request) error {
 	if err != nil {
 		return err
 	}
-	content, err := a.contentFor(r, info, body)
+	content, seen, err := a.contentFor(r, info, body)
 	if err != nil {
 		return err
 	}
@@ -143,7 +153,7 @@ func (a *API) put(r *request) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.opt.Manager.Merge(r.c, r.id, base, content, w)
+	e, err := a.opt.Manager.Merge(r.c, r.id, base, content, seen, w)
 	if err != nil && session.AsError(err).Code == session.CodeFuture {
 		p := asError(a.numbered(r, err))
 		p.Status = fasthttp.StatusPreconditionFailed
@@ -161,29 +171,49 @@ func tag(match string) (session.Revision, error) {
 	return revision("If-Match", s[1:len(s)-1])
 }
 
-// contentFor returns a body as content of the document that info is of.
-func (a *API) contentFor(r *request, info session.Info, body []byte) ([]byte, error) {
+// contentFor returns a body as content of the document that info is of, and what of content
+// its form shows, nil when that is everything.
+func (a *API) contentFor(r *request, info session.Info, body []byte) (content []byte, seen session.Seen, err error) {
 	typ := a.opt.Manager.Type(info.Type)
 	switch {
 	case r.media == mediaJSON:
 		if !json.Valid(body) {
-			return nil, bad("bad_json", "The body is not JSON.")
+			return nil, nil, bad("bad_json", "The body is not JSON.")
 		}
-		return body, nil
+		return body, nil, nil
 	case typ != nil && textual(typ): // Markdown and HTML are its source
-		return json.Marshal(string(body))
+		content, err = json.Marshal(string(body))
+		return content, nil, err
 	}
-	if r.media == mediaText { // it would lose its formatting
-		return nil, unreadable(info.Type, r.media)
-	}
-	_, content, err := a.opt.Formats.Parse(r.media, info.Type, body)
+	_, content, err = a.opt.Formats.Parse(r.media, info.Type, body)
 	switch {
 	case errors.Is(err, ErrFormat):
-		return nil, unreadable(info.Type, r.media)
+		return nil, nil, unreadable(info.Type, r.media)
 	case err != nil:
-		return nil, bad("bad_content", "The body cannot be read as %s: %v.", r.media, err)
+		return nil, nil, bad("bad_content", "The body cannot be read as %s: %v.", r.media, err)
 	}
-	return content, nil
+	if r.media == mediaDelta {
+		return content, nil, nil
+	}
+	return content, func(content []byte) ([]byte, error) { return a.seen(r, info.Type, content) }, nil
+}
+
+// seen returns what is left of content that is read and brought back in the form of the request.
+func (a *API) seen(r *request, typ string, content []byte) (back []byte, err error) {
+	format := ""
+	for _, f := range formats {
+		if f.media == r.media {
+			format = f.name
+		}
+	}
+	form, _, err := a.opt.Formats.Render(format, typ, content)
+	if err == nil {
+		_, back, err = a.opt.Formats.Parse(r.media, typ, form)
+	}
+	if err != nil {
+		return nil, session.Errorf(session.CodeTooLarge, "the document as it was cannot be written as %s, so what changed cannot be told: %v", r.media, err)
+	}
+	return back, nil
 }
 
 // putNew creates a document at the address.
