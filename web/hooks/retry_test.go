@@ -367,7 +367,7 @@ func TestHTTP(t *testing.T) {
 		code               string
 	}{
 		{"POST", "/api/hooks", `{"url":"x"}`, 400, "bad_message"},
-		{"POST", "/api/hooks", `{"uri":"http://127.0.0.1/"}`, 400, "bad_json"},
+		{"POST", "/api/hooks", `{"uri":"http://127.0.0.1/"}`, 400, "unknown_field"},
 		{"POST", "/api/hooks", `{"url":"http://127.0.0.1/"}{}`, 400, "bad_json"},
 		{"POST", "/api/hooks", ``, 400, "bad_json"},
 		{"PUT", "/api/hooks", ``, 405, "method"},
