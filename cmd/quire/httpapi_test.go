@@ -59,6 +59,7 @@ func TestHTTPInterface(t *testing.T) {
 		{"POST /api/docs", nil, `{"id":"x","meta":[1]}`, 400, "bad_field"},
 		{"POST /api/docs", nil, `{"id":"x","title":"` + strings.Repeat("t", 201) + `"}`, 413, "too_large"},
 		{"POST /api/docs", nil, `{"id":"x","meta":{"a":"` + strings.Repeat("t", 17<<10) + `"}}`, 413, "too_large"},
+		{"POST /api/docs", nil, `{"id":"x","meta":` + strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33) + `}`, 413, "too_large"},
 		{"POST /api/docs?id=x", nil, `{"title":"y"}`, 400, "unknown_parameter"},
 		{"POST /api/docs?type=poem", header("Content-Type", plainText), "x", 400, "bad_type"},
 		{"POST /api/docs?type=json0", header("Content-Type", plainText), "x", 415, "content_type"},
@@ -179,6 +180,11 @@ func TestHTTPInterface(t *testing.T) {
 		{"PUT /api/docs/plain", header("If-Match", "2", "Content-Type", "image/png"), "x", 400, "bad_precondition"},
 		{"PUT /api/docs/json", header("If-Match", `"1"`, "Content-Type", plainText), "x", 415, "content_type"},
 
+		// What would take too long to write as Markdown.
+		{"POST /api/docs", nil, `{"id":"signs","type":"delta","content":[{"insert":"` + strings.Repeat("*a_", 16_000) + `\n"}]}`, 201, ""},
+		{"GET /api/docs/signs?format=markdown", nil, "", 406, "not_acceptable"},
+		{"PUT /api/docs/signs", header("If-Match", `"0"`, "Content-Type", "text/markdown"), "x", 413, "too_large"},
+
 		// Editing rich text in forms that do not say everything: the rest stays.
 		{"POST /api/docs", nil, `{"id":"formatted","type":"delta","content":[{"insert":"Helo","attributes":{"underline":true,"font":"serif","color":"red"}},{"insert":" world"},{"insert":"\n","attributes":{"align":"center"}},{"insert":"\n\nand more\n"}]}`, 201, ""},
 		{"PUT /api/docs/formatted", header("If-Match", `"0"`, "Content-Type", plainText), "Helo world\n\n\nand even more\n", 200, `"op":[{"retain":17},{"insert":"even "}]`},
@@ -292,6 +298,8 @@ func TestHTTPInterface(t *testing.T) {
 
 		// What is said of a document, its id, and its end.
 		{"PATCH /api/docs/a", nil, `{"title":"Second","meta":{"tags":null,"n":{"x":1}}}`, 200, `"title":"Second","meta":{"n":{"x":1}}`},
+		{"PATCH /api/docs/a", nil, `{"meta":{"less":"` + strings.Repeat("<", 3000) + `"}}`, 200, "<<<"},
+		{"PATCH /api/docs/a", nil, `{"meta":{"more":` + strings.Repeat(`{"a":`, 600) + "1" + strings.Repeat("}", 600) + `}}`, 413, "too_large"},
 		{"PATCH /api/docs/a", header("Content-Type", "application/merge-patch+json"), `{"title":null,"meta":null}`, 200, `"title":"","rev"`},
 		{"PATCH /api/docs/a", nil, `{"id":"b"}`, 200, `"id":"b"`},
 		{"GET /api/docs/a", nil, "", 404, "not_found"},

@@ -11,6 +11,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"quire/ot"
+	"quire/ot/jsonvalue"
 	"quire/session"
 	"quire/storage"
 )
@@ -188,6 +190,7 @@ func unreadable(typ, media string) *Error {
 const (
 	maxTitle = 200
 	maxMeta  = 16 << 10
+	maxNests = 32 // lists and objects of meta within one another
 )
 
 func checkMeta(m session.Meta) error {
@@ -202,11 +205,16 @@ func checkMeta(m session.Meta) error {
 	return nil
 }
 
-// fields checks that v is an object and returns it without spaces.
+// fields checks that v is an object, not too deep, and returns it without spaces.
 func fields(v json.RawMessage) ([]byte, error) {
 	var out bytes.Buffer
 	if len(v) > 4*maxMeta {
 		return nil, checkMeta(session.Meta{Fields: v})
+	}
+	if _, err := jsonvalue.Parse(v, maxNests); errors.Is(err, ot.ErrLimit) {
+		return nil, TooLarge(maxNests, "meta has numbers past what JSON carries, or lists and objects more than %d deep.", maxNests)
+	} else if err != nil {
+		return nil, bad("bad_field", "meta is a JSON object: %v.", err)
 	}
 	if err := json.Compact(&out, v); err != nil || out.Bytes()[0] != '{' {
 		return nil, bad("bad_field", "meta is a JSON object.")
@@ -348,7 +356,7 @@ func mergePatch(target, patch json.RawMessage) (json.RawMessage, error) {
 			have[name] = v
 		}
 	}
-	return json.Marshal(have)
+	return bytes.TrimSuffix(marshal(have), []byte("\n")), nil
 }
 
 // remove serves DELETE /api/docs/{id}: the document goes for good, with its past.

@@ -211,7 +211,8 @@ func (a *API) seen(r *request, typ string, content []byte) (back []byte, err err
 		_, back, err = a.opt.Formats.Parse(r.media, typ, form)
 	}
 	if err != nil {
-		return nil, session.Errorf(session.CodeTooLarge, "the document as it was cannot be written as %s, so what changed cannot be told: %v", r.media, err)
+		a.opt.Logger.Info("a document cannot be compared in a format", "doc", r.id, "format", format, "err", err)
+		return nil, session.Errorf(session.CodeTooLarge, "it would take too long to write the document as %s, so what changed cannot be told", r.media)
 	}
 	return back, nil
 }

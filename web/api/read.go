@@ -137,6 +137,8 @@ func (a *API) render(r *request, names []string, v session.View, info session.In
 		switch {
 		case errors.Is(err, ErrFormat):
 			continue
+		case errors.Is(err, ErrTooLarge):
+			return Errorf(fasthttp.StatusNotAcceptable, "not_acceptable", "It would take too long to write this document as %s. It can be had as %s.", name, mediaJSON)
 		case err != nil:
 			a.opt.Logger.Error("cannot render a document", "doc", r.id, "rev", v.Rev, "format", name, "err", err)
 			return session.Errorf(session.CodeInternal, "the server failed; its log says why")
