@@ -107,16 +107,22 @@ func (m *Manager) Merge(ctx context.Context, doc string, base Revision, content 
 	})
 }
 
+// quickDiff is how many bytes two contents have together that are compared in less than a
+// tenth of a second.
+const quickDiff = 64 << 10
+
 // between plans the operation that makes what was seen of a view into the document to.
 func (m *Manager) between(ctx context.Context, from View, to ot.Doc, seen Seen) (plan, error) {
 	if size, limit := from.Type.Size(to), m.opt.Limits.Document; size > limit && size > from.Type.Size(from.Doc) {
 		return plan{}, Errorf(CodeTooLarge, "the document would be %d bytes, limit %d", size, limit)
 	}
-	done, err := m.look(ctx)
-	if err != nil {
-		return plan{}, err
+	if seen != nil || from.Type.Size(from.Doc)+from.Type.Size(to) > quickDiff {
+		done, err := m.place(ctx, m.edits)
+		if err != nil {
+			return plan{}, err
+		}
+		defer done()
 	}
-	defer done()
 	if seen == nil {
 		op, err := m.diff(from.Type, from.Doc, to)
 		return plan{from.Rev, from.Type, op}, err
@@ -162,13 +168,16 @@ func (m *Manager) diff(typ ot.Type, from, to ot.Doc) (ot.Op, error) {
 	return op, nil
 }
 
-// look waits for a place among the few that may do lengthy work on the past at a time, and
+// look waits for a place among the few that may look at the past for long at a time, and
 // returns how to give it back.
-func (m *Manager) look(ctx context.Context) (done func(), err error) {
+func (m *Manager) look(ctx context.Context) (done func(), err error) { return m.place(ctx, m.looks) }
+
+// place waits for one of places, which many readers cannot keep from those who edit.
+func (m *Manager) place(ctx context.Context, places chan struct{}) (done func(), err error) {
 	select {
-	case m.looks <- struct{}{}:
-		return func() { <-m.looks }, nil
+	case places <- struct{}{}:
+		return func() { <-places }, nil
 	case <-ctx.Done():
-		return nil, Errorf(CodeUnavailable, "too many look at the past of documents now")
+		return nil, Errorf(CodeUnavailable, "too much that takes long is asked for now")
 	}
 }

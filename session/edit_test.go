@@ -408,31 +408,6 @@ func TestTwoMergesFromOneBase(t *testing.T) {
 	})
 }
 
-// What a form of a document does not say stays as it is when content comes back in that form.
-func TestMergeOfWhatWasSeen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, session.Options{}, nil)
-		defer w.stop()
-		ctx := context.Background()
-		const old = `[{"insert":"Some "},{"insert":"underlned","attributes":{"color":"red","underline":true}},{"insert":" words"},{"insert":"\n","attributes":{"align":"right"}},{"insert":"\nend\n"}]`
-		const seen = `[{"insert":"Some underlned words\nend\n"}]`
-		shown := func(content []byte) ([]byte, error) {
-			is(t, "what is shown", string(content), old)
-			return []byte(seen), nil
-		}
-		w.made("delta", old)
-		is(t, "nothing new", told(w.Merge(ctx, "doc", 0, []byte(seen), shown, by("ann"))), `0 []`)
-		w.edit(0, `[{"insert":"> "}]`, by("bob"))
-		is(t, "a typo", told(w.Merge(ctx, "doc", 0, []byte(`[{"insert":"Some underlined words\nthe end\n"}]`), shown, by("ann"))),
-			`2 [{"retain":13},{"insert":"i"},{"retain":10},{"insert":"the "}]`)
-		failing := func([]byte) ([]byte, error) { return nil, session.Errorf(session.CodeTooLarge, "too much to show") }
-		is(t, "what cannot be shown", told(w.Merge(ctx, "doc", 0, []byte(seen), failing, by("ann"))), "too_large")
-		broken := func([]byte) ([]byte, error) { return []byte("nonsense"), nil }
-		is(t, "what is shown is nothing", told(w.Merge(ctx, "doc", 0, []byte(seen), broken, by("ann"))), "internal")
-		w.verified()
-	})
-}
-
 func TestMergeAndRestoreOfEveryType(t *testing.T) {
 	for _, c := range everyType {
 		bubble(c.typ.Name(), t, func(t *testing.T) {
