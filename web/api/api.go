@@ -49,7 +49,23 @@ type API struct {
 	opt    Options
 	routes []route
 
-	patching sync.Mutex // one change of a document's title and fields at a time
+	patching   sync.Mutex    // one change of a document's title and fields at a time
+	converting chan struct{} // has a place for each document that is converted
+}
+
+// convertAtOnce is how many documents are turned into other forms at once: that may take a
+// hundred times the memory of the document, and seconds.
+const convertAtOnce = 2
+
+// convert waits for a place among the few that turn documents into other forms at a time, and
+// returns how to give it back.
+func (a *API) convert(r *request) (done func(), err error) {
+	select {
+	case a.converting <- struct{}{}:
+		return func() { <-a.converting }, nil
+	case <-r.c.Done():
+		return nil, session.Errorf(session.CodeBusy, "too many documents are converted now")
+	}
 }
 
 // New makes an API.
@@ -74,7 +90,7 @@ func New(opt Options) *API {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	return &API{opt: opt, routes: routes()}
+	return &API{opt: opt, routes: routes(), converting: make(chan struct{}, convertAtOnce)}
 }
 
 // route is one operation at one kind of address.

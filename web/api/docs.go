@@ -168,14 +168,24 @@ func (a *API) parse(r *request, body []byte) (typ string, content []byte, err er
 		content, err = json.Marshal(string(body)) // Markdown and HTML are the text
 		return typ, content, err
 	}
-	typ, content, err = a.opt.Formats.Parse(r.media, asked, body)
+	return a.converted(r, asked, body)
+}
+
+// converted reads a document of a type, "" for any, in the form of the request's media type.
+func (a *API) converted(r *request, typ string, body []byte) (made string, content []byte, err error) {
+	done, err := a.convert(r)
+	if err != nil {
+		return "", nil, err
+	}
+	defer done()
+	made, content, err = a.opt.Formats.Parse(r.media, typ, body)
 	switch {
 	case errors.Is(err, ErrFormat):
-		return "", nil, unreadable(asked, r.media)
+		return "", nil, unreadable(typ, r.media)
 	case err != nil:
 		return "", nil, bad("bad_content", "The body cannot be read as %s: %v.", r.media, err)
 	}
-	return typ, content, nil
+	return made, content, nil
 }
 
 // unreadable: documents of a type cannot be written in that form.

@@ -3,7 +3,6 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -185,15 +184,8 @@ func (a *API) contentFor(r *request, info session.Info, body []byte) (content []
 		content, err = json.Marshal(string(body))
 		return content, nil, err
 	}
-	_, content, err = a.opt.Formats.Parse(r.media, info.Type, body)
-	switch {
-	case errors.Is(err, ErrFormat):
-		return nil, nil, unreadable(info.Type, r.media)
-	case err != nil:
-		return nil, nil, bad("bad_content", "The body cannot be read as %s: %v.", r.media, err)
-	}
-	if r.media == mediaDelta {
-		return content, nil, nil
+	if _, content, err = a.converted(r, info.Type, body); err != nil || r.media == mediaDelta {
+		return content, nil, err
 	}
 	return content, func(content []byte) ([]byte, error) { return a.seen(r, info.Type, content) }, nil
 }
@@ -206,6 +198,11 @@ func (a *API) seen(r *request, typ string, content []byte) (back []byte, err err
 			format = f.name
 		}
 	}
+	done, err := a.convert(r)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	form, _, err := a.opt.Formats.Render(format, typ, content)
 	if err == nil {
 		_, back, err = a.opt.Formats.Parse(r.media, typ, form)

@@ -252,6 +252,11 @@ func (a *API) differenceOf(r *request, d session.Difference, asked []string) (di
 
 // unified returns a difference as a unified diff of lines; "" when there is none.
 func (a *API) unified(r *request, d session.Difference) (string, error) {
+	done, err := a.convert(r)
+	if err != nil {
+		return "", err
+	}
+	defer done()
 	before, after := readable(d.Type, d.Before), readable(d.Type, d.After)
 	text, err := udiff.ToUnified(fmt.Sprintf("revision %d", d.From), fmt.Sprintf("revision %d", d.To), before, udiff.Lines(before, after), udiff.DefaultContextLines)
 	if err != nil {
