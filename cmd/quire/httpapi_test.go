@@ -327,6 +327,8 @@ func TestHTTPInterface(t *testing.T) {
 		{"HEAD /api/backup", nil, "", 200, ""},
 		{"GET /api/backup?x", nil, "", 400, "unknown_parameter"},
 		{"GET /api/backup", evil, "", 403, "origin"},
+		{"GET /api/backup", header("Sec-Fetch-Site", "cross-site"), "", 403, "origin"}, // as for an image
+		{"HEAD /api/backup", header("Sec-Fetch-Site", "same-origin"), "", 200, ""},
 	} {
 		a := d.do(x)
 		if a.status == 405 && a.header.Get("Allow") == "" {

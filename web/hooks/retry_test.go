@@ -293,6 +293,7 @@ func TestPrivate(t *testing.T) {
 		"172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false, "fe80::1": false, "fd00::1": false,
 		"::ffff:10.0.0.1": false, "::ffff:127.0.0.1": false, "100.64.0.1": false, "224.0.0.1": false, "ff02::1": false,
 		"255.255.255.255": false, "64:ff9b::a00:1": false, "2002:a00:1::": false, "198.18.0.1": false, "fec0::1": false,
+		"::7f00:1": false,
 	} {
 		if got := isPublic(netip.MustParseAddr(addr)); got != public {
 			t.Errorf("%s: %v", addr, got)
