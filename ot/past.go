@@ -3,13 +3,15 @@ package ot
 // What a Type may offer beside its algebra, for looking back at what was done to a
 // document. Each is an interface of its own, since the server does without.
 
-// Measured is a Type that can say how much an operation does.
+// Measured is a Type that can say how much an operation does, and how much a document holds.
 type Measured interface {
 	Type
 	// Measure returns how much op puts in and takes out, for people to read: in
 	// characters of text as the type counts them; an embedded object, a number or
 	// another value that is not text counts 1.
 	Measure(op Op) (inserted, deleted int)
+	// MeasureDoc returns how much is in d, counted likewise; 0 in the empty document.
+	MeasureDoc(d Doc) int
 }
 
 // Origin says where a part of a document comes from: a number that the caller of

@@ -63,13 +63,16 @@ type keptBlame struct {
 // blame returns the authorship at a revision in [oldest, head], with its spans and without a
 // trace; it is not to be changed.
 func (m *Manager) blame(ctx context.Context, info Info, rev Revision) (*authorship, error) {
+	if at, kept, ok, _ := m.blames.floor(info.Incarnation, rev); ok && at == rev && kept.done != nil {
+		return kept.done, nil
+	}
 	done, err := m.look(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
 	at, kept, ok, epoch := m.blames.floor(info.Incarnation, rev)
-	if ok && at == rev && kept.done != nil {
+	if ok && at == rev && kept.done != nil { // somebody asked for it meanwhile
 		return kept.done, nil
 	}
 	a, err := m.authorshipAt(ctx, info, rev)

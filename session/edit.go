@@ -75,10 +75,15 @@ func (m *Manager) decodeRun(typ ot.Type, ops [][]byte) (ot.Op, *Error) {
 	return op, nil
 }
 
-// Merge brings in content, in its type's JSON wire form, that was made from revision
-// base: what changed between them, as small as Options.Diff makes it, merged with what
-// was committed since. Otherwise as Edit.
-func (m *Manager) Merge(ctx context.Context, doc string, base Revision, content []byte, w Writer) (Edited, error) {
+// Seen returns what of content is there for someone who reads it in a form that does not say
+// everything, such as rich text as Markdown. Both are in their type's JSON wire form.
+type Seen func(content []byte) ([]byte, error)
+
+// Merge brings in content, in its type's JSON wire form, that was made from what was seen
+// of revision base: what changed between them, as small as Options.Diff makes it, merged
+// with what was committed since. What was not seen stays; seen is nil when everything was. Otherwise as
+// Edit. An *Error of seen is returned as it is.
+func (m *Manager) Merge(ctx context.Context, doc string, base Revision, content []byte, seen Seen, w Writer) (Edited, error) {
 	return m.write(ctx, doc, w, func(s *Session) (plan, error) {
 		typ, err := s.typeOn(ctx, base)
 		if err != nil {
@@ -98,22 +103,59 @@ func (m *Manager) Merge(ctx context.Context, doc string, base Revision, content 
 		if from.Type != typ {
 			return plan{}, Errorf(CodeDeleted, "the document was deleted meanwhile")
 		}
-		return m.between(ctx, from, to)
+		return m.between(ctx, from, to, seen)
 	})
 }
 
-// between plans the operation that makes what was seen into the document to.
-func (m *Manager) between(ctx context.Context, from View, to ot.Doc) (plan, error) {
+// quickDiff is how many bytes two contents have together that are compared in less than a
+// tenth of a second.
+const quickDiff = 64 << 10
+
+// between plans the operation that makes what was seen of a view into the document to.
+func (m *Manager) between(ctx context.Context, from View, to ot.Doc, seen Seen) (plan, error) {
 	if size, limit := from.Type.Size(to), m.opt.Limits.Document; size > limit && size > from.Type.Size(from.Doc) {
 		return plan{}, Errorf(CodeTooLarge, "the document would be %d bytes, limit %d", size, limit)
 	}
-	done, err := m.look(ctx)
-	if err != nil {
-		return plan{}, err
+	if seen != nil || from.Type.Size(from.Doc)+from.Type.Size(to) > quickDiff {
+		done, err := m.place(ctx, m.edits)
+		if err != nil {
+			return plan{}, err
+		}
+		defer done()
 	}
-	defer done()
-	op, err := m.diff(from.Type, from.Doc, to)
+	if seen == nil {
+		op, err := m.diff(from.Type, from.Doc, to)
+		return plan{from.Rev, from.Type, op}, err
+	}
+	op, err := m.betweenSeen(from, to, seen)
 	return plan{from.Rev, from.Type, op}, err
+}
+
+// betweenSeen returns the operation on a view that does what leads from what was seen of it
+// to the document to.
+func (m *Manager) betweenSeen(from View, to ot.Doc, seen Seen) (ot.Op, error) {
+	typ := from.Type
+	content, err := seen(typ.AppendDoc(nil, from.Doc))
+	if err != nil {
+		return nil, err
+	}
+	shown, err := typ.Create(content)
+	if err != nil {
+		m.opt.Logger.Error("what was seen of a document is no content", "type", typ.Name(), "err", err)
+		return nil, Errorf(CodeInternal, "the contents cannot be compared")
+	}
+	op, err := m.diff(typ, shown, to)
+	if err != nil || typ.IsIdentity(op) {
+		return op, err
+	}
+	unseen, err := m.diff(typ, shown, from.Doc)
+	if err != nil {
+		return nil, err
+	}
+	if op, err = typ.Transform(op, unseen, ot.Left); err != nil { // what the writer says goes first
+		return nil, Errorf(CodeTooLarge, "what changed cannot be brought in: %v", err)
+	}
+	return op, nil
 }
 
 // diff is Options.Diff with a refusal for its error.
@@ -126,13 +168,16 @@ func (m *Manager) diff(typ ot.Type, from, to ot.Doc) (ot.Op, error) {
 	return op, nil
 }
 
-// look waits for a place among the few that may do lengthy work on the past at a time, and
+// look waits for a place among the few that may look at the past for long at a time, and
 // returns how to give it back.
-func (m *Manager) look(ctx context.Context) (done func(), err error) {
+func (m *Manager) look(ctx context.Context) (done func(), err error) { return m.place(ctx, m.looks) }
+
+// place waits for one of places, which many readers cannot keep from those who edit.
+func (m *Manager) place(ctx context.Context, places chan struct{}) (done func(), err error) {
 	select {
-	case m.looks <- struct{}{}:
-		return func() { <-m.looks }, nil
+	case places <- struct{}{}:
+		return func() { <-places }, nil
 	case <-ctx.Done():
-		return nil, Errorf(CodeUnavailable, "too many look at the past of documents now")
+		return nil, Errorf(CodeUnavailable, "too much that takes long is asked for now")
 	}
 }

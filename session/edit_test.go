@@ -210,7 +210,7 @@ func TestEditsOnAnUnreadableStore(t *testing.T) {
 				t.Fatal(err)
 			}
 			store.Fail(storagetest.Read, 1, nil)
-			is(t, "a merge", told(w.Merge(context.Background(), "doc", 0, []byte(`"y"`), keyed("k", "1"))), "unavailable")
+			is(t, "a merge", told(w.Merge(context.Background(), "doc", 0, []byte(`"y"`), nil, keyed("k", "1"))), "unavailable")
 			store.Heal()
 			w.stop()
 		}
@@ -356,7 +356,7 @@ func TestEditsWhileOthersType(t *testing.T) {
 						t.Error(err)
 					}
 					content := v.Type.AppendDoc(nil, v.Doc)
-					if _, err := w.Merge(ctx, "doc", base, append(content[:len(content)-1], `m"`...), by("bob")); err != nil {
+					if _, err := w.Merge(ctx, "doc", base, append(content[:len(content)-1], `m"`...), nil, by("bob")); err != nil {
 						t.Error(err)
 					}
 				case 2:
@@ -395,14 +395,14 @@ func TestTwoMergesFromOneBase(t *testing.T) {
 		a.text = "the quick fox\njumps"
 		a.submit(0, 1, `[9," brown"]`)
 		a.take()
-		is(t, "one", told(w.Merge(ctx, "doc", 0, []byte(`"A quick fox\njumps"`), by("ann"))), `2 ["A",-3]`)
-		is(t, "the other", told(w.Merge(ctx, "doc", 0, []byte(`"the quick fox\njumps over"`), by("bob"))), `3 [23," over"]`)
-		is(t, "nothing new", told(w.Merge(ctx, "doc", 0, []byte(`"the quick fox\njumps"`), by("bob"))), `3 []`)
-		is(t, "not a content", told(w.Merge(ctx, "doc", 0, []byte(`17`), by("bob"))), "bad_op")
-		is(t, "no content", told(w.Merge(ctx, "doc", 0, nil, by("bob"))), "bad_op")
-		is(t, "from the future", told(w.Merge(ctx, "doc", 4, []byte(`"x"`), by("bob"))), "future")
-		is(t, "of no document", told(w.Merge(ctx, "missing", 4, []byte(`"x"`), by("bob"))), "future")
-		is(t, "of a bad name", told(w.Merge(ctx, "", 4, []byte(`"x"`), by("bob"))), "bad_id")
+		is(t, "one", told(w.Merge(ctx, "doc", 0, []byte(`"A quick fox\njumps"`), nil, by("ann"))), `2 ["A",-3]`)
+		is(t, "the other", told(w.Merge(ctx, "doc", 0, []byte(`"the quick fox\njumps over"`), nil, by("bob"))), `3 [23," over"]`)
+		is(t, "nothing new", told(w.Merge(ctx, "doc", 0, []byte(`"the quick fox\njumps"`), nil, by("bob"))), `3 []`)
+		is(t, "not a content", told(w.Merge(ctx, "doc", 0, []byte(`17`), nil, by("bob"))), "bad_op")
+		is(t, "no content", told(w.Merge(ctx, "doc", 0, nil, nil, by("bob"))), "bad_op")
+		is(t, "from the future", told(w.Merge(ctx, "doc", 4, []byte(`"x"`), nil, by("bob"))), "future")
+		is(t, "of no document", told(w.Merge(ctx, "missing", 4, []byte(`"x"`), nil, by("bob"))), "future")
+		is(t, "of a bad name", told(w.Merge(ctx, "", 4, []byte(`"x"`), nil, by("bob"))), "bad_id")
 		w.head(`text "A quick brown fox\njumps over"`)
 		w.verified()
 	})
@@ -416,7 +416,7 @@ func TestMergeAndRestoreOfEveryType(t *testing.T) {
 			ctx := context.Background()
 			name := c.typ.Name()
 			w.made(name, c.old)
-			if _, err := w.Merge(ctx, "doc", 0, []byte(c.newer), by("ann")); err != nil {
+			if _, err := w.Merge(ctx, "doc", 0, []byte(c.newer), nil, by("ann")); err != nil {
 				t.Fatal(err)
 			}
 			w.head(name + " " + c.newer)

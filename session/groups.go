@@ -19,8 +19,8 @@ type Group struct {
 	Authors []string
 	// Operations is how many steps it has.
 	Operations int
-	// Inserted and Deleted is how much they put in and took out; see ot.Measured. 0 of a type
-	// that does not measure.
+	// Inserted and Deleted is how much they put in and took out; see ot.Measured. A creation
+	// puts in the content. 0 of a type that does not measure.
 	Inserted, Deleted int
 	// Kind is Edit, or what its only step is.
 	Kind storage.Kind
@@ -144,15 +144,21 @@ func (t *traces) has(ctx context.Context, i int) (bool, error) {
 
 func (s *step) trace() (trace, error) {
 	tr := trace{author: s.Author, time: s.Time, kind: s.Kind}
-	measured, ok := s.typ.(ot.Measured)
-	if !ok || s.Kind != storage.Edit {
-		return tr, nil
-	}
 	op, err := s.op()
 	if err != nil {
 		return tr, err
 	}
-	tr.inserted, tr.deleted = measured.Measure(op)
+	switch op := op.(type) {
+	case Deletion:
+	case Creation:
+		if t, ok := op.Type.(ot.Measured); ok {
+			tr.inserted = t.MeasureDoc(op.Doc)
+		}
+	default:
+		if t, ok := s.typ.(ot.Measured); ok {
+			tr.inserted, tr.deleted = t.Measure(op)
+		}
+	}
 	return tr, nil
 }
 

@@ -87,8 +87,11 @@ func TestGroups(t *testing.T) {
 		if to != session.Unborn {
 			t.Errorf("the first group is from %d", to)
 		}
-		if g := gs[len(gs)-1]; g.Kind != storage.Create {
+		if g := gs[len(gs)-1]; g.Kind != storage.Create || g.Inserted != 1 || g.Deleted != 0 {
 			t.Errorf("the first group is %+v", g)
+		}
+		if g := gs[0]; g.Inserted != 4 {
+			t.Errorf("the second creation is %+v", g)
 		}
 		few, _, err := w.Groups(ctx, "doc", 10, 10, session.Grouping{Most: 3, Pause: time.Hour})
 		if err != nil {

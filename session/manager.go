@@ -27,8 +27,9 @@ type Manager struct {
 	cancel context.CancelFunc
 	// catchUps has a place for each reader that is caught up from the store.
 	catchUps chan struct{}
-	// looks has a place for each lengthy work on the past of a document.
-	looks chan struct{}
+	// looks has a place for each who looks at the past of a document for long, edits one for
+	// each edit that takes long to work out.
+	looks, edits chan struct{}
 	// keeping has a place for who drops or rewrites the past of a document.
 	keeping chan struct{}
 	// contents are those that were looked at lately.
@@ -61,7 +62,7 @@ type loading struct {
 func New(opt Options) *Manager {
 	m := &Manager{
 		opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}),
-		catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2), keeping: make(chan struct{}, 1),
+		catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2), edits: make(chan struct{}, 2), keeping: make(chan struct{}, 1),
 		contents: newRecent[content](recentBytes, recentCount), blames: newRecent[keptBlame](blameBytes, blameCount),
 	}
 	for _, t := range opt.Types {

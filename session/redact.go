@@ -148,7 +148,7 @@ func (m *Manager) strike(ctx context.Context, doc string, was View, redacted ot.
 		return nil
 	}
 	_, err := m.write(ctx, doc, Writer{User: by}, func(*Session) (plan, error) {
-		return m.between(ctx, was, without(was.Type, was.Doc, redacted))
+		return m.between(ctx, was, without(was.Type, was.Doc, redacted), nil)
 	})
 	return err
 }

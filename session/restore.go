@@ -28,6 +28,6 @@ func (m *Manager) Restore(ctx context.Context, doc string, to Revision, w Writer
 		case head.Type != then.Type:
 			return plan{}, Errorf(CodeBadType, "the document was of type %s at revision %d, it is of type %s now", then.Type.Name(), then.Rev, head.Type.Name())
 		}
-		return m.between(ctx, head, then.Doc)
+		return m.between(ctx, head, then.Doc, nil)
 	})
 }

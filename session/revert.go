@@ -34,7 +34,7 @@ func (m *Manager) Revert(ctx context.Context, doc, author string, from, to Revis
 		case to < info.Born:
 			return plan{}, Errorf(CodeDeleted, "the document was deleted and created again since revision %d", to)
 		}
-		done, err := m.look(ctx)
+		done, err := m.place(ctx, m.edits)
 		if err != nil {
 			return plan{}, err
 		}

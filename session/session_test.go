@@ -37,7 +37,10 @@ func newWorld(t *testing.T, opt session.Options, store *storagetest.Faulty) *wor
 	if store == nil {
 		store = storagetest.NewFaulty(mem.New())
 	}
-	opt.Store, opt.Types, opt.Diff = store, allTypes(), diff.Between
+	opt.Store, opt.Types = store, allTypes()
+	if opt.Diff == nil {
+		opt.Diff = diff.Between
+	}
 	opt.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	w := &world{t: t, store: store, Manager: session.New(opt)}
 	return w

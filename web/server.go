@@ -259,8 +259,9 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	case p == "/sharedb":
 		s.sockets.ServeAny(ctx, func(c *ws.Conn) ws.Handler { return shareHandler{s.sharedb.Connect(c.Wake)} })
 	case strings.HasPrefix(raw, "/api/"):
-		// A page may ask for what it may not read; a backup is too dear for that.
-		if (!ctx.IsGet() && !ctx.IsHead() || p == "/api/backup") && !s.originAllowed(ctx) {
+		// A page may ask for what it may not read; a backup is too dear for that. For some of what it
+		// asks, such as images, browsers send no Origin.
+		if (!ctx.IsGet() && !ctx.IsHead() || p == "/api/backup") && !s.originAllowed(ctx) || p == "/api/backup" && s.fromElsewhere(ctx) {
 			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
 			return
 		}
@@ -295,8 +296,6 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 // class names what a request is about, for metrics.
 func (s *Server) class(ctx *fasthttp.RequestCtx) string {
 	switch raw, p := string(ctx.URI().PathOriginal()), string(ctx.Path()); {
-	case p == hooks.Prefix, strings.HasPrefix(raw, hooks.Prefix+"/"):
-		return hooks.Prefix
 	case p == hooks.Prefix, strings.HasPrefix(raw, hooks.Prefix+"/"):
 		return hooks.Prefix
 	case strings.HasPrefix(raw, "/api/"):
@@ -362,6 +361,13 @@ func (s *Server) file(ctx *fasthttp.RequestCtx, name string) {
 	ctx.SetContentType(a.mime)
 	ctx.Response.Header.Set("Cache-Control", "no-cache")
 	ctx.SetBody(a.body)
+}
+
+// fromElsewhere reports whether a browser says that a page of another origin asks, without
+// saying which (https://www.w3.org/TR/fetch-metadata/).
+func (s *Server) fromElsewhere(ctx *fasthttp.RequestCtx) bool {
+	site := string(ctx.Request.Header.Peek("Sec-Fetch-Site"))
+	return site != "" && site != "same-origin" && site != "none" && len(ctx.Request.Header.Peek("Origin")) == 0
 }
 
 // originAllowed decides whether a browser's page may open a WebSocket or change things. Programs send

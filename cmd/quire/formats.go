@@ -13,6 +13,9 @@ type documentFormats struct{}
 // Render implements api.Formats.
 func (documentFormats) Render(format, typ string, content []byte) ([]byte, string, error) {
 	body, err := formats.Render(format, typ, content)
+	if errors.Is(err, formats.ErrTooLarge) {
+		err = api.ErrTooLarge
+	}
 	return body, formats.ContentType(format), formatError(err)
 }
 

@@ -59,6 +59,7 @@ func TestHTTPInterface(t *testing.T) {
 		{"POST /api/docs", nil, `{"id":"x","meta":[1]}`, 400, "bad_field"},
 		{"POST /api/docs", nil, `{"id":"x","title":"` + strings.Repeat("t", 201) + `"}`, 413, "too_large"},
 		{"POST /api/docs", nil, `{"id":"x","meta":{"a":"` + strings.Repeat("t", 17<<10) + `"}}`, 413, "too_large"},
+		{"POST /api/docs", nil, `{"id":"x","meta":` + strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33) + `}`, 413, "too_large"},
 		{"POST /api/docs?id=x", nil, `{"title":"y"}`, 400, "unknown_parameter"},
 		{"POST /api/docs?type=poem", header("Content-Type", plainText), "x", 400, "bad_type"},
 		{"POST /api/docs?type=json0", header("Content-Type", plainText), "x", 415, "content_type"},
@@ -175,7 +176,21 @@ func TestHTTPInterface(t *testing.T) {
 		{"PUT /api/docs/plain", header("If-Match", `"2"`, "Content-Type", plainText), "\x00\xff\xfe", 400, "not_utf8"},
 		{"PUT /api/docs/plain", header("If-Match", `"2"`, "Content-Type", jsonType), `{"not":"text"}`, 400, "bad_op"},
 		{"PUT /api/docs/plain", header("If-Match", `"2"`, "Content-Type", jsonType), `nonsense`, 400, "bad_json"},
-		{"PUT /api/docs/rich", header("If-Match", `"0"`, "Content-Type", plainText), "x", 415, "content_type"},
+		{"PUT /api/docs/plain", header("Content-Type", "application/x-www-form-urlencoded"), "x", 428, "precondition_required"},
+		{"PUT /api/docs/plain", header("If-Match", "2", "Content-Type", "image/png"), "x", 400, "bad_precondition"},
+		{"PUT /api/docs/json", header("If-Match", `"1"`, "Content-Type", plainText), "x", 415, "content_type"},
+
+		// What would take too long to write as Markdown.
+		{"POST /api/docs", nil, `{"id":"signs","type":"delta","content":[{"insert":"` + strings.Repeat("*a_", 16_000) + `\n"}]}`, 201, ""},
+		{"GET /api/docs/signs?format=markdown", nil, "", 406, "not_acceptable"},
+		{"PUT /api/docs/signs", header("If-Match", `"0"`, "Content-Type", "text/markdown"), "x", 413, "too_large"},
+
+		// Editing rich text in forms that do not say everything: the rest stays.
+		{"POST /api/docs", nil, `{"id":"formatted","type":"delta","content":[{"insert":"Helo","attributes":{"underline":true,"font":"serif","color":"red"}},{"insert":" world"},{"insert":"\n","attributes":{"align":"center"}},{"insert":"\n\nand more\n"}]}`, 201, ""},
+		{"PUT /api/docs/formatted", header("If-Match", `"0"`, "Content-Type", plainText), "Helo world\n\n\nand even more\n", 200, `"op":[{"retain":17},{"insert":"even "}]`},
+		{"PUT /api/docs/formatted", header("If-Match", `"0"`, "Content-Type", "text/markdown"), "<span style=\"color: red\"><u>Helo</u></span> worlds\n\nand more\n", 200, `"op":[{"retain":10},{"insert":"s"}]`},
+		{"PUT /api/docs/formatted", header("If-Match", `"0"`, "Content-Type", "text/html"), `<p style="text-align: center"><span style="color: red"><u>Helo</u></span> world!</p><p>and more</p>`, 200, ""},
+		{"GET /api/docs/formatted?format=delta", nil, "", 200, `"color":"red"`},
 		{"PUT /api/docs/none", header("If-Match", `"0"`, "Content-Type", plainText), "x", 404, "not_found"},
 		{"PUT /api/docs/plain", header("If-Match", `"2"`, "Content-Type", plainText), strings.Repeat("x", 100_001), 413, "too_large"},
 		{"PUT /api/docs/plain", header("If-Match", `"2"`, "Content-Type", plainText, "Origin", "null"), "x", 403, "origin"},
@@ -283,6 +298,8 @@ func TestHTTPInterface(t *testing.T) {
 
 		// What is said of a document, its id, and its end.
 		{"PATCH /api/docs/a", nil, `{"title":"Second","meta":{"tags":null,"n":{"x":1}}}`, 200, `"title":"Second","meta":{"n":{"x":1}}`},
+		{"PATCH /api/docs/a", nil, `{"meta":{"less":"` + strings.Repeat("<", 3000) + `"}}`, 200, "<<<"},
+		{"PATCH /api/docs/a", nil, `{"meta":{"more":` + strings.Repeat(`{"a":`, 600) + "1" + strings.Repeat("}", 600) + `}}`, 413, "too_large"},
 		{"PATCH /api/docs/a", header("Content-Type", "application/merge-patch+json"), `{"title":null,"meta":null}`, 200, `"title":"","rev"`},
 		{"PATCH /api/docs/a", nil, `{"id":"b"}`, 200, `"id":"b"`},
 		{"GET /api/docs/a", nil, "", 404, "not_found"},
@@ -310,6 +327,8 @@ func TestHTTPInterface(t *testing.T) {
 		{"HEAD /api/backup", nil, "", 200, ""},
 		{"GET /api/backup?x", nil, "", 400, "unknown_parameter"},
 		{"GET /api/backup", evil, "", 403, "origin"},
+		{"GET /api/backup", header("Sec-Fetch-Site", "cross-site"), "", 403, "origin"}, // as for an image
+		{"HEAD /api/backup", header("Sec-Fetch-Site", "same-origin"), "", 200, ""},
 	} {
 		a := d.do(x)
 		if a.status == 405 && a.header.Get("Allow") == "" {
@@ -365,7 +384,17 @@ func webhooks(t *testing.T, d *described) {
 		{"POST " + hook + "/dead/retry", header("Origin", "https://evil.example"), "", 403, "origin"},
 		{"POST /api/hooks", header("Origin", "https://evil.example"), `{"url":"https://example.org/quire"}`, 403, "origin"},
 		{"POST /api/hooks", nil, `{"url":"ftp://example.org"}`, 400, "bad_message"},
-		{"POST /api/hooks", nil, `{"uri":"https://example.org"}`, 400, "bad_json"},
+		{"POST /api/hooks", nil, `{"uri":"https://example.org"}`, 400, "unknown_field"},
+		{"POST /api/hooks", nil, `{"url":"https://example.org","URL":"https://example.net"}`, 400, "unknown_field"},
+		{"POST /api/hooks", nil, `{"url":"https://example.org","url":"https://example.net"}`, 400, "repeated_field"},
+		{"POST /api/hooks", nil, `{"url":"https://example.org"} more`, 400, "bad_json"},
+		{"POST /api/hooks?url=x", nil, `{"url":"https://example.org"}`, 400, "unknown_parameter"},
+		{"GET /api/hooks?limit=5", nil, "", 400, "unknown_parameter"},
+		{"GET " + hook + "?dead=1", nil, "", 400, "unknown_parameter"},
+		{"GET " + hook + "/dead?limit=5&limit=6", nil, "", 400, "repeated_parameter"},
+		{"GET " + hook + "/dead?before=5", nil, "", 400, "unknown_parameter"},
+		{"POST " + hook + "/dead/retry?all=1", nil, "", 400, "unknown_parameter"},
+		{"DELETE " + hook + "?now=1", nil, "", 400, "unknown_parameter"},
 		{"POST /api/hooks", nil, `{"url":"https://example.org/` + strings.Repeat("x", 5000) + `"}`, 413, "too_large"},
 		{"POST /api/hooks", header("Content-Type", "text/plain"), "x", 415, "content_type"},
 		{"PUT " + hook, nil, "", 405, "method"},

@@ -23,6 +23,12 @@ func (Type) Measure(op ot.Op) (inserted, deleted int) {
 	return inserted, deleted
 }
 
+// MeasureDoc returns how many units d has.
+func (t Type) MeasureDoc(d ot.Doc) int {
+	n, _ := t.Measure(d.(*Doc).Op())
+	return n
+}
+
 // Trace begins to follow d, as ot.Tracer says. What an operation formats comes from it.
 func (Type) Trace(d ot.Doc, origin ot.Origin) ot.Trace {
 	var l runs.List

@@ -39,6 +39,15 @@ func (Type) Measure(op ot.Op) (inserted, deleted int) {
 	return inserted, deleted
 }
 
+// MeasureDoc returns how much d holds, counted as Measure does; null is nothing.
+func (Type) MeasureDoc(d ot.Doc) int {
+	v := d.(*Doc).value
+	if v == nil {
+		return 0
+	}
+	return measure(v)
+}
+
 func measure(v jsonvalue.Value) (n int) {
 	switch v := v.(type) {
 	case string:

@@ -25,6 +25,13 @@ var pastLaws = []law{
 			c.fail("Measure(Identity()) = %d, %d", in, out)
 		}
 		d := c.doc()
+		if !c.gen.Open {
+			empty, err := c.Type.Create(nil)
+			whole, err := diff.Between(c.Type, must(c, empty, err), d)
+			if in, _ := t.Measure(must(c, whole, err)); in != t.MeasureDoc(d) || t.MeasureDoc(empty) != 0 {
+				c.fail("%s has %d, the empty document %d; what makes it puts in %d", c.text(d), t.MeasureDoc(d), t.MeasureDoc(empty), in)
+			}
+		}
 		op := c.op("op", d)
 		in, out := t.Measure(op)
 		inverse, err := c.Type.Invert(d, op)

@@ -26,6 +26,12 @@ func (Common[O, C]) Measure(op ot.Op) (inserted, deleted int) {
 	return inserted, deleted
 }
 
+// MeasureDoc returns how many units d has.
+func (Common[O, C]) MeasureDoc(d ot.Doc) int {
+	var o O
+	return d.(*Doc).size()[o.Unit()]
+}
+
 // Trace begins to follow d, as ot.Tracer says.
 func (Common[O, C]) Trace(d ot.Doc, origin ot.Origin) ot.Trace {
 	var o O

@@ -19,6 +19,9 @@ func (Type) Measure(op ot.Op) (inserted, deleted int) {
 	return inserted, deleted
 }
 
+// MeasureDoc returns how many units d has.
+func (Type) MeasureDoc(d ot.Doc) int { return d.(*text.Doc).Len() }
+
 // Trace begins to follow d, as ot.Tracer says.
 func (Type) Trace(d ot.Doc, origin ot.Origin) ot.Trace {
 	var l runs.List

@@ -52,11 +52,23 @@ type API struct {
 	opt    Options
 	routes []route
 
-	// comparing has a place for each difference that is made, which takes several times the
-	// memory of both documents.
-	comparing chan struct{}
+	patching   sync.Mutex    // one change of a document's title and fields at a time
+	converting places // for documents that are turned into other forms
+	comparing  places // for differences between revisions
+}
 
-	patching sync.Mutex // one change of a document's title and fields at a time
+// places are the few that may do at a time what takes seconds, and many times the memory of a
+// document.
+type places chan struct{}
+
+// take waits for a place and returns how to give it back.
+func (p places) take(r *request) (done func(), err error) {
+	select {
+	case p <- struct{}{}:
+		return func() { <-p }, nil
+	case <-r.c.Done():
+		return nil, session.Errorf(session.CodeBusy, "too many documents are converted or compared now")
+	}
 }
 
 // New makes an API.
@@ -81,16 +93,17 @@ func New(opt Options) *API {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	return &API{opt: opt, routes: routes(), comparing: make(chan struct{}, 2)}
+	return &API{opt: opt, routes: routes(), converting: make(places, 2), comparing: make(places, 2)}
 }
 
 // route is one operation at one kind of address.
 type route struct {
-	method string   // GET answers HEAD too
-	path   []string // segments after /api/; one in braces matches any that is not empty
-	query  []string // the names of its parameters
-	bodies []string // the media types it takes; nil: it takes no body
-	size   size     // of its body
+	method string               // GET answers HEAD too
+	path   []string             // segments after /api/; one in braces matches any that is not empty
+	query  []string             // the names of its parameters
+	bodies []string             // the media types it takes; nil: it takes no body
+	size   size                 // of its body
+	before func(*request) error // checks more than the body, before it; may be nil
 	serve  func(*API, *request) error
 }
 
@@ -107,7 +120,8 @@ func at(method, path string, serve func(*API, *request) error) route {
 	return route{method: method, path: strings.Split(path, "/"), serve: serve}
 }
 
-func (r route) params(names ...string) route { r.query = names; return r }
+func (r route) params(names ...string) route           { r.query = names; return r }
+func (r route) first(check func(*request) error) route { r.before = check; return r }
 func (r route) takes(s size, types ...string) route {
 	r.size, r.bodies = s, types
 	return r
@@ -131,7 +145,7 @@ func routes() []route {
 		at("GET", "docs", (*API).list).params("prefix", "after", "limit"),
 		at("POST", "docs", (*API).create).params("id", "title", "type").takes(whole, append(contents, mediaBundle)...),
 		at("GET", "docs/{id}", (*API).read).params("rev", "at", "label", "format"),
-		at("PUT", "docs/{id}", (*API).put).params("type").takes(document, contents...),
+		at("PUT", "docs/{id}", (*API).put).params("type").first((*request).precondition).takes(document, contents...),
 		at("PATCH", "docs/{id}", (*API).patch).takes(small, mediaJSON, mediaMerge),
 		at("DELETE", "docs/{id}", (*API).remove),
 		at("POST", "docs/{id}/operations", (*API).operations).takes(document, mediaJSON),

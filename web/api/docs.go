@@ -11,6 +11,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"quire/ot"
+	"quire/ot/jsonvalue"
 	"quire/session"
 	"quire/storage"
 )
@@ -166,14 +168,24 @@ func (a *API) parse(r *request, body []byte) (typ string, content []byte, err er
 		content, err = json.Marshal(string(body)) // Markdown and HTML are the text
 		return typ, content, err
 	}
-	typ, content, err = a.opt.Formats.Parse(r.media, asked, body)
+	return a.converted(r, asked, body)
+}
+
+// converted reads a document of a type, "" for any, in the form of the request's media type.
+func (a *API) converted(r *request, typ string, body []byte) (made string, content []byte, err error) {
+	done, err := a.converting.take(r)
+	if err != nil {
+		return "", nil, err
+	}
+	defer done()
+	made, content, err = a.opt.Formats.Parse(r.media, typ, body)
 	switch {
 	case errors.Is(err, ErrFormat):
-		return "", nil, unreadable(asked, r.media)
+		return "", nil, unreadable(typ, r.media)
 	case err != nil:
 		return "", nil, bad("bad_content", "The body cannot be read as %s: %v.", r.media, err)
 	}
-	return typ, content, nil
+	return made, content, nil
 }
 
 // unreadable: documents of a type cannot be written in that form.
@@ -188,6 +200,7 @@ func unreadable(typ, media string) *Error {
 const (
 	maxTitle = 200
 	maxMeta  = 16 << 10
+	maxNests = 32 // lists and objects of meta within one another
 )
 
 func checkMeta(m session.Meta) error {
@@ -202,11 +215,16 @@ func checkMeta(m session.Meta) error {
 	return nil
 }
 
-// fields checks that v is an object and returns it without spaces.
+// fields checks that v is an object, not too deep, and returns it without spaces.
 func fields(v json.RawMessage) ([]byte, error) {
 	var out bytes.Buffer
 	if len(v) > 4*maxMeta {
 		return nil, checkMeta(session.Meta{Fields: v})
+	}
+	if _, err := jsonvalue.Parse(v, maxNests); errors.Is(err, ot.ErrLimit) {
+		return nil, TooLarge(maxNests, "meta has numbers past what JSON carries, or lists and objects more than %d deep.", maxNests)
+	} else if err != nil {
+		return nil, bad("bad_field", "meta is a JSON object: %v.", err)
 	}
 	if err := json.Compact(&out, v); err != nil || out.Bytes()[0] != '{' {
 		return nil, bad("bad_field", "meta is a JSON object.")
@@ -348,7 +366,7 @@ func mergePatch(target, patch json.RawMessage) (json.RawMessage, error) {
 			have[name] = v
 		}
 	}
-	return json.Marshal(have)
+	return bytes.TrimSuffix(marshal(have), []byte("\n")), nil
 }
 
 // remove serves DELETE /api/docs/{id}: the document goes for good, with its past.

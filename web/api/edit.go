@@ -3,7 +3,6 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -109,8 +108,8 @@ func (a *API) operations(r *request) error {
 
 const howToPut = `Say which revision the text was made from: read the document, and send its ETag as If-Match: "N". What others did since then stays. If-None-Match: * creates a document.`
 
-// put serves PUT /api/docs/{id}: a text that was made from a revision, or a new document.
-func (a *API) put(r *request) error {
+// precondition refuses a PUT that does not say what its text was made from.
+func (r *request) precondition() error {
 	match, none := r.ctx.Request.Header.Peek("If-Match"), r.ctx.Request.Header.Peek("If-None-Match")
 	switch {
 	case match == nil && none == nil:
@@ -118,10 +117,20 @@ func (a *API) put(r *request) error {
 	case match != nil && none != nil || none != nil && string(none) != "*":
 		return bad("bad_precondition", "%s", howToPut)
 	case none != nil:
-		return a.putNew(r)
+		return nil
 	}
 	if _, given := r.param("type"); given {
 		return bad("unknown_parameter", "type is for a new document.")
+	}
+	_, err := tag(string(match))
+	return err
+}
+
+// put serves PUT /api/docs/{id}: a text that was made from a revision, or a new document.
+func (a *API) put(r *request) error {
+	match := r.ctx.Request.Header.Peek("If-Match")
+	if match == nil {
+		return a.putNew(r)
 	}
 	base, err := tag(string(match))
 	if err != nil {
@@ -135,7 +144,7 @@ func (a *API) put(r *request) error {
 	if err != nil {
 		return err
 	}
-	content, err := a.contentFor(r, info, body)
+	content, seen, err := a.contentFor(r, info, body)
 	if err != nil {
 		return err
 	}
@@ -143,7 +152,7 @@ func (a *API) put(r *request) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.opt.Manager.Merge(r.c, r.id, base, content, w)
+	e, err := a.opt.Manager.Merge(r.c, r.id, base, content, seen, w)
 	if err != nil && session.AsError(err).Code == session.CodeFuture {
 		p := asError(a.numbered(r, err))
 		p.Status = fasthttp.StatusPreconditionFailed
@@ -161,29 +170,48 @@ func tag(match string) (session.Revision, error) {
 	return revision("If-Match", s[1:len(s)-1])
 }
 
-// contentFor returns a body as content of the document that info is of.
-func (a *API) contentFor(r *request, info session.Info, body []byte) ([]byte, error) {
+// contentFor returns a body as content of the document that info is of, and what of content
+// its form shows, nil when that is everything.
+func (a *API) contentFor(r *request, info session.Info, body []byte) (content []byte, seen session.Seen, err error) {
 	typ := a.opt.Manager.Type(info.Type)
 	switch {
 	case r.media == mediaJSON:
 		if !json.Valid(body) {
-			return nil, bad("bad_json", "The body is not JSON.")
+			return nil, nil, bad("bad_json", "The body is not JSON.")
 		}
-		return body, nil
+		return body, nil, nil
 	case typ != nil && textual(typ): // Markdown and HTML are its source
-		return json.Marshal(string(body))
+		content, err = json.Marshal(string(body))
+		return content, nil, err
 	}
-	if r.media == mediaText { // it would lose its formatting
-		return nil, unreadable(info.Type, r.media)
+	if _, content, err = a.converted(r, info.Type, body); err != nil || r.media == mediaDelta {
+		return content, nil, err
 	}
-	_, content, err := a.opt.Formats.Parse(r.media, info.Type, body)
-	switch {
-	case errors.Is(err, ErrFormat):
-		return nil, unreadable(info.Type, r.media)
-	case err != nil:
-		return nil, bad("bad_content", "The body cannot be read as %s: %v.", r.media, err)
+	return content, func(content []byte) ([]byte, error) { return a.seen(r, info.Type, content) }, nil
+}
+
+// seen returns what is left of content that is read and brought back in the form of the request.
+func (a *API) seen(r *request, typ string, content []byte) (back []byte, err error) {
+	format := ""
+	for _, f := range formats {
+		if f.media == r.media {
+			format = f.name
+		}
 	}
-	return content, nil
+	done, err := a.converting.take(r)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	form, _, err := a.opt.Formats.Render(format, typ, content)
+	if err == nil {
+		_, back, err = a.opt.Formats.Parse(r.media, typ, form)
+	}
+	if err != nil {
+		a.opt.Logger.Info("a document cannot be compared in a format", "doc", r.id, "format", format, "err", err)
+		return nil, session.Errorf(session.CodeTooLarge, "it would take too long to write the document as %s, so what changed cannot be told", r.media)
+	}
+	return back, nil
 }
 
 // putNew creates a document at the address.

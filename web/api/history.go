@@ -203,12 +203,11 @@ func (a *API) diff(r *request) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case a.comparing <- struct{}{}:
-		defer func() { <-a.comparing }()
-	case <-r.c.Done():
-		return session.Errorf(session.CodeUnavailable, "too many revisions are compared now")
+	done, err := a.comparing.take(r)
+	if err != nil {
+		return err
 	}
+	defer done()
 	d, err := a.opt.Manager.Difference(r.c, r.id, from, to)
 	if err != nil {
 		return a.numbered(r, err)

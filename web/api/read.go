@@ -133,10 +133,15 @@ func (a *API) render(r *request, names []string, v session.View, info session.In
 			raw(r.ctx, mediaText+"; charset=utf-8", []byte(plain(content)))
 			return nil
 		}
-		body, contentType, err := a.opt.Formats.Render(name, v.Type.Name(), content)
+		body, contentType, err := a.rendered(r, name, v.Type.Name(), content)
+		var busy *session.Error
 		switch {
 		case errors.Is(err, ErrFormat):
 			continue
+		case errors.As(err, &busy):
+			return busy
+		case errors.Is(err, ErrTooLarge):
+			return Errorf(fasthttp.StatusNotAcceptable, "not_acceptable", "It would take too long to write this document as %s. It can be had as %s.", name, mediaJSON)
 		case err != nil:
 			a.opt.Logger.Error("cannot render a document", "doc", r.id, "rev", v.Rev, "format", name, "err", err)
 			return session.Errorf(session.CodeInternal, "the server failed; its log says why")
@@ -148,6 +153,16 @@ func (a *API) render(r *request, names []string, v session.View, info session.In
 		return nil
 	}
 	return Errorf(fasthttp.StatusNotAcceptable, "not_acceptable", "A document of type %s cannot be had in that form. Every document can be had as %s and %s.", v.Type.Name(), mediaJSON, mediaBundle)
+}
+
+// rendered is Formats.Render, a few at a time.
+func (a *API) rendered(r *request, format, typ string, content []byte) (body []byte, contentType string, err error) {
+	done, err := a.converting.take(r)
+	if err != nil {
+		return nil, "", err
+	}
+	defer done()
+	return a.opt.Formats.Render(format, typ, content)
 }
 
 func raw(ctx *fasthttp.RequestCtx, contentType string, body []byte) {

@@ -29,16 +29,30 @@ type request struct {
 }
 
 // check refuses what no route takes: unknown parameters, foreign content types, bodies
-// past their limit.
+// past their limit. What a route has to be told besides, it asks for before it looks at the body.
 func (r *request) check(a *API) error {
+	if err := CheckQuery(r.ctx, r.route.query); err != nil || r.route.method == fasthttp.MethodGet {
+		return err
+	}
+	if r.route.before != nil {
+		if err := r.route.before(r); err != nil {
+			return err
+		}
+	}
+	return r.checkBody(a)
+}
+
+// CheckQuery refuses parameters that have none of these names, that come twice, or that
+// are not UTF-8.
+func CheckQuery(ctx *fasthttp.RequestCtx, names []string) error {
 	var err error
 	seen := map[string]bool{}
-	for k, v := range r.ctx.QueryArgs().All() {
+	for k, v := range ctx.QueryArgs().All() {
 		name := string(k)
 		switch {
 		case err != nil:
-		case !slices.Contains(r.route.query, name):
-			err = bad("unknown_parameter", "There is no parameter %s here; there is %s.", quote(name), list(r.route.query))
+		case !slices.Contains(names, name):
+			err = bad("unknown_parameter", "There is no parameter %s here; there is %s.", quote(name), list(names))
 		case seen[name]:
 			err = bad("repeated_parameter", "The parameter %s comes twice.", name)
 		case !utf8.Valid(v):
@@ -46,10 +60,7 @@ func (r *request) check(a *API) error {
 		}
 		seen[name] = true
 	}
-	if err != nil || r.route.method == fasthttp.MethodGet {
-		return err
-	}
-	return r.checkBody(a)
+	return err
 }
 
 // quote shows a name that somebody sent, in a bounded form.
@@ -117,18 +128,23 @@ func (a *API) Limit(h *fasthttp.RequestHeader, path string) (limit int, name str
 }
 
 // body returns the body, which must be UTF-8.
-func (r *request) body() ([]byte, error) {
-	b := r.ctx.Request.Body()
+func (r *request) body() ([]byte, error) { return textBody(r.ctx) }
+
+func textBody(ctx *fasthttp.RequestCtx) ([]byte, error) {
+	b := ctx.Request.Body()
 	if !utf8.Valid(b) {
 		return nil, bad("not_utf8", "The body is not valid UTF-8. Documents are text: a file of another kind cannot be put here.")
 	}
 	return b, nil
 }
 
-// object reads the body as a JSON object; into has, for each name it may have, where the
-// value goes.
-func (r *request) object(into map[string]any) error {
-	body, err := r.body()
+// object is ReadObject of the request.
+func (r *request) object(into map[string]any) error { return ReadObject(r.ctx, into) }
+
+// ReadObject reads a request's body as a JSON object; into has, for each name it may have, where
+// the value goes.
+func ReadObject(ctx *fasthttp.RequestCtx, into map[string]any) error {
+	body, err := textBody(ctx)
 	if err != nil {
 		return err
 	}

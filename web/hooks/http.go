@@ -1,10 +1,8 @@
 package hooks
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"mime"
 	"strconv"
 	"strings"
@@ -61,25 +59,30 @@ func (h *Hooks) Serve(ctx *fasthttp.RequestCtx) {
 	rest := strings.Join(path[min(1, len(path)):], "/")
 	switch {
 	case path[0] == "":
-		only(ctx, map[string]func(){"GET": func() { h.list(ctx) }, "POST": func() { h.register(c, ctx) }})
+		only(ctx, nil, map[string]func(){"GET": func() { h.list(ctx) }, "POST": func() { h.register(c, ctx) }})
 	case rest == "":
-		only(ctx, map[string]func(){"GET": func() { h.get(ctx, path[0]) }, "DELETE": func() { h.remove(c, ctx, path[0]) }})
+		only(ctx, nil, map[string]func(){"GET": func() { h.get(ctx, path[0]) }, "DELETE": func() { h.remove(c, ctx, path[0]) }})
 	case rest == "dead":
-		only(ctx, map[string]func(){"GET": func() { h.letters(c, ctx, path[0]) }})
+		only(ctx, []string{"after", "limit"}, map[string]func(){"GET": func() { h.letters(c, ctx, path[0]) }})
 	case rest == "dead/retry":
-		only(ctx, map[string]func(){"POST": func() { h.retry(c, ctx, path[0]) }})
+		only(ctx, nil, map[string]func(){"POST": func() { h.retry(c, ctx, path[0]) }})
 	default:
 		api.Problem(ctx, fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address.")
 	}
 }
 
-// only calls the function of the request's method, HEAD being answered as GET.
-func only(ctx *fasthttp.RequestCtx, methods map[string]func()) {
+// only calls the function of the request's method, HEAD being answered as GET, if the
+// request has no parameters but these.
+func only(ctx *fasthttp.RequestCtx, params []string, methods map[string]func()) {
 	method := string(ctx.Method())
 	if method == fasthttp.MethodHead {
 		method = fasthttp.MethodGet
 	}
 	if serve := methods[method]; serve != nil {
+		if err := api.CheckQuery(ctx, params); err != nil {
+			api.Refuse(ctx, err)
+			return
+		}
 		serve()
 		return
 	}
@@ -118,23 +121,16 @@ func (h *Hooks) list(ctx *fasthttp.RequestCtx) {
 }
 
 func (h *Hooks) register(c context.Context, ctx *fasthttp.RequestCtx) {
-	var in struct {
-		URL    string `json:"url"`
-		Docs   string `json:"docs"`
-		Doc    string `json:"doc"`
-		Secret string `json:"secret"`
-	}
 	if media, _, err := mime.ParseMediaType(string(ctx.Request.Header.ContentType())); err != nil || media != "application/json" {
 		api.Problem(ctx, fasthttp.StatusUnsupportedMediaType, "content_type", "The body is JSON: send the header Content-Type: application/json.")
 		return
 	}
-	d := json.NewDecoder(bytes.NewReader(ctx.PostBody()))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil || d.Decode(&struct{}{}) != io.EOF {
-		api.Problem(ctx, fasthttp.StatusBadRequest, "bad_json", `The body is a JSON object such as {"url":"https://example.org/quire","docs":"team/"}, with url, docs or doc, and secret.`)
+	var in Hook
+	if err := api.ReadObject(ctx, map[string]any{"url": &in.URL, "docs": &in.Docs, "doc": &in.Doc, "secret": &in.Secret}); err != nil {
+		api.Refuse(ctx, err)
 		return
 	}
-	k, err := h.Register(c, Hook{URL: in.URL, Docs: in.Docs, Doc: in.Doc, Secret: in.Secret})
+	k, err := h.Register(c, in)
 	if e := session.AsError(err); err != nil && e.Code == session.CodeTooMany {
 		api.Problem(ctx, fasthttp.StatusConflict, string(e.Code), e.Message)
 		return

@@ -123,6 +123,10 @@ func (h *Hooks) Register(ctx context.Context, k Hook) (Hook, error) {
 	r := newRunner(h, k)
 	if err := h.establish(ctx, r, k); err != nil {
 		h.opt.Logger.Error("a hook cannot be registered", "err", err)
+		r.cancel()
+		if err := h.erase(k.ID); err != nil {
+			h.opt.Logger.Error("what is left of a hook is removed at the next start", "hook", k.ID, "err", err)
+		}
 		return Hook{}, session.Errorf(session.CodeUnavailable, "the hook cannot be kept now")
 	}
 	h.mu.Lock()

@@ -293,6 +293,7 @@ func TestPrivate(t *testing.T) {
 		"172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false, "fe80::1": false, "fd00::1": false,
 		"::ffff:10.0.0.1": false, "::ffff:127.0.0.1": false, "100.64.0.1": false, "224.0.0.1": false, "ff02::1": false,
 		"255.255.255.255": false, "64:ff9b::a00:1": false, "2002:a00:1::": false, "198.18.0.1": false, "fec0::1": false,
+		"::7f00:1": false,
 	} {
 		if got := isPublic(netip.MustParseAddr(addr)); got != public {
 			t.Errorf("%s: %v", addr, got)
@@ -367,7 +368,7 @@ func TestHTTP(t *testing.T) {
 		code               string
 	}{
 		{"POST", "/api/hooks", `{"url":"x"}`, 400, "bad_message"},
-		{"POST", "/api/hooks", `{"uri":"http://127.0.0.1/"}`, 400, "bad_json"},
+		{"POST", "/api/hooks", `{"uri":"http://127.0.0.1/"}`, 400, "unknown_field"},
 		{"POST", "/api/hooks", `{"url":"http://127.0.0.1/"}{}`, 400, "bad_json"},
 		{"POST", "/api/hooks", ``, 400, "bad_json"},
 		{"PUT", "/api/hooks", ``, 405, "method"},

@@ -195,8 +195,15 @@ type Writer struct {
 // Context ends when the peer went away or the server stops.
 func (w *Writer) Context() context.Context { return w.ctx }
 
-// Write adds to the body. It is sent when enough has gathered, or by Flush.
+// Write adds to the body. It is sent when enough has gathered, or by Flush; what is large is
+// sent at once, not copied: very many streams may send the same.
 func (w *Writer) Write(p []byte) (int, error) {
+	if len(p) >= piece {
+		if w.Flush() == nil {
+			w.err = w.whole(p)
+		}
+		return len(p), w.err
+	}
 	w.buf = append(w.buf, p...)
 	if len(w.buf) >= piece {
 		return len(p), w.Flush()
@@ -219,6 +226,19 @@ func (w *Writer) Flush() error {
 		w.buf = nil
 	}
 	return w.err
+}
+
+// whole sends p by itself.
+func (w *Writer) whole(p []byte) error {
+	if !w.chunked {
+		return w.raw(p)
+	}
+	for _, part := range [][]byte{fmt.Appendf(nil, "%x\r\n", len(p)), p, []byte("\r\n")} {
+		if err := w.raw(part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // end sends the rest, and that it was the rest.

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,40 @@ func serve(t *testing.T, opt Options, run func(w *Writer) error) (s *Server, add
 func idle(s *Server) {
 	for s.Streams() > 0 {
 		time.Sleep(time.Millisecond) // then look again
+	}
+}
+
+// What is large is sent as it is: of many who do not read, none keeps a copy.
+func TestLargeIsNotCopied(t *testing.T) {
+	long := bytes.Repeat([]byte("0123456789"), 50_000)
+	for _, chunked := range []bool{true, false} {
+		here, there := net.Pipe()
+		w := &Writer{conn: here, timeout: time.Minute, chunked: chunked}
+		got := make(chan []byte)
+		go func() {
+			var in io.Reader = bufio.NewReader(there)
+			if chunked {
+				in = httputil.NewChunkedReader(in)
+			}
+			body, err := io.ReadAll(in)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- body
+		}()
+		fmt.Fprint(w, "a")
+		if _, err := w.Write(long); err != nil {
+			t.Fatal(err)
+		}
+		if cap(w.buf) > piece {
+			t.Errorf("%d bytes are kept", cap(w.buf))
+		}
+		fmt.Fprint(w, "b")
+		w.end()
+		here.Close()
+		if body := <-got; string(body) != "a"+string(long)+"b" {
+			t.Errorf("%d bytes came", len(body))
+		}
 	}
 }
 

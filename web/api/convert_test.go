@@ -1,0 +1,57 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"quire/session"
+)
+
+// slowFormats takes until opened to write a document as HTML.
+type slowFormats struct {
+	noFormats
+	begun  chan struct{}
+	opened chan struct{}
+}
+
+func (f slowFormats) Render(string, string, []byte) ([]byte, string, error) {
+	f.begun <- struct{}{}
+	<-f.opened
+	return []byte("<p>x</p>"), "text/html", nil
+}
+
+// Turning documents into other forms takes much memory: who comes while others do it waits, and
+// is told when that takes too long. Everything else goes on.
+func TestFewConvertAtOnce(t *testing.T) {
+	f := slowFormats{begun: make(chan struct{}, convertAtOnce), opened: make(chan struct{})}
+	m, url := serve(t, Options{Formats: f, Timeout: 100 * time.Millisecond})
+	if _, err := m.Create(context.Background(), "doc", "text", nil, session.User{}); err != nil {
+		t.Fatal(err)
+	}
+	get := func(query string, status int) {
+		resp, err := http.Get(url + "/api/docs/doc" + query)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer resp.Body.Close()
+		if body, _ := io.ReadAll(resp.Body); resp.StatusCode != status {
+			t.Errorf("%s: %d %s, want %d", query, resp.StatusCode, body, status)
+		}
+	}
+	var slow sync.WaitGroup
+	for range convertAtOnce {
+		slow.Go(func() { get("?format=html", 200) })
+		<-f.begun
+	}
+	get("?format=html", 503)
+	get("", 200)
+	get("?format=text", 200)
+	close(f.opened)
+	slow.Wait()
+	get("?format=html", 200)
+}
