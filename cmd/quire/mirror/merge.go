@@ -1,23 +1,42 @@
 package mirror
 
 import (
+	"quire/cmd/quire/form"
 	"quire/ot"
 	"quire/ot/diff"
+	"quire/ot/json0"
 	"quire/ot/text"
 )
 
-// merge returns theirs with what leads from base to mine, as the server would bring it in.
-func merge(base, mine, theirs string) (string, error) {
-	if mine == base || mine == theirs {
+// algebra returns the type by which files of a form are merged: what is JSON stays JSON.
+func algebra(f form.Form) ot.Type {
+	if f == form.JSON {
+		return json0.Type{}
+	}
+	return text.Type{}
+}
+
+// document reads a file's content as one of t.
+func document(t ot.Type, content string) (ot.Doc, error) {
+	if _, ok := t.(text.Type); ok {
+		return text.FromString(content)
+	}
+	return t.Create([]byte(content))
+}
+
+// merge returns theirs with what leads from base to mine, as the server would bring it in. All
+// three are fit for the form.
+func merge(f form.Form, base, mine, theirs string) (string, error) {
+	if f.Same(mine, base) || f.Same(mine, theirs) {
 		return theirs, nil
 	}
-	if theirs == base {
+	if f.Same(theirs, base) {
 		return mine, nil
 	}
-	t := text.Type{}
+	t := algebra(f)
 	var docs [3]ot.Doc
 	for i, s := range []string{base, mine, theirs} {
-		d, err := text.FromString(s)
+		d, err := document(t, s)
 		if err != nil {
 			return "", err
 		}
@@ -38,7 +57,10 @@ func merge(base, mine, theirs string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return d.(*text.Doc).String(), nil
+	if plain, ok := d.(*text.Doc); ok {
+		return plain.String(), nil
+	}
+	return f.Show(t.AppendDoc(nil, d))
 }
 
 // distance is how much has to be put into and taken out of one content to make it another, in
@@ -62,11 +84,12 @@ func distance(from, to string) (int, error) {
 }
 
 // nearer reports whether content is more like a than like b.
-func nearer(content, a, b string) (bool, error) {
-	toA, err := distance(a, content)
+func nearer(f form.Form, content, a, b string) (bool, error) {
+	content = f.Plain(content)
+	toA, err := distance(f.Plain(a), content)
 	if err != nil {
 		return false, err
 	}
-	toB, err := distance(b, content)
+	toB, err := distance(f.Plain(b), content)
 	return toA < toB, err
 }
