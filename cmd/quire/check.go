@@ -106,9 +106,9 @@ type summary struct {
 func checkError(arg, path string, err error) error {
 	switch {
 	case errors.Is(err, bolt.ErrLocked):
-		return fmt.Errorf("%s is in use by a running Quire: stop it first", path)
+		return folderError(arg, err)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no data at %s", arg)
+		return noData(arg, err)
 	}
 	return fmt.Errorf("%s cannot be checked: %w", path, err)
 }

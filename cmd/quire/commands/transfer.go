@@ -196,7 +196,7 @@ func (c *call) importFile(n remote.New, format, name string) (remote.Doc, error)
 		base := filepath.Base(name)
 		n.ID = strings.TrimSuffix(base, filepath.Ext(base))
 	}
-	return create(c, n, f, data)
+	return create(c, n, f, name, data)
 }
 
 func (c *call) importBundle(n remote.New, name string) (remote.Doc, error) {

@@ -184,7 +184,7 @@ func (m *Mirror) leftover() error {
 		return err
 	}
 	if l.there {
-		h := sum(l.content)
+		h := m.state.sumOf(l.content)
 		if w == nil || h == w.Was || slices.Contains(w.Files, h) {
 			err = os.Remove(temp)
 		} else {

@@ -67,9 +67,9 @@ func (m *Mirror) take(ctx context.Context, from string) (time.Duration, error) {
 // write puts target into the file, which had content was when it was read. Whatever
 // somebody saved meanwhile is merged in. It returns what the file has now.
 func (m *Mirror) write(was, target string, w writing) (string, error) {
-	w.Was = sum(was)
+	w.Was = m.state.sumOf(was)
 	for target != was {
-		w.Files = append(w.Files, sum(target))
+		w.Files = append(w.Files, m.state.sumOf(target))
 		m.state.Writing = &w
 		if err := m.state.save(m.path); err != nil {
 			return "", err
@@ -103,7 +103,7 @@ func (m *Mirror) recover(ctx context.Context, f look) error {
 	if err != nil {
 		return err
 	}
-	h := sum(f.content)
+	h := m.state.sumOf(f.content)
 	done := unseen.there || slices.Contains(w.Files, h)
 	before := ""
 	if unseen.there || !done && h != w.Was {
@@ -128,7 +128,7 @@ func (m *Mirror) recover(ctx context.Context, f look) error {
 	if err := m.state.save(m.path); err != nil || !unseen.there {
 		return err
 	}
-	return m.rejoin(f, unseen, before, sum(before) == w.Was && m.unfit(unseen.content) == nil && m.unfit(f.content) == nil)
+	return m.rejoin(f, unseen, before, m.state.sumOf(before) == w.Was && m.unfit(unseen.content) == nil && m.unfit(f.content) == nil)
 }
 
 // rejoin brings into the file what somebody saved just before it was written, or keeps it aside when it
