@@ -151,7 +151,9 @@ func repairData(c *commands.Call, folder string) error {
 	c.Progress("repairing %s …", path)
 	r, err := bolt.Repair(c.Ctx, bolt.Options{Path: path, Packers: packers()})
 	c.Progressed()
-	if err != nil {
+	if errors.Is(err, bolt.ErrForeign) {
+		return commands.Errorf(commands.Damaged, "%s cannot be repaired: %w", path, err)
+	} else if err != nil {
 		return checkError(folder, path, err)
 	}
 	if r.Healthy {

@@ -119,6 +119,7 @@ func TestCommandsErrors(t *testing.T) {
 		{args: []string{"ls", "--timeout", "x"}, code: 2, err: `--timeout is "x"; it has to be a time such as`},
 		{args: []string{"compact", folder}, code: 5, err: "reach it with --server"},
 		{args: []string{"compact", damaged}, code: 7, err: ""},
+		{args: []string{"check", "--repair", damaged}, code: 7, err: "cannot be repaired"},
 		{args: []string{"restore-backup", bin, "--data", empty}, code: 3, err: ""},
 		{args: []string{"restore-backup", bin}, code: 2, err: "say where to with --data"},
 		{args: []string{"restore-backup", filepath.Join(damaged, dataFile), "--data", empty}, code: 7, err: ""},
