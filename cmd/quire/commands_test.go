@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -258,5 +259,33 @@ func TestRepairCommand(t *testing.T) {
 	}
 	if code, out, errOut := typing(t, false, "", nil, "check", folder); code != 0 {
 		t.Errorf("check after the repair: code %d\n%s%s", code, out, errOut)
+	}
+}
+
+// TestCommandsStopReading stops commands that wait for somebody to type.
+func TestCommandsStopReading(t *testing.T) {
+	_, url, _ := start(t, "--data", t.TempDir())
+	if code, _, errOut := typing(t, false, "", []string{"QUIRE_SERVER=" + url}, "put", "there", "-"); code != 0 {
+		t.Fatal(errOut)
+	}
+	for _, args := range []string{"put notes -", "import - --id notes", "import - --format bundle", "rm there"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		in, typed := io.Pipe()
+		var o, e bytes.Buffer
+		done := make(chan int)
+		go func() {
+			done <- runWith(ctx, append(strings.Split(args, " "), "--server", url), &commands.Program{In: in, Out: &o, Err: &e, Terminal: true})
+		}()
+		if _, err := typed.Write([]byte(" ")); err != nil { // it reads
+			t.Fatal(err)
+		}
+		cancel()
+		if code := <-done; code != commands.Interrupted || e.String() != "quire: stopped\n" {
+			t.Errorf("quire %s: code %d, %s", args, code, e.String())
+		}
+		typed.Close()
+	}
+	if code, out, errOut := typing(t, false, "", nil, "ls", "--server", url); code != 0 || !strings.HasPrefix(out, "there\t") || strings.Count(out, "\n") != 1 {
+		t.Errorf("after it: code %d\n%s%s", code, out, errOut)
 	}
 }

@@ -145,7 +145,7 @@ func (p *Program) put() *builder {
 		if *base < 0 {
 			return Errorf(Usage, "--base is %d; it has to be 0 or more", *base)
 		}
-		data, err := c.p.readInput(c.args[1])
+		data, err := c.readInput(c.args[1])
 		if err != nil {
 			return err
 		}
@@ -239,7 +239,10 @@ func (p *Program) rm() *builder {
 				return err
 			}
 			var answer string
-			_, _ = fmt.Fscanln(c.p.In, &answer)
+			_, _ = fmt.Fscanln(c.in(), &answer)
+			if err := c.ctx.Err(); err != nil {
+				return err
+			}
 			if a := strings.ToLower(answer); a != "y" && a != "yes" {
 				return Errorf(Failed, "nothing was removed")
 			}

@@ -330,10 +330,21 @@ func (b *builder) complete(words string) cobra.CompletionFunc {
 	}
 }
 
-// readInput reads a file, or In for "-".
-func (p *Program) readInput(name string) ([]byte, error) {
+// in is the program's In until the call is to stop: a read of a terminal or a pipe does not end by itself then.
+func (c *call) in() io.Reader {
+	r, w := io.Pipe()
+	context.AfterFunc(c.ctx, func() { w.CloseWithError(context.Cause(c.ctx)) })
+	go func() {
+		_, err := io.Copy(w, c.p.In)
+		w.CloseWithError(err)
+	}()
+	return r
+}
+
+// readInput reads a file, or in for "-".
+func (c *call) readInput(name string) ([]byte, error) {
 	if name == "-" {
-		return io.ReadAll(p.In)
+		return io.ReadAll(c.in())
 	}
 	data, err := os.ReadFile(name)
 	return data, fileError(err)

@@ -188,7 +188,7 @@ func (c *call) importFile(n remote.New, format, name string) (remote.Doc, error)
 	if err != nil {
 		return remote.Doc{}, &Error{Usage, err}
 	}
-	data, err := c.p.readInput(name)
+	data, err := c.readInput(name)
 	if err != nil {
 		return remote.Doc{}, err
 	}
@@ -200,8 +200,10 @@ func (c *call) importFile(n remote.New, format, name string) (remote.Doc, error)
 }
 
 func (c *call) importBundle(n remote.New, name string) (remote.Doc, error) {
-	in := c.p.In
-	if name != "-" {
+	var in io.Reader
+	if name == "-" {
+		in = c.in()
+	} else {
 		f, err := os.Open(name)
 		if err != nil {
 			return remote.Doc{}, fileError(err)
