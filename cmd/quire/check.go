@@ -106,9 +106,9 @@ type summary struct {
 func checkError(arg, path string, err error) error {
 	switch {
 	case errors.Is(err, bolt.ErrLocked):
-		return fmt.Errorf("%s is in use by a running Quire: stop it first", path)
+		return folderError(arg, err)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no data at %s", arg)
+		return noData(arg, err)
 	}
 	return fmt.Errorf("%s cannot be checked: %w", path, err)
 }
@@ -151,7 +151,9 @@ func repairData(c *commands.Call, folder string) error {
 	c.Progress("repairing %s …", path)
 	r, err := bolt.Repair(c.Ctx, bolt.Options{Path: path, Packers: packers()})
 	c.Progressed()
-	if err != nil {
+	if errors.Is(err, bolt.ErrForeign) {
+		return commands.Errorf(commands.Damaged, "%s cannot be repaired: %w", path, err)
+	} else if err != nil {
 		return checkError(folder, path, err)
 	}
 	if r.Healthy {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -72,7 +73,7 @@ func TestCommandsHereAndThere(t *testing.T) {
 		do(0, "", "", "", "rm", "again", "--yes")
 		do(3, "", "again: ", "", "rm", "again", "--yes")
 		do(3, "", "no such file", "", "put", "a/ü", filepath.Join(dir, "none"))
-		do(1, "", "not UTF-8", "caf\xe9", "put", "a/ü", "-")
+		do(1, "", "standard input is not taken: it is not UTF-8", "caf\xe9", "put", "a/ü", "-")
 		do(1, "", "it is not JSON: line 2", "{\n", "put", "j", "-", "--type", "json0")
 		do(4, "", "with the type text", "1", "put", "a/ü", "-", "--type", "json0")
 		do(2, "", "usage: quire cat DOC[@POINT]", "", "cat")
@@ -106,9 +107,20 @@ func TestCommandsErrors(t *testing.T) {
 		{args: []string{"ls", "--timeout", "0s"}, code: 2, err: "--timeout is 0s"},
 		{args: []string{"ls", "--nothing"}, code: 2, err: "unknown flag: --nothing; quire help ls lists the flags"},
 		{args: []string{"sl"}, code: 2, err: `there is no command "sl", did you mean ls`},
-		{args: []string{"compact", empty}, code: 3, err: ""},
+		{args: []string{"compact", empty}, code: 3, err: "there is no data at " + empty},
+		{args: []string{"check", empty}, code: 3, err: "there is no data at " + empty},
+		{args: []string{"check", folder}, code: 5, err: "reach it with --server"},
+		{args: []string{"label"}, code: 2, err: "quire label needs one of its commands: list, rm, set"},
+		{args: []string{"label", "show"}, code: 2, err: `quire label has no command "show"`},
+		{args: []string{"completion", "tcsh"}, code: 2, err: `has no command "tcsh"; it has bash, fish, powershell, zsh`},
+		{args: []string{"put", "", "-", "--server", url}, code: 2, err: "argument 1 is empty"},
+		{args: []string{"label", "set", "notes", "", "--server", url}, code: 2, err: "argument 2 is empty"},
+		{args: []string{"put", "notes", "-", "--base", "-5", "--server", url}, code: 2, err: "--base is -5; it has to be 0 or more"},
+		{args: []string{"ls", "--limit", "x"}, code: 2, err: `--limit is "x"; it has to be a number; quire help ls`},
+		{args: []string{"ls", "--timeout", "x"}, code: 2, err: `--timeout is "x"; it has to be a time such as`},
 		{args: []string{"compact", folder}, code: 5, err: "reach it with --server"},
 		{args: []string{"compact", damaged}, code: 7, err: ""},
+		{args: []string{"check", "--repair", damaged}, code: 7, err: "cannot be repaired"},
 		{args: []string{"restore-backup", bin, "--data", empty}, code: 3, err: ""},
 		{args: []string{"restore-backup", bin}, code: 2, err: "say where to with --data"},
 		{args: []string{"restore-backup", filepath.Join(damaged, dataFile), "--data", empty}, code: 7, err: ""},
@@ -149,6 +161,9 @@ func TestCommandsOnATerminal(t *testing.T) {
 	see("\x1b\\[33m0  Ada  .*\x1b\\[0m 1  bell\uFFFD\n$", "", "blame", "notes")
 	see("^bell\a\n$", "", "cat", "notes")
 	see(`^\{"id":"notes"`, "", "ls", "--json")
+	see("^notes has no labels.\n$", "", "label", "list", "notes")
+	see("^Nothing to change; notes is at revision 0.\n$", "bell\a\n", "put", "notes", "-")
+	see("^Nothing to change; notes is at revision 0.\n$", "", "revert", "notes", "Bob")
 	see("is at revision 1", "bell\nmore\n", "put", "notes", "-")
 	see("\x1b\\[32m\\+more\x1b\\[0m\n", "", "diff", "notes")
 	env = append(env, "NO_COLOR=1")
@@ -176,7 +191,8 @@ func TestCompletion(t *testing.T) {
 		{"ls --color ne", "auto\nalways\nnever\n"},
 		{"serve --max-r", "--max-run\t"},
 		{"sync file o", "other\ttext\n"},
-		{"bench h", "hot\n"},
+		{"bench h", "history\n"},
+		{"serve --con", "--config\t"},
 	} {
 		code, out, errOut := typing(t, false, "", env, append([]string{"__complete"}, strings.Split(c.args, " ")...)...)
 		if code != 0 || !strings.Contains(out, c.want) {
@@ -243,5 +259,33 @@ func TestRepairCommand(t *testing.T) {
 	}
 	if code, out, errOut := typing(t, false, "", nil, "check", folder); code != 0 {
 		t.Errorf("check after the repair: code %d\n%s%s", code, out, errOut)
+	}
+}
+
+// TestCommandsStopReading stops commands that wait for somebody to type.
+func TestCommandsStopReading(t *testing.T) {
+	_, url, _ := start(t, "--data", t.TempDir())
+	if code, _, errOut := typing(t, false, "", []string{"QUIRE_SERVER=" + url}, "put", "there", "-"); code != 0 {
+		t.Fatal(errOut)
+	}
+	for _, args := range []string{"put notes -", "import - --id notes", "import - --format bundle", "rm there"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		in, typed := io.Pipe()
+		var o, e bytes.Buffer
+		done := make(chan int)
+		go func() {
+			done <- runWith(ctx, append(strings.Split(args, " "), "--server", url), &commands.Program{In: in, Out: &o, Err: &e, Terminal: true})
+		}()
+		if _, err := typed.Write([]byte(" ")); err != nil { // it reads
+			t.Fatal(err)
+		}
+		cancel()
+		if code := <-done; code != commands.Interrupted || e.String() != "quire: stopped\n" {
+			t.Errorf("quire %s: code %d, %s", args, code, e.String())
+		}
+		typed.Close()
+	}
+	if code, out, errOut := typing(t, false, "", nil, "ls", "--server", url); code != 0 || !strings.HasPrefix(out, "there\t") || strings.Count(out, "\n") != 1 {
+		t.Errorf("after it: code %d\n%s%s", code, out, errOut)
 	}
 }

@@ -140,6 +140,9 @@ func restoreBackupCommand(p *commands.Program) *cobra.Command {
 func compactCommand(p *commands.Program) *cobra.Command {
 	return p.Command("compact DATA", "make a data folder as small as it can be; the server has to be stopped", "quire compact ./quire-data", commands.Local, exactly(1, "quire compact DATA, where DATA is the data folder"), func(c *commands.Call) error {
 		path := dataPath(c.Args[0])
+		if _, err := os.Stat(path); err != nil {
+			return noData(c.Args[0], err)
+		}
 		done, err := bolt.Compact(c.Ctx, bolt.Options{Path: path, Packers: packers(), MustExist: true}, func(done, all int64) {
 			c.Progress("compacting %s: %d %%", path, 100*done/max(all, 1))
 		})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"quire/cmd/quire/commands"
 	"quire/web/quirev1/client"
 )
 
@@ -46,7 +47,7 @@ func TestCommandLine(t *testing.T) {
 		{args: []string{"checkconfig"}, env: []string{"QUIRE_MAX_RAN=7"}, code: exitUsage, err: "there is no setting QUIRE_MAX_RAN"},
 		{args: []string{"checkconfig"}, env: []string{"QUIRE_MAX_RUN=x"}, code: exitUsage, err: "environment: QUIRE_MAX_RUN"},
 		{args: []string{"check"}, code: exitUsage, err: "usage: quire check DATA"},
-		{args: []string{"check", filepath.Join(t.TempDir(), "none")}, code: exitFailed, err: "there is no data at"},
+		{args: []string{"check", filepath.Join(t.TempDir(), "none")}, code: commands.NotFound, err: "there is no data at"},
 		{args: []string{"bench", "nothing"}, code: exitUsage, err: "nothing"},
 	} {
 		code, out, errOut := cli(c.args, c.env...)

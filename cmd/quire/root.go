@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quire/cmd/quire/commands"
 )
@@ -40,7 +42,25 @@ func newRoot(p *commands.Program) *cobra.Command {
 		Use: "version", Short: "print the version", Args: cobra.ArbitraryArgs,
 		Run: func(*cobra.Command, []string) { fmt.Fprintln(p.Out, "quire", version()) },
 	})
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "completion":
+			c.Short = "print a script by which a shell completes commands, flags and documents"
+		case "help":
+			c.Short = "say more of a command"
+		}
+		if !c.Runnable() {
+			c.Args, c.RunE = cobra.ArbitraryArgs, needsCommand
+		}
+	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		var bad *pflag.InvalidValueError
+		if errors.As(err, &bad) {
+			f := bad.GetFlag()
+			err = fmt.Errorf("--%s is %q; it has to be a %s", f.Name, bad.GetValue(), kindOfFlag(f))
+		}
 		return usageError(fmt.Sprintf("%v; quire help %s lists the flags", err, strings.TrimPrefix(cmd.CommandPath(), "quire ")))
 	})
 	perCommand := root.HelpFunc()
@@ -52,6 +72,30 @@ func newRoot(p *commands.Program) *cobra.Command {
 		}
 	})
 	return root
+}
+
+// needsCommand is what a command does that has others and was given none of them.
+func needsCommand(cmd *cobra.Command, args []string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	what := strings.TrimPrefix(cmd.CommandPath(), "quire ")
+	if len(args) > 0 {
+		return usageError(fmt.Sprintf("quire %s has no command %q; it has %s", what, args[0], strings.Join(names, ", ")))
+	}
+	return usageError(fmt.Sprintf("quire %s needs one of its commands: %s", what, strings.Join(names, ", ")))
+}
+
+// kindOfFlag says what values a flag takes.
+func kindOfFlag(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "duration":
+		return "time such as 500ms, 30s or 5m"
+	case "bool":
+		return "word: true or false"
+	}
+	return "number"
 }
 
 // rootHelp lists the commands and the server's settings.
@@ -95,7 +139,7 @@ func serverCommands(p *commands.Program) []*cobra.Command {
 	benchCmd := own("bench KIND [flags]", `measure a running server; "quire bench help" says more`, func(cmd *cobra.Command, args []string) error {
 		return bench(cmd.Context(), args, p.Out, p.Err)
 	})
-	benchCmd.ValidArgsFunction = cobra.FixedCompletions([]string{"hot", "fanout", "many", "idle", "replay", "catchup", "open"}, cobra.ShellCompDirectiveNoFileComp)
+	benchCmd.ValidArgsFunction = cobra.FixedCompletions([]string{"hot", "fanout", "many", "idle", "replay", "catchup", "open", "history", "raw"}, cobra.ShellCompDirectiveNoFileComp)
 	return []*cobra.Command{serveCmd, checkconfig, benchCmd}
 }
 
@@ -104,7 +148,7 @@ func completeSettings(_ *cobra.Command, _ []string, begun string) ([]string, cob
 	if !strings.HasPrefix(begun, "-") {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	var names []string
+	names := []string{cobra.CompletionWithDesc("--config", "file with settings")}
 	(&Config{}).flags().VisitAll(func(f *flag.Flag) {
 		_, help := flag.UnquoteUsage(f)
 		names = append(names, cobra.CompletionWithDesc("--"+f.Name, help))

@@ -414,6 +414,37 @@ func TestSyncRichText(t *testing.T) {
 	})
 }
 
+// TestSyncMarkdownAsWritten makes rich text of Markdown that the server writes otherwise.
+func TestSyncMarkdownAsWritten(t *testing.T) {
+	_, url, _ := start(t, "--data", t.TempDir())
+	p := newPlace(t, url, "notes.md", "written")
+	p.opt.Type = "delta"
+	p.write("* a __b__\n* c\n")
+	if err := p.once(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(p.file)
+	if err != nil || !strings.Contains(string(content), "a **b**") || p.head() != 0 {
+		t.Errorf("the file is %q, %v; head %d", content, err, p.head())
+	}
+	for _, name := range []string{"page.html", "page.delta"} {
+		p := newPlace(t, url, name, name)
+		p.write("<p>a</p>\n")
+		p.opt.Type = "delta"
+		stopped(t, p.once(), mirror.Refused, "name it .md")
+		p.opt.Type = ""
+		if err := p.once(); err != nil { // its source
+			t.Fatal(err)
+		}
+		p.same("<p>a</p>\n")
+		p.opt.Doc = "written"
+		if err := os.Remove(filepath.Join(filepath.Dir(p.file), "."+name+".quire")); err != nil {
+			t.Fatal(err)
+		}
+		stopped(t, p.once(), mirror.Refused, "name it .md")
+	}
+}
+
 // TestSyncProgram runs the real program: quire sync, killed again and again while both are edited.
 func TestSyncProgram(t *testing.T) {
 	if testing.Short() {

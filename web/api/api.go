@@ -52,14 +52,17 @@ type API struct {
 	opt    Options
 	routes []route
 
-	patching   sync.Mutex    // one change of a document's title and fields at a time
-	converting places // for documents that are turned into other forms
-	comparing  places // for differences between revisions
+	patching   sync.Mutex // one change of a document's title and fields at a time
+	converting places     // for documents that are turned into other forms
+	comparing  places     // for differences between revisions
 }
 
 // places are the few that may do at a time what takes seconds, and many times the memory of a
 // document.
 type places chan struct{}
+
+// fewAtOnce is how many places there are of a kind.
+const fewAtOnce = 2
 
 // take waits for a place and returns how to give it back.
 func (p places) take(r *request) (done func(), err error) {
@@ -93,7 +96,7 @@ func New(opt Options) *API {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	return &API{opt: opt, routes: routes(), converting: make(places, 2), comparing: make(places, 2)}
+	return &API{opt: opt, routes: routes(), converting: make(places, fewAtOnce), comparing: make(places, fewAtOnce)}
 }
 
 // route is one operation at one kind of address.

@@ -27,7 +27,7 @@ func (f slowFormats) Render(string, string, []byte) ([]byte, string, error) {
 // Turning documents into other forms takes much memory: who comes while others do it waits, and
 // is told when that takes too long. Everything else goes on.
 func TestFewConvertAtOnce(t *testing.T) {
-	f := slowFormats{begun: make(chan struct{}, convertAtOnce), opened: make(chan struct{})}
+	f := slowFormats{begun: make(chan struct{}, fewAtOnce), opened: make(chan struct{})}
 	m, url := serve(t, Options{Formats: f, Timeout: 100 * time.Millisecond})
 	if _, err := m.Create(context.Background(), "doc", "text", nil, session.User{}); err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestFewConvertAtOnce(t *testing.T) {
 		}
 	}
 	var slow sync.WaitGroup
-	for range convertAtOnce {
+	for range fewAtOnce {
 		slow.Go(func() { get("?format=html", 200) })
 		<-f.begun
 	}

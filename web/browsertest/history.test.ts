@@ -257,6 +257,29 @@ test("what one author did in an edit is undone, and everybody else's work stays"
   assert.deepEqual(ada.complaints, []);
 });
 
+test("of an edit that many wrote together some are named, and what one of them did is undone", async () => {
+  const server = await QuireServer.start();
+  await ask(server, "POST", "", { id: "crowd", content: "" }, "Ada");
+  const crowd = Array.from({ length: 12 }, (_, i) => `Writer ${i + 1}`);
+  await write(server, "crowd", ...[...crowd, ...crowd].map((author): [string, unknown] => [author, [`${author}. `]]));
+  const ada = await person("Ada", { phone: true });
+  const { page } = ada;
+  await visit(page, server.url, "crowd");
+  await openHistory(page);
+  await settled(page, 24);
+  assert.deepEqual(await legend(page), crowd.slice(0, 6));
+  assert.match((await page.locator(".history-foot .legend").textContent())!, /and 6 more/);
+  await picture(page, "history-crowd");
+  await page.getByRole("button", { name: "Undo edits…" }).click();
+  await page.locator("dialog.confirm").getByLabel("Author").selectOption("Writer 12");
+  await picture(page, "history-undo-whose");
+  await page.locator("dialog.confirm").getByRole("button", { name: "Undo", exact: true }).click();
+  await settled(page, 25);
+  const left = crowd.slice(0, 11).reverse().map((author) => `${author}. `).join("");
+  assert.equal(await server.content("crowd"), left + left);
+  assert.deepEqual(ada.complaints, []);
+});
+
 /** Returns the text in each colour as the editor shows it: by the colour's author, as the legend says. */
 function colored(page: Page): Promise<string[]> {
   return page.evaluate(() => {

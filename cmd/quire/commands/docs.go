@@ -17,7 +17,7 @@ import (
 func (p *Program) ls() *builder {
 	b := p.new("ls [PREFIX]", "list documents", "quire ls\nquire ls reports/ --json", cobra.MaximumNArgs(1))
 	most := b.cmd.Flags().Int("limit", 0, "list at most this `number`; 0: all")
-	return b.does("d", func(c *call) error {
+	return b.does("b", func(c *call) error {
 		if *most < 0 {
 			return Errorf(Usage, "--limit is %d; it has to be 0 or more", *most)
 		}
@@ -136,13 +136,16 @@ type put struct {
 // put brings a file's content into a document.
 func (p *Program) put() *builder {
 	b := p.new("put DOC FILE|-", "make a document of a file, or bring a file's changes into it", "quire put notes notes.txt\necho Hello | quire put notes -\nquire put notes notes.txt --base 12", cobra.ExactArgs(2))
-	base := b.cmd.Flags().Int64("base", -1, "the `revision` that the file was made from (default the newest)")
+	base := b.cmd.Flags().Int64("base", 0, "the `revision` that the file was made from (default the newest)")
 	typ := typeFlag(b)
 	title := b.cmd.Flags().String("title", "", "`title` of a new document")
 	format := formatFlag(b, "")
 	return b.does("df", func(c *call) error {
-		id := document(c.args[0])
-		data, err := c.p.readInput(c.args[1])
+		id, based := document(c.args[0]), b.cmd.Flags().Changed("base")
+		if *base < 0 {
+			return Errorf(Usage, "--base is %d; it has to be 0 or more", *base)
+		}
+		data, err := c.readInput(c.args[1])
 		if err != nil {
 			return err
 		}
@@ -152,8 +155,8 @@ func (p *Program) put() *builder {
 		}
 		d, err := c.Stat(c.ctx, id)
 		switch {
-		case remote.IsCode(err, "not_found") && *base < 0:
-			d, err = create(c, remote.New{ID: id, Type: *typ, Title: *title}, f, data)
+		case remote.IsCode(err, "not_found") && !based:
+			d, err = create(c, remote.New{ID: id, Type: *typ, Title: *title}, f, c.args[1], data)
 			if err != nil {
 				return err
 			}
@@ -163,10 +166,10 @@ func (p *Program) put() *builder {
 		case *typ != "" && *typ != d.Type:
 			return Errorf(Changed, "%s is there with the type %s", id, orDash(d.Type))
 		}
-		if *base < 0 {
+		if !based {
 			*base = d.Rev
 		}
-		body, contentType, err := f.For(d.Type).Wire(data)
+		body, contentType, err := wire(f.For(d.Type), c.args[1], data)
 		if err != nil {
 			return err
 		}
@@ -174,7 +177,7 @@ func (p *Program) put() *builder {
 		if err != nil {
 			return err
 		}
-		return c.done(put{id, e.Type, e.Rev, false}, "%s is at revision %d.", plain(id), e.Rev)
+		return c.done(put{id, e.Type, e.Rev, false}, "%s", edited(id, e))
 	})
 }
 
@@ -185,13 +188,33 @@ func typeFlag(b *builder) *string {
 	return t
 }
 
-// create makes a document of content in a form; without a type, of the one that suits the form.
-func create(c *call, n remote.New, f form.Form, data []byte) (remote.Doc, error) {
+// edited says what became of an edit.
+func edited(id string, e remote.Edited) string {
+	if e.Rev == e.Base {
+		return fmt.Sprintf("Nothing to change; %s is at revision %d.", plain(id), e.Rev)
+	}
+	return fmt.Sprintf("%s is at revision %d.", plain(id), e.Rev)
+}
+
+// wire is a file's content as a request's body, and its content type.
+func wire(f form.Form, file string, data []byte) ([]byte, string, error) {
+	body, contentType, err := f.Wire(data)
+	if err != nil {
+		if file == "-" {
+			file = "standard input"
+		}
+		err = fmt.Errorf("%s is not taken: %w", file, err)
+	}
+	return body, contentType, err
+}
+
+// create makes a document of a file's content in a form; without a type, of the one that suits the form.
+func create(c *call, n remote.New, f form.Form, file string, data []byte) (remote.Doc, error) {
 	if n.Type == "" {
 		n.Type = f.Type()
 	}
 	f = f.For(n.Type)
-	body, contentType, err := f.Wire(data)
+	body, contentType, err := wire(f, file, data)
 	if err != nil {
 		return remote.Doc{}, err
 	}
@@ -216,7 +239,10 @@ func (p *Program) rm() *builder {
 				return err
 			}
 			var answer string
-			_, _ = fmt.Fscanln(c.p.In, &answer)
+			_, _ = fmt.Fscanln(c.in(), &answer)
+			if err := c.ctx.Err(); err != nil {
+				return err
+			}
 			if a := strings.ToLower(answer); a != "y" && a != "yes" {
 				return Errorf(Failed, "nothing was removed")
 			}

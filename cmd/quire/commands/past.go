@@ -163,7 +163,7 @@ func (p *Program) restore() *builder {
 		if err != nil {
 			return err
 		}
-		return c.done(e, "%s is at revision %d.", plain(id), e.Rev)
+		return c.done(e, "%s", edited(id, e))
 	})
 }
 
@@ -182,7 +182,7 @@ func (p *Program) revert() *builder {
 		if err != nil {
 			return err
 		}
-		return c.done(e, "%s is at revision %d.", plain(id), e.Rev)
+		return c.done(e, "%s", edited(id, e))
 	})
 }
 
@@ -203,12 +203,15 @@ func (p *Program) label() *builder {
 			}
 			rows = append(rows, []string{l.Name, strconv.FormatInt(l.Rev, 10), who(l.Author), when(l.Time.Time)})
 		}
+		if len(rows) == 0 {
+			c.remark("%s has no labels.", plain(document(c.args[0])))
+		}
 		if c.json || len(rows) == 0 {
 			return nil
 		}
 		return c.table("LABEL\tREVISION\tSET BY\tSET", rows)
 	})
-	set := p.new("set DOC[@POINT] NAME", "name a revision, or move a name to it", "quire label set notes draft\nquire label set notes@12 draft", cobra.ExactArgs(2)).does("px", func(c *call) error {
+	set := p.new("set DOC[@POINT] NAME", "name a revision, or move a name to it", "quire label set notes draft\nquire label set notes@12 draft", cobra.ExactArgs(2)).does("pn", func(c *call) error {
 		id, at, _ := splitPoint(c.args[0])
 		rev, err := revision(c, id, at)
 		if err != nil {
@@ -220,7 +223,7 @@ func (p *Program) label() *builder {
 		}
 		return c.done(l, "%s is revision %d of %s.", plain(l.Name), l.Rev, plain(id))
 	})
-	rm := p.new("rm DOC NAME", "remove a label", "quire label rm notes draft", cobra.ExactArgs(2)).does("dx", func(c *call) error {
+	rm := p.new("rm DOC NAME", "remove a label", "quire label rm notes draft", cobra.ExactArgs(2)).does("dn", func(c *call) error {
 		if err := c.DeleteLabel(c.ctx, document(c.args[0]), c.args[1]); err != nil {
 			return err
 		}

@@ -163,9 +163,18 @@ func (p *Program) new(use, short, example string, args cobra.PositionalArgs) *bu
 	return b
 }
 
-// does sets what the command does; words completes its arguments, see complete.
+// does sets what the command does; words says what its arguments are, see complete.
 func (b *builder) does(words string, do func(c *call) error) *builder {
 	b.clientFlags(b.cmd, Remote)
+	args := b.cmd.Args
+	b.cmd.Args = func(cmd *cobra.Command, given []string) error {
+		for i, arg := range given {
+			if arg == "" && kindOf(words, i) != 'x' && kindOf(words, i) != 'b' {
+				return Errorf(Usage, "argument %d is empty; usage: %s", i+1, cmd.UseLine())
+			}
+		}
+		return args(cmd, given)
+	}
 	b.cmd.RunE = b.run(Remote, do)
 	b.cmd.ValidArgsFunction = b.complete(words)
 	return b
@@ -284,18 +293,19 @@ func (b *builder) name() string {
 	return b.p.Env("USER")
 }
 
-// complete completes arguments: words has a letter for each, d for a document, p for one with
-// a point in its past, f for a file, x for neither; the last goes on.
+// kindOf returns what an argument is, of words, which has a letter for each: d for a document, p for one
+// with a point in its past, b for the beginning of such, f for a file, n for a name, x for one that may be
+// empty; the last goes on.
+func kindOf(words string, i int) byte { return words[min(i, len(words)-1)] }
+
+// complete completes arguments, which words tells of.
 func (b *builder) complete(words string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-		kind := byte('x')
-		if len(words) > 0 {
-			kind = words[min(len(args), len(words)-1)]
-		}
+		kind := kindOf(words, len(args))
 		switch kind {
 		case 'f':
 			return nil, cobra.ShellCompDirectiveDefault
-		case 'x':
+		case 'n', 'x':
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		b.timeout = 2 * time.Second // a shell is waiting
@@ -320,10 +330,21 @@ func (b *builder) complete(words string) cobra.CompletionFunc {
 	}
 }
 
-// readInput reads a file, or In for "-".
-func (p *Program) readInput(name string) ([]byte, error) {
+// in is the program's In until the call is to stop: a read of a terminal or a pipe does not end by itself then.
+func (c *call) in() io.Reader {
+	r, w := io.Pipe()
+	context.AfterFunc(c.ctx, func() { w.CloseWithError(context.Cause(c.ctx)) })
+	go func() {
+		_, err := io.Copy(w, c.p.In)
+		w.CloseWithError(err)
+	}()
+	return r
+}
+
+// readInput reads a file, or in for "-".
+func (c *call) readInput(name string) ([]byte, error) {
 	if name == "-" {
-		return io.ReadAll(p.In)
+		return io.ReadAll(c.in())
 	}
 	data, err := os.ReadFile(name)
 	return data, fileError(err)

@@ -192,7 +192,7 @@ func (c *call) importFile(n remote.New, format, name string) (remote.Doc, error)
 	if err != nil {
 		return remote.Doc{}, &Error{Usage, err}
 	}
-	data, err := c.p.readInput(name)
+	data, err := c.readInput(name)
 	if err != nil {
 		return remote.Doc{}, err
 	}
@@ -200,12 +200,14 @@ func (c *call) importFile(n remote.New, format, name string) (remote.Doc, error)
 		base := filepath.Base(name)
 		n.ID = strings.TrimSuffix(base, filepath.Ext(base))
 	}
-	return create(c, n, f, data)
+	return create(c, n, f, name, data)
 }
 
 func (c *call) importBundle(n remote.New, name string) (remote.Doc, error) {
-	in := c.p.In
-	if name != "-" {
+	var in io.Reader
+	if name == "-" {
+		in = c.in()
+	} else {
 		f, err := os.Open(name)
 		if err != nil {
 			return remote.Doc{}, fileError(err)

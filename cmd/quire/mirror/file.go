@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-	"unicode/utf8"
 )
 
 // maxFile is the largest file in bytes.
@@ -132,10 +131,10 @@ func create(path, content string) error {
 }
 
 // swap puts content in the place of the file, with its permissions, and returns what was there at that
-// moment. When that is not what was expected, it is also at unseenPath. Where the
+// moment. When that is not what was expected, it is also at unseenPath; when it is unfit, it is put back. Where the
 // system cannot exchange two names at once, somebody who saves between the last look and
 // the renaming is not seen.
-func swap(path, content, expected string) (found string, err error) {
+func swap(path, content, expected string, unfit func(string) error) (found string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", err
@@ -156,8 +155,8 @@ func swap(path, content, expected string) (found string, err error) {
 		return "", err
 	case was.content == expected:
 		return expected, errors.Join(os.Remove(temp), syncFolder(path))
-	case !utf8.ValidString(was.content): // not ours to judge: put it back
-		return "", errors.Join(exchange(temp, path), os.Remove(temp), errNotText)
+	case unfit(was.content) != nil: // it is for whoever wrote it to say what is meant
+		return "", errors.Join(exchange(temp, path), os.Remove(temp), errUnfit)
 	}
 	return was.content, errors.Join(os.Rename(temp, unseenPath(path)), syncFolder(path))
 }
@@ -177,6 +176,6 @@ func replace(path, temp, expected string) (found string, err error) {
 }
 
 var (
-	errNotText = errors.New("it is not UTF-8 text")
+	errUnfit   = errors.New("no document can have what was saved just now")
 	errChanged = errors.New("it was changed just now")
 )

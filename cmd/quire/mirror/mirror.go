@@ -185,7 +185,7 @@ func (m *Mirror) leftover() error {
 		return err
 	}
 	if l.there {
-		h := sum(l.content)
+		h := m.state.sumOf(l.content)
 		if w == nil || h == w.Was || slices.Contains(w.Files, h) {
 			err = os.Remove(temp)
 		} else {
@@ -241,6 +241,8 @@ func (m *Mirror) step(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	switch {
+	case m.refused != "" && sum(f.content) == m.refused:
+		return 0, nil
 	case m.state.Sending != nil:
 		return m.send(ctx)
 	case m.state.sumOf(f.content) != m.state.Sum:
@@ -268,10 +270,7 @@ func (m *Mirror) touched() { m.since = time.Time{} }
 
 // local sends a change of the file.
 func (m *Mirror) local(ctx context.Context, f look) (time.Duration, error) {
-	if sum(f.content) == m.refused {
-		return 0, nil
-	}
-	if _, _, err := m.state.Form.Wire([]byte(f.content)); err != nil {
+	if err := m.unfit(f.content); err != nil {
 		m.refuse(f.content, err)
 		return 0, nil
 	}
@@ -280,6 +279,15 @@ func (m *Mirror) local(ctx context.Context, f look) (time.Duration, error) {
 		return 0, err
 	}
 	return m.send(ctx)
+}
+
+// unfit says why the document cannot have a content, nil when it can.
+func (m *Mirror) unfit(content string) error {
+	if _, _, err := m.state.Form.Wire([]byte(content)); err != nil {
+		return err
+	}
+	_, err := document(algebra(m.state.Form), content)
+	return err
 }
 
 // refuse says that the file's content is not taken; what others do is not written over it.

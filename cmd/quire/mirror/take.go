@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"quire/cmd/quire/form"
 	"quire/cmd/quire/remote"
@@ -26,11 +25,15 @@ func (m *Mirror) take(ctx context.Context, from string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !f.there || !utf8.ValidString(f.content) || f.content != from && m.settling(f) > 0 {
+	if !f.there || f.content != from && m.settling(f) > 0 {
 		m.touched() // later: what is on its way to the server is asked about again
 		return m.opt.Settle, nil
 	}
-	target, err := merge(from, f.content, content)
+	if err := m.unfit(f.content); err != nil {
+		m.refuse(f.content, err)
+		return 0, nil
+	}
+	target, err := merge(m.state.Form, from, f.content, content)
 	if err != nil {
 		return 0, err
 	}
@@ -38,7 +41,7 @@ func (m *Mirror) take(ctx context.Context, from string) (time.Duration, error) {
 		target = from
 	}
 	written, err := m.write(f.content, target, writing{Rev: rev, Sum: m.state.sumOf(content)})
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotText) || errors.Is(err, errChanged) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errUnfit) || errors.Is(err, errChanged) {
 		return m.opt.Settle, nil
 	} else if err != nil {
 		return 0, err
@@ -64,21 +67,21 @@ func (m *Mirror) take(ctx context.Context, from string) (time.Duration, error) {
 // write puts target into the file, which had content was when it was read. Whatever
 // somebody saved meanwhile is merged in. It returns what the file has now.
 func (m *Mirror) write(was, target string, w writing) (string, error) {
-	w.Was = sum(was)
+	w.Was = m.state.sumOf(was)
 	for target != was {
-		w.Files = append(w.Files, sum(target))
+		w.Files = append(w.Files, m.state.sumOf(target))
 		m.state.Writing = &w
 		if err := m.state.save(m.path); err != nil {
 			return "", err
 		}
-		found, err := swap(m.opt.File, target, was)
+		found, err := swap(m.opt.File, target, was, m.unfit)
 		if err != nil {
 			return "", err
 		}
 		if found == was {
 			break
 		}
-		merged, err := merge(was, found, target)
+		merged, err := merge(m.state.Form, was, found, target)
 		if err != nil {
 			return "", err
 		}
@@ -100,7 +103,7 @@ func (m *Mirror) recover(ctx context.Context, f look) error {
 	if err != nil {
 		return err
 	}
-	h := sum(f.content)
+	h := m.state.sumOf(f.content)
 	done := unseen.there || slices.Contains(w.Files, h)
 	before := ""
 	if unseen.there || !done && h != w.Was {
@@ -114,7 +117,7 @@ func (m *Mirror) recover(ctx context.Context, f look) error {
 		if err != nil {
 			return m.lost(err)
 		}
-		if done, err = nearer(f.content, after, before); err != nil {
+		if done, err = nearer(m.state.Form, f.content, after, before); err != nil {
 			return err
 		}
 	}
@@ -125,7 +128,7 @@ func (m *Mirror) recover(ctx context.Context, f look) error {
 	if err := m.state.save(m.path); err != nil || !unseen.there {
 		return err
 	}
-	return m.rejoin(f, unseen, before, sum(before) == w.Was)
+	return m.rejoin(f, unseen, before, m.state.sumOf(before) == w.Was && m.unfit(unseen.content) == nil && m.unfit(f.content) == nil)
 }
 
 // rejoin brings into the file what somebody saved just before it was written, or keeps it aside when it
@@ -134,7 +137,7 @@ func (m *Mirror) rejoin(f, unseen look, before string, known bool) error {
 	if !known {
 		return m.keep(unseenPath(m.opt.File))
 	}
-	merged, err := merge(before, unseen.content, f.content)
+	merged, err := merge(m.state.Form, before, unseen.content, f.content)
 	if err != nil {
 		return err
 	}
@@ -186,10 +189,13 @@ func (m *Mirror) begin(ctx context.Context, f look) (time.Duration, error) {
 		if !f.there {
 			return 0, &Stop{NotFound, fmt.Sprintf("there is neither a file %s nor a document %s", m.shown, m.opt.Doc)}
 		}
-		d, err = m.make(ctx, f)
+		return m.make(ctx, f)
 	}
 	if err != nil {
 		return 0, away(m.opt.Client, err)
+	}
+	if err := m.fits(d.Type); err != nil {
+		return 0, err
 	}
 	kind, ok := form.Of(d.Type)
 	if !ok {
@@ -236,34 +242,60 @@ func (m *Mirror) begin(ctx context.Context, f look) (time.Duration, error) {
 
 // replace puts other content into the file, and keeps what somebody saved in that very moment.
 func (m *Mirror) replace(was, content string) error {
-	found, err := swap(m.opt.File, content, was)
+	found, err := swap(m.opt.File, content, was, m.unfit)
 	if err != nil || found == was {
 		return err
 	}
 	return m.keep(unseenPath(m.opt.File))
 }
 
-// make makes the document of the file.
-func (m *Mirror) make(ctx context.Context, f look) (remote.Doc, error) {
-	kind, err := form.Named("", m.opt.File)
+// make makes the document of the file. What the server reads in the file may be written otherwise
+// there (Markdown knows several ways): that is then taken like an edit of somebody else.
+func (m *Mirror) make(ctx context.Context, f look) (time.Duration, error) {
+	named, err := form.Named("", m.opt.File)
 	if err != nil {
-		return remote.Doc{}, err
+		return 0, err
 	}
 	n := remote.New{ID: m.opt.Doc, Type: m.opt.Type}
 	if n.Type == "" {
-		n.Type = kind.Type()
+		n.Type = "text"
+		if named == form.JSON {
+			n.Type = named.Type()
+		}
 	}
-	if n.Type == "delta" {
-		kind = form.Markdown
+	if err := m.fits(n.Type); err != nil {
+		return 0, err
 	}
-	kind = kind.For(n.Type)
+	kind, _ := form.Of(n.Type)
 	body, contentType, err := kind.Wire([]byte(f.content))
 	if err != nil {
-		return remote.Doc{}, &Stop{Refused, fmt.Sprintf("no document can be made of %s: %v", m.shown, err)}
+		return 0, &Stop{Refused, fmt.Sprintf("no document can be made of %s: %v", m.shown, err)}
 	}
+	var d remote.Doc
 	if content, ok := kind.Content(body); ok {
 		n.Content = content
-		return m.opt.Client.Create(ctx, n)
+		d, err = m.opt.Client.Create(ctx, n)
+	} else {
+		d, err = m.opt.Client.Import(ctx, n, contentType, "", bytes.NewReader(body))
 	}
-	return m.opt.Client.Import(ctx, n, contentType, "", bytes.NewReader(body))
+	if err != nil {
+		return 0, away(m.opt.Client, err)
+	}
+	m.state = state{Version: 1, Doc: d.ID, Type: d.Type, Form: kind, Base: d.Rev}
+	m.state.Sum = m.state.sumOf(f.content)
+	m.checked, m.fetched = true, false
+	if err := m.state.save(m.path); err != nil {
+		return 0, err
+	}
+	m.opt.Note(Note{Event: "same", Rev: d.Rev, Text: fmt.Sprintf("%s has revision %d of %s.", m.shown, d.Rev, d.ID)})
+	return m.opt.Settle, nil
+}
+
+// fits refuses to keep rich text, which is Markdown in a file, in one whose name says that it is something else.
+func (m *Mirror) fits(docType string) error {
+	kind, _ := form.Of(docType)
+	if named, err := form.Named("", m.opt.File); err != nil || kind != form.Markdown || named != form.HTML && named != form.Delta {
+		return err
+	}
+	return &Stop{Refused, fmt.Sprintf("rich text is kept in a file as Markdown, and the name of %s says something else: name it .md", m.shown)}
 }

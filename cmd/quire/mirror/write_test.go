@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"quire/cmd/quire/form"
 )
 
 // newTest makes a Mirror of a file with content, for revision 0.
@@ -66,7 +68,7 @@ func TestWriteMergesWhatWasNotSeen(t *testing.T) {
 
 func TestWriteLeavesWhatIsNoText(t *testing.T) {
 	m := newTest(t, "caf\xe9\n")
-	if _, err := m.write("one\n", "one\ntwo\n", writing{Rev: 1}); !errors.Is(err, errNotText) && !errors.Is(err, errChanged) {
+	if _, err := m.write("one\n", "one\ntwo\n", writing{Rev: 1}); !errors.Is(err, errUnfit) && !errors.Is(err, errChanged) {
 		t.Errorf("got %v", err)
 	}
 	if content, err := os.ReadFile(m.opt.File); err != nil || string(content) != "caf\xe9\n" {
@@ -83,6 +85,32 @@ func TestWriteLeavesWhatIsNoText(t *testing.T) {
 	}
 }
 
+// TestWriteKeepsJSON writes a JSON file that somebody saved after it was read, spaced otherwise: it has to be
+// JSON after it, and what is none is left to whoever saved it.
+func TestWriteKeepsJSON(t *testing.T) {
+	const read, target = "{\n  \"n\": {\n    \"a\": 1\n  }\n}\n", "{\n  \"n\": {\n    \"a\": 1,\n    \"remote\": 2\n  }\n}\n"
+	m := newTest(t, `{"n": {"a": 1, "local": 3}}`)
+	m.state.Type, m.state.Form = "json0", "json"
+	got, err := m.write(read, target, writing{Rev: 1, Sum: m.state.sumOf(target)})
+	if !errors.Is(err, errChanged) { // where names cannot be exchanged, it is looked at again
+		content, readErr := os.ReadFile(m.opt.File)
+		if err != nil || readErr != nil || got != string(content) || !m.state.Form.Same(got, `{"n":{"a":1,"local":3,"remote":2}}`) {
+			t.Errorf("%q, %q %v %v", got, content, err, readErr)
+		}
+	}
+	for _, half := range []string{`{"n": {"a": 1, "lo`, "", strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000)} {
+		if err := os.WriteFile(m.opt.File, []byte(half), 0o640); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.write(read, target, writing{Rev: 1}); !errors.Is(err, errUnfit) && !errors.Is(err, errChanged) {
+			t.Errorf("%.40q: got %v", half, err)
+		}
+		if content, err := os.ReadFile(m.opt.File); err != nil || string(content) != half {
+			t.Errorf("the file is %q, %v", content, err)
+		}
+	}
+}
+
 func TestMerge(t *testing.T) {
 	for _, c := range []struct{ base, mine, theirs, want string }{
 		{"", "", "", ""},
@@ -93,11 +121,14 @@ func TestMerge(t *testing.T) {
 		{"x", "", "xy", "y"},
 		{"😀é\r\n", "😀é!\r\n", "👍😀é\r\n", "👍😀é!\r\n"},
 	} {
-		if got, err := merge(c.base, c.mine, c.theirs); err != nil || got != c.want {
+		if got, err := merge(form.Text, c.base, c.mine, c.theirs); err != nil || got != c.want {
 			t.Errorf("merge(%q, %q, %q) is %q, %v; want %q", c.base, c.mine, c.theirs, got, err, c.want)
 		}
 	}
-	if near, err := nearer("a b c d", "a b d", "a x y"); err != nil || !near {
+	if got, err := merge(form.Markdown, "a\n", "a *b*\n", "# c\n\na\n"); err != nil || got != "# c\n\na *b*\n" {
+		t.Errorf("Markdown: %q, %v", got, err)
+	}
+	if near, err := nearer(form.Text, "a b c d", "a b d", "a x y"); err != nil || !near {
 		t.Errorf("nearer: %v, %v", near, err)
 	}
 }
@@ -136,7 +167,7 @@ func TestMergeOfMany(t *testing.T) {
 		}
 		base := with([]string{"begin\n", "end\n"})
 		mine, theirs := with(base), with(base)
-		got, err := merge(strings.Join(base, ""), strings.Join(mine, ""), strings.Join(theirs, ""))
+		got, err := merge(form.Text, strings.Join(base, ""), strings.Join(mine, ""), strings.Join(theirs, ""))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,12 +1,13 @@
 import { el } from "./dom.js";
 
-/** Asks whether something is to be done. Resolves with the answer; closing the dialog is no. */
-export function confirmed(question: string, words: string, action: string): Promise<boolean> {
+/** Asks whether something is to be done, with more to fill in when given. Resolves with the answer; closing the dialog is no. */
+export function confirmed(question: string, words: string, action: string, more?: HTMLElement): Promise<boolean> {
   return new Promise((resolve) => {
     const dialog: HTMLDialogElement = el("dialog", { className: "who confirm", attrs: { "aria-labelledby": "confirm-question" } },
       el("form", { method: "dialog" },
         el("h2", { id: "confirm-question" }, question),
         el("p", {}, words),
+        more,
         el("div", { className: "actions" },
           el("button", { className: "quiet", value: "" }, "Cancel"),
           el("button", { className: "primary", value: "yes", autofocus: true }, action))));

@@ -127,7 +127,7 @@ function allDocuments(unsent: Set<string>): HTMLElement {
 
 function describe({ rev, modified }: Listed): string {
   const then = new Date(modified).getTime();
-  return rev === 0 ? `empty, made ${ago(then)}` : `${count(rev, "edit")}, last ${ago(then)}`;
+  return rev === 0 ? `made ${ago(then)}` : `${count(rev, "edit")}, last ${ago(then)}`;
 }
 
 function empty(): HTMLElement {

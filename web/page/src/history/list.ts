@@ -116,11 +116,7 @@ export class EditList {
     const known = this.#rows.get(keyOf(group));
     if (known) return known;
     const { authors } = this.#options;
-    const names = group.authors.map((author) => {
-      const name = el("span", { className: "author" }, nameOf(author));
-      paint(name, authors.color(author));
-      return name;
-    });
+    const names = namesOf(group, authors);
     const labels = this.#labels.filter(({ rev }) => group.from < rev && rev <= group.to).map(({ name }) => el("span", { className: "label" }, name));
     const size = group.kind === "edit"
       ? el("span", { className: "size", attrs: { "aria-label": `${count(group.inserted, "character")} in, ${group.deleted.toLocaleString("en")} out` } },
@@ -146,6 +142,20 @@ export class EditList {
     next.focus();
     next.click();
   }
+}
+
+/** The most authors of an edit that are named. */
+const mostNamed = 6;
+
+/** Returns the names of a group's authors in their colours; of very many, the first. */
+export function namesOf(group: Group, authors: Authors): HTMLElement[] {
+  const named = group.authors.slice(0, mostNamed).map((author) => {
+    const name = el("span", { className: "author" }, nameOf(author));
+    paint(name, authors.color(author));
+    return name;
+  });
+  if (group.authors.length > mostNamed) named.push(el("span", {}, `and ${group.authors.length - mostNamed} more`));
+  return named;
 }
 
 /** Names a group as it is now: the newest may grow. */

@@ -6,11 +6,10 @@ import { nameOf, type Authors } from "../authors.js";
 import { confirmed } from "../dialog.js";
 import { el } from "../dom.js";
 import { moment } from "../moment.js";
-import { paint } from "../person.js";
 import { Edits } from "./edits.js";
 import { kindOf } from "./kinds.js";
 import { LabelPanel } from "./labels.js";
-import { EditList } from "./list.js";
+import { EditList, namesOf } from "./list.js";
 import { ServerPast, type Group, type Label } from "./past.js";
 import { Scrubber, type Shown } from "./scrubber.js";
 import { Timeline } from "./timeline.js";
@@ -227,19 +226,14 @@ export class HistoryView {
       if (!this.#timeline.focused) this.#speak = setTimeout(() => (this.#spoken.textContent = words.join(", ")), speakAfter);
       this.#pointOut();
     }
-    const legend = names.length > 0 && group!.authors.map((author) => {
-      const name = el("span", { className: "author" }, nameOf(author));
-      paint(name, this.#host.authors.color(author));
-      return name;
-    });
+    const legend = group ? namesOf(group, this.#host.authors) : [];
     const size = group?.kind === "edit" && el("span", { className: "size" },
       el("span", { className: "in" }, `+${group.inserted.toLocaleString("en")}`), " ", el("span", { className: "out" }, `−${group.deleted.toLocaleString("en")}`));
-    const undo = settled && changes && group!.authors.map((author) =>
-      el("button", { type: "button", className: "undo-edits", on: { click: () => void this.#askRevert(author, group!) } }, group!.authors.length > 1 ? `Undo ${nameOf(author)}’s edits` : "Undo these edits"));
+    const undo = settled && changes && names.length > 0 && el("button", { type: "button", className: "undo-edits", on: { click: () => void this.#askRevert(group!) } }, names.length > 1 ? "Undo edits…" : "Undo these edits");
     this.#about.replaceChildren(
       el("p", { className: "history-words" }, el("strong", {}, words[0]!), when && el("time", { dateTime: new Date(group!.end).toISOString() }, when)),
-      el("p", { className: "legend" }, ...(legend || []), size),
-      ...(undo || []));
+      el("p", { className: "legend" }, ...legend, size),
+      undo || "");
   }
 
   /** Shows in the list which edit the revision belongs to. */
@@ -270,12 +264,17 @@ export class HistoryView {
     }
   }
 
-  async #askRevert(author: string, { from, to }: Group): Promise<void> {
+  async #askRevert({ authors, from, to }: Pick<Group, "authors" | "from" | "to">): Promise<void> {
+    const several = authors.length > 1;
+    const whose = el("select", { id: "whose-edits" }, ...authors.map((author) => el("option", { value: author }, nameOf(author))));
+    const where = to === from + 1 ? `revision ${to.toLocaleString("en")}` : `revisions ${(from + 1).toLocaleString("en")} to ${to.toLocaleString("en")}`;
     const yes = await confirmed(
-      `Undo ${nameOf(author)}’s edits?`,
-      `What ${nameOf(author)} did in revisions ${(from + 1).toLocaleString("en")} to ${to.toLocaleString("en")} is taken back. What everybody else did stays.`,
-      "Undo");
+      several ? "Undo whose edits?" : `Undo ${nameOf(authors[0]!)}’s edits?`,
+      `What ${several ? "this author" : nameOf(authors[0]!)} did in ${where} is taken back. What everybody else did stays.`,
+      "Undo",
+      several ? el("p", {}, el("label", { htmlFor: "whose-edits" }, "Author"), whose) : undefined);
     if (!yes) return;
+    const author = whose.value;
     try {
       const { head } = this.#bounds;
       const made = await this.#past.revert(author, from, to);
@@ -283,7 +282,7 @@ export class HistoryView {
       this.reached(made.rev);
       this.#goto(made.rev);
     } catch (error) {
-      this.#failed("The edits were not undone.", error, () => void this.#askRevert(author, { from, to } as Group));
+      this.#failed("The edits were not undone.", error, () => void this.#askRevert({ authors: [author], from, to }));
     }
   }
 
