@@ -154,6 +154,25 @@ func (m *Manager) authorshipAt(ctx context.Context, info Info, rev Revision) (*a
 	}
 }
 
+// authorshipSince returns who made a document's content at revision to, pruned; what is as old as
+// revision from, in [oldest, to], comes from there, by nobody known. It takes time in
+// proportion to the steps between and the content.
+func (m *Manager) authorshipSince(ctx context.Context, info Info, from, to Revision) (*authorship, error) {
+	c, err := m.contentAt(ctx, info, from)
+	if err != nil {
+		return nil, err
+	}
+	a := &authorship{rev: from}
+	if c.typ != nil {
+		a.begin(c.typ, c.doc)
+	}
+	if err := m.follow(ctx, info, a, to); err != nil {
+		return nil, err
+	}
+	a.prune()
+	return a, nil
+}
+
 // follow takes an authorship on to revision to.
 func (m *Manager) follow(ctx context.Context, info Info, a *authorship, to Revision) error {
 	for a.rev < to {
@@ -200,15 +219,7 @@ func (m *Manager) oldestAuthorship(ctx context.Context, info Info) (*authorship,
 	if err != nil || a != nil && a.trace != nil {
 		return a, err
 	}
-	c, err := m.contentAt(ctx, info, info.Oldest)
-	if err != nil {
-		return nil, err
-	}
-	a = &authorship{rev: info.Oldest}
-	if c.typ != nil {
-		a.begin(c.typ, c.doc)
-	}
-	return a, nil
+	return m.authorshipSince(ctx, info, info.Oldest, info.Oldest)
 }
 
 // marshal returns the binary form: what format it is, the revision, the type's name (alone when

@@ -24,7 +24,8 @@ type Part struct {
 
 // Blame returns who made each part of a document at a revision (Head: the newest), in
 // the document's order, and that revision and type. Parts that came with revision since or before
-// are left out; Unborn leaves out none. What retention has squashed keeps its authors.
+// are left out; Unborn leaves out none; since one that is near, it takes time in proportion to the
+// steps and the content, not to the past. What retention has squashed keeps its authors.
 // CodeNotFound when there is no content at the revision, CodeBadType of a type that does not
 // trace, CodeGone, CodeFuture.
 func (m *Manager) Blame(ctx context.Context, doc string, rev, since Revision) ([]Part, Revision, ot.Type, error) {
@@ -42,12 +43,16 @@ func (m *Manager) Blame(ctx context.Context, doc string, rev, since Revision) ([
 	case rev < info.Oldest:
 		return nil, 0, nil, m.unreadable(ctx, doc, rev, storage.ErrTrimmed)
 	}
-	a, err := m.blame(ctx, info, rev)
+	a, err := m.blame(ctx, info, rev, since)
 	if err != nil {
 		return nil, 0, nil, m.unreadable(ctx, doc, rev, err)
 	}
 	return a.parts(since), rev, a.typ, nil
 }
+
+// nearBlame is over how many steps an authorship is followed rather than to look for what was kept
+// of it: since a revision so near, what came before it need not be known.
+const nearBlame = 8192
 
 const (
 	blameBytes = 64 << 20 // of blames that were asked for lately
@@ -61,8 +66,9 @@ type keptBlame struct {
 }
 
 // blame returns the authorship at a revision in [oldest, head], with its spans and without a
-// trace; it is not to be changed.
-func (m *Manager) blame(ctx context.Context, info Info, rev Revision) (*authorship, error) {
+// trace; it is not to be changed. Of what came with revision since or before, it may say
+// anything that is not newer.
+func (m *Manager) blame(ctx context.Context, info Info, rev, since Revision) (*authorship, error) {
 	if at, kept, ok, _ := m.blames.floor(info.Incarnation, rev); ok && at == rev && kept.done != nil {
 		return kept.done, nil
 	}
@@ -75,7 +81,13 @@ func (m *Manager) blame(ctx context.Context, info Info, rev Revision) (*authorsh
 	if ok && at == rev && kept.done != nil { // somebody asked for it meanwhile
 		return kept.done, nil
 	}
-	a, err := m.authorshipAt(ctx, info, rev)
+	var a *authorship
+	near := since >= max(info.Oldest, 0) && rev-since <= nearBlame
+	if near {
+		a, err = m.authorshipSince(ctx, info, min(since, rev), rev)
+	} else {
+		a, err = m.authorshipAt(ctx, info, rev)
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -83,6 +95,9 @@ func (m *Manager) blame(ctx context.Context, info Info, rev Revision) (*authorsh
 		return nil, Errorf(CodeNotFound, "the document has no content at revision %d", rev)
 	case a.trace == nil:
 		return nil, Errorf(CodeBadType, "a document of type %s does not say where its parts come from", a.typ.Name())
+	}
+	if near {
+		return a, nil
 	}
 	data := a.marshal()
 	a.trace, a.index = nil, nil

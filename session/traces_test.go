@@ -165,6 +165,17 @@ func BenchmarkPaper(b *testing.B) {
 			}
 		}
 	})
+	b.Run("blame since", func(b *testing.B) {
+		for range b.N {
+			from := session.Revision(rng.IntN(257_000))
+			if _, err := m.Difference(ctx, "paper", from, from+2000); err != nil {
+				b.Fatal(err)
+			}
+			if _, _, _, err := m.Blame(ctx, "paper", from+2000, from); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("revert", func(b *testing.B) {
 		for range b.N {
 			if _, err := m.Revert(ctx, "paper", "author 1", 0, session.Head, session.Writer{}); err != nil {

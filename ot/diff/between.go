@@ -21,8 +21,10 @@ import (
 //	Apply(from, Between(t, from, to)) = to
 //
 // It is the identity when they are equal. In text it is made of characters as people see
-// them (grapheme clusters), none of which is ever divided, and the shortest there is where up to
-// a hundred characters of a line were changed; beyond, it is merely short. Of documents so
+// them (grapheme clusters), none of which is ever divided. Lines that are once in each text stay, as
+// much of them as is in the same order in both, so that two differences from one text can be
+// merged; between them it is the shortest there is where up to a hundred characters of a line
+// were changed; beyond, it is merely short. Of documents so
 // large and different that looking closer would take seconds, stretches are replaced
 // whole. It fails when t is none of the types of this module.
 func Between(t ot.Type, from, to ot.Doc) (ot.Op, error) {

@@ -4,7 +4,7 @@ package diff
 var Changed = changed
 
 // Match is the search for differences, with a budget of its own.
-func Match(a, b []rune, unique bool) []edit { return match(a, b, unique, newBudget()) }
+func Match(a, b []rune, unique bool) []edit { return match(a, b, unique, nil, newBudget()) }
 
 // Edited returns a after edits, in bytes, that take what they put in from b.
 func Edited(a, b string, edits []edit) (out string) {

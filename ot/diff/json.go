@@ -181,7 +181,7 @@ func (c *comparison) pair(a, b *jsonvalue.List) *pairs {
 	p := &pairs{to: slices.Repeat([]int{-1}, a.Len()), from: slices.Repeat([]int{-1}, b.Len()), edited: make([]bool, b.Len())}
 	numbers := map[string]rune{}
 	x, y := c.number(numbers, a), c.number(numbers, b)
-	edits := match(x, y, true, c.steps)
+	edits := match(x, y, true, nil, c.steps)
 	i, j := 0, 0
 	for _, e := range append(edits, edit{Start: len(x), ReplStart: len(y)}) {
 		for ; i < e.Start; i, j = i+1, j+1 {

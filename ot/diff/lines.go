@@ -31,26 +31,13 @@ func Unified(fromName, toName string, from, to string, context int) string {
 
 // lineEdits returns the edits in bytes that lead from one text to another by whole lines.
 func lineEdits(from, to string) []edit {
-	whole := edit{End: len(from), ReplEnd: len(to)}
-	shrink(from, to, &whole)
-	whole.Start = strings.LastIndexByte(from[:whole.Start], '\n') + 1
-	whole.ReplStart = strings.LastIndexByte(to[:whole.ReplStart], '\n') + 1
-	if !lineStart(from, whole.End) || !lineStart(to, whole.ReplEnd) {
-		n := len(from) - whole.End
-		if at := strings.IndexByte(from[whole.End:], '\n'); at >= 0 {
-			n = at + 1
-		}
-		whole.End += n
-		whole.ReplEnd += n
-	}
+	whole := wholeLines(from, to)
 	if strings.Count(from[whole.Start:whole.End], "\n")+strings.Count(to[whole.ReplStart:whole.ReplEnd], "\n") > maxLines {
 		return []edit{whole}
 	}
 	t := texts{from, to, newBudget()}
 	return t.compare(whole, strings.Lines, true)
 }
-
-func lineStart(s string, at int) bool { return at == 0 || s[at-1] == '\n' }
 
 // unified writes a unified diff.
 type unified struct {

@@ -46,6 +46,7 @@ func (b *budget) spend(steps int) bool {
 type matcher struct {
 	a, b   []rune
 	unique bool    // whether to look for tokens that are once in each: such as lines, not characters
+	weight []int32 // of each token that is once in each; nil: 1
 	places []place // by token; empty between uses
 	left   *budget
 	todo   []edit // a stack of stretches to compare, the first on top
@@ -56,10 +57,13 @@ type matcher struct {
 // there are several.
 type place struct{ a, b int32 }
 
-// match returns the edits that lead from a to b, in order. While no more than exact
-// tokens were changed, and the budget lasts, there are no smaller ones.
-func match(a, b []rune, unique bool, left *budget) []edit {
-	m := matcher{a: a, b: b, unique: unique, left: left}
+// match returns the edits that lead from a to b, in order. With unique, tokens that are once
+// in each stay, as many (or, by their weight, if not nil, as heavy) as are in the same order in both,
+// and then those that are once in each between two of them ("patience diff"), however much is changed around
+// them. While no more than exact tokens were changed between those, and the budget
+// lasts, there are no smaller edits.
+func match(a, b []rune, unique bool, weight []int32, left *budget) []edit {
+	m := matcher{a: a, b: b, unique: unique, weight: weight, left: left}
 	m.todo = []edit{{End: len(a), ReplEnd: len(b)}}
 	for len(m.todo) > 0 {
 		e := m.todo[len(m.todo)-1]
@@ -88,9 +92,16 @@ func (m *matcher) trim(e *edit) {
 	}
 }
 
-// search compares one stretch. When the library gives up, the stretch is divided at tokens that
-// are once in each sequence, or else the largest part of what was found is compared again.
+// search compares one stretch. It is divided at tokens that are once in each sequence. When
+// there are none, and the library gives up, the largest part of what was found is compared again.
 func (m *matcher) search(e edit) {
+	if m.unique && m.left.spend(4*size(&e)) {
+		if parts := m.divide(e); len(parts) > 1 {
+			slices.Reverse(parts)
+			m.todo = append(m.todo, parts...)
+			return
+		}
+	}
 	found := lcs.DiffRunes(m.a[e.Start:e.End:e.End], m.b[e.ReplStart:e.ReplEnd:e.ReplEnd])
 	for i := range found {
 		found[i].Start += e.Start
@@ -103,13 +114,7 @@ func (m *matcher) search(e edit) {
 		m.out = append(m.out, found...)
 		return
 	}
-	if m.left.spend(exact*exact) && m.unique && m.left.spend(4*size(&e)) {
-		if parts := m.divide(e); len(parts) > 1 {
-			slices.Reverse(parts)
-			m.todo = append(m.todo, parts...)
-			return
-		}
-	}
+	m.left.spend(exact * exact)
 	largest := -1
 	for i := range found {
 		if twoSided(&found[i]) && (largest < 0 || size(&found[i]) > size(&found[largest])) {
@@ -129,7 +134,7 @@ func (m *matcher) search(e edit) {
 }
 
 // divide returns the parts of e between tokens that are once in each sequence and in the
-// same order in both; as many of them as there can be.
+// same order in both; as heavy ones as there can be.
 func (m *matcher) divide(e edit) []edit {
 	if m.places == nil {
 		m.places = make([]place, 1+max(slices.Max(m.a), slices.Max(m.b)))
@@ -140,10 +145,14 @@ func (m *matcher) divide(e edit) []edit {
 	for i := e.ReplStart; i < e.ReplEnd; i++ {
 		note(&m.places[m.b[i]].b, i-e.ReplStart)
 	}
-	var anchors []place
+	var anchors []anchor
 	for i := e.Start; i < e.End; i++ {
 		if p := m.places[m.a[i]]; p.a > 0 && p.b > 0 {
-			anchors = append(anchors, p)
+			w := 1
+			if m.weight != nil {
+				w = int(m.weight[m.a[i]])
+			}
+			anchors = append(anchors, anchor{p, w})
 		}
 	}
 	for i := e.Start; i < e.End; i++ {
@@ -172,28 +181,48 @@ func note(at *int32, i int) {
 	}
 }
 
-// rising returns the longest part of places, which are in the order of a, in which
-// b rises too.
-func rising(places []place) []place {
-	var ends []int // ends[n] is the place with the least b that n places can come before
-	before := make([]int, len(places))
-	for i, p := range places {
-		n, _ := slices.BinarySearchFunc(ends, p.b, func(end int, b int32) int { return int(places[end].b - b) })
-		before[i] = -1
-		if n > 0 {
-			before[i] = ends[n-1]
+// An anchor is where a token is that is once in each sequence.
+type anchor struct {
+	place
+	weight int
+}
+
+// rising returns the heaviest part of anchors, which are in the order of a, in which b
+// rises too. Anchors are counted from 1.
+func rising(anchors []anchor) []anchor {
+	ranks := make([]int32, len(anchors)) // all b, rising
+	for i := range anchors {
+		ranks[i] = anchors[i].b
+	}
+	slices.Sort(ranks)
+	total := make([]int, len(anchors)+1)  // what the heaviest part weighs that ends with an anchor
+	before := make([]int, len(anchors)+1) // the one before it there
+	last := make([]int, len(anchors)+1)   // a Fenwick tree: by rank, the anchor that the heaviest ends with
+	for i := range anchors {
+		rank, _ := slices.BinarySearch(ranks, anchors[i].b)
+		best := 0
+		for k := rank; k > 0; k &= k - 1 {
+			if total[last[k]] > total[best] {
+				best = last[k]
+			}
 		}
-		if n == len(ends) {
-			ends = append(ends, i)
-		} else {
-			ends[n] = i
+		total[i+1], before[i+1] = total[best]+anchors[i].weight, best
+		for k := rank + 1; k < len(last); k += k & -k {
+			if total[i+1] > total[last[k]] {
+				last[k] = i + 1
+			}
 		}
 	}
-	out := make([]place, len(ends))
-	if len(ends) > 0 {
-		for n, i := len(ends)-1, ends[len(ends)-1]; n >= 0; n, i = n-1, before[i] {
-			out[n] = places[i]
+	end := 0
+	for i := range total {
+		if total[i] > total[end] {
+			end = i
 		}
 	}
+	var out []anchor
+	for ; end > 0; end = before[end] {
+		out = append(out, anchors[end-1])
+	}
+	slices.Reverse(out)
 	return out
 }

@@ -24,12 +24,12 @@ const (
 // characters returns the edits in bytes that lead from x to y, both valid UTF-8. They
 // begin and end between characters as people see them, in both texts.
 func characters(x, y string, left *budget) []edit {
-	var out []edit
-	whole := edit{End: len(x), ReplEnd: len(y)}
-	shrink(x, y, &whole)
+	whole := wholeLines(x, y)
 	if strings.Count(x[whole.Start:whole.End], "\n")+strings.Count(y[whole.ReplStart:whole.ReplEnd], "\n") > maxLines {
+		shrink(x, y, &whole)
 		return []edit{whole}
 	}
+	var out []edit
 	t := texts{x, y, left}
 	for _, e := range t.compare(whole, cutLines, true) {
 		if shrink(x, y, &e); size(&e) > 0 {
@@ -72,6 +72,7 @@ func (t *texts) compare(e edit, cut func(string) iter.Seq[string], unique bool) 
 		return []edit{e}
 	}
 	numbers := map[string]rune{}
+	var lengths []int32 // of tokens, by number
 	number := func(s string) (tokens []rune, ends []int32) {
 		at := 0
 		for token := range cut(s) {
@@ -79,6 +80,7 @@ func (t *texts) compare(e edit, cut func(string) iter.Seq[string], unique bool) 
 			if !ok {
 				n = rune(len(numbers))
 				numbers[token] = n
+				lengths = append(lengths, int32(len(token)))
 			}
 			at += len(token)
 			tokens, ends = append(tokens, n), append(ends, int32(at))
@@ -87,7 +89,7 @@ func (t *texts) compare(e edit, cut func(string) iter.Seq[string], unique bool) 
 	}
 	a, aEnds := number(t.x[e.Start:e.End])
 	b, bEnds := number(t.y[e.ReplStart:e.ReplEnd])
-	edits := match(a, b, unique, t.left)
+	edits := match(a, b, unique, lengths, t.left)
 	end := func(ends []int32, n int) int {
 		if n == 0 {
 			return 0
@@ -106,7 +108,8 @@ func (t *texts) compare(e edit, cut func(string) iter.Seq[string], unique bool) 
 
 // tidy joins edits that stand so close together that telling them apart costs more than it
 // saves: what is the same between them is short, no longer than either of them, and
-// has no whole word in it.
+// has no whole line and no whole word in it. Those stay: somebody else may have changed
+// them too, and what is taken out and put in again by both would be there twice.
 func tidy(x string, edits []edit) []edit {
 	const short = 8 // characters
 	longest := func(e *edit) int { return max(e.End-e.Start, e.ReplEnd-e.ReplStart) }
@@ -115,7 +118,7 @@ func tidy(x string, edits []edit) []edit {
 		for len(out) > 0 {
 			last := &out[len(out)-1]
 			same := x[last.End:e.Start]
-			if utf8.RuneCountInString(same) > short || len(same) > min(longest(last), longest(&e)) || holdsWord(x, last.End, e.Start) {
+			if utf8.RuneCountInString(same) > short || len(same) > min(longest(last), longest(&e)) || holdsLine(x, last.End, e.Start) || holdsWord(x, last.End, e.Start) {
 				break
 			}
 			e.Start, e.ReplStart = last.Start, last.ReplStart
@@ -124,6 +127,15 @@ func tidy(x string, edits []edit) []edit {
 		out = append(out, e)
 	}
 	return out
+}
+
+// holdsLine reports whether a whole line of s, with its end, lies in s[from:to].
+func holdsLine(s string, from, to int) bool {
+	least := 1
+	if !lineStart(s, from) {
+		least++
+	}
+	return strings.Count(s[from:to], "\n") >= least
 }
 
 // holdsWord reports whether a whole word of s, of two letters or more, lies in s[from:to].
@@ -175,6 +187,26 @@ func shrink(x, y string, e *edit) {
 	}
 	*e = edit{Start: e.Start + n, End: e.End - m, ReplStart: e.ReplStart + n, ReplEnd: e.ReplEnd - m}
 }
+
+// wholeLines returns the edit that leads from x to y by whole lines and leaves alone the lines that both
+// have at their start and at their end.
+func wholeLines(x, y string) edit {
+	e := edit{End: len(x), ReplEnd: len(y)}
+	shrink(x, y, &e)
+	e.Start = strings.LastIndexByte(x[:e.Start], '\n') + 1
+	e.ReplStart = strings.LastIndexByte(y[:e.ReplStart], '\n') + 1
+	if !lineStart(x, e.End) || !lineStart(y, e.ReplEnd) {
+		n := len(x) - e.End
+		if at := strings.IndexByte(x[e.End:], '\n'); at >= 0 {
+			n = at + 1
+		}
+		e.End += n
+		e.ReplEnd += n
+	}
+	return e
+}
+
+func lineStart(s string, at int) bool { return at == 0 || s[at-1] == '\n' }
 
 // longCharacter is how many bytes are looked through for where a character ends.
 const longCharacter = 4096

@@ -3,6 +3,7 @@ package diff_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -175,19 +176,52 @@ func TestMatch(t *testing.T) {
 	for i := range 400 {
 		a, b := letters(r, r.IntN(50)), letters(r, r.IntN(50))
 		least := len(a) + len(b) - 2*common(a, b)
-		for _, unique := range []bool{false, true} {
-			edits := diff.Match([]rune(a), []rune(b), unique)
-			if n := diff.Changed(edits); n != least || diff.Edited(a, b, edits) != b {
-				t.Fatalf("case %d: %q to %q by %v changes %d, %d would do", i, a, b, edits, n, least)
+		edits := diff.Match([]rune(a), []rune(b), false)
+		if n := diff.Changed(edits); n != least || diff.Edited(a, b, edits) != b {
+			t.Fatalf("case %d: %q to %q by %v changes %d, %d would do", i, a, b, edits, n, least)
+		}
+		for _, c := range [][2]string{{a, b}, {order(r), order(r)}} {
+			a, b := c[0], c[1]
+			edits := diff.Match([]rune(a), []rune(b), true)
+			most := common(once(a, a, b), once(b, a, b))
+			left, at := "", 0
+			for _, e := range edits {
+				left, at = left+a[at:e.Start], e.End
+			}
+			if n := len(once(left+a[at:], a, b)); n != most || diff.Edited(a, b, edits) != b {
+				t.Fatalf("case %d: %q to %q by %v leaves %d that are there once, %d could stay", i, a, b, edits, n, most)
 			}
 		}
 		// Past what is exact, it still is right, and not much worse.
 		a, b = strings.Repeat(a, 20), letters(r, 700)
-		edits := diff.Match([]rune(a), []rune(b), i%2 == 0)
+		edits = diff.Match([]rune(a), []rune(b), i%2 == 0)
 		if diff.Edited(a, b, edits) != b {
 			t.Fatalf("case %d: %q to %q by %v", i, a, b, edits)
 		}
 	}
+}
+
+// order returns a hundred different letters and some that come again and again, in any order.
+func order(r *rand.Rand) string {
+	out := make([]byte, 127)
+	for i := range out {
+		out[i] = byte(i)
+	}
+	r.Shuffle(100, func(i, j int) { out[i], out[j] = out[j], out[i] })
+	for range r.IntN(100) {
+		out[r.IntN(len(out))] = "xyz"[r.IntN(3)]
+	}
+	return string(out)
+}
+
+// once returns the letters of s that are once in a and once in b.
+func once(s, a, b string) string {
+	return strings.Map(func(c rune) rune {
+		if strings.Count(a, string(c)) == 1 && strings.Count(b, string(c)) == 1 {
+			return c
+		}
+		return -1
+	}, s)
 }
 
 func FuzzText(f *testing.F) {
@@ -208,6 +242,13 @@ func FuzzText(f *testing.F) {
 	})
 }
 
+// reversed returns s with its lines in the opposite order.
+func reversed(s string) string {
+	lines := strings.SplitAfter(s, "\n")
+	slices.Reverse(lines)
+	return strings.Join(lines, "")
+}
+
 // BenchmarkText compares large texts that share little, or differ in very many places.
 func BenchmarkText(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
@@ -220,6 +261,14 @@ func BenchmarkText(b *testing.B) {
 	}
 	text := lines("line %d has %x in it, and some more words\n")
 	line := strings.ReplaceAll(text, "\n", " ")
+	// nested has in each part one line that is there once, next to what is left of the part.
+	nested := func(differs string) string {
+		var s strings.Builder
+		for i := range 200_000 {
+			fmt.Fprintf(&s, "%s\nline %d\n%s\nline %d\n", differs, i+1, differs, i)
+		}
+		return s.String()
+	}
 	scattered := []byte(text)
 	for range 20_000 {
 		scattered[r.IntN(len(scattered))] = 'Q'
@@ -235,6 +284,8 @@ func BenchmarkText(b *testing.B) {
 		{"one-letter", strings.Repeat("a", 16<<20), strings.Repeat("b", 16<<20)},
 		{"empty-lines", "x" + strings.Repeat("\n", 1<<20) + "y", "y" + strings.Repeat("\n", 1<<20-500) + "z"},
 		{"two-lines", strings.Repeat("a\nb\n", 1<<18), strings.Repeat("b\na\na\n", 1<<18)},
+		{"nested", nested("a"), nested("b")},
+		{"crossed", text, reversed(text)},
 		{"flags", strings.Repeat("🇩🇪", 2<<20), "🇫" + strings.Repeat("🇩🇪", 2<<20)},
 	} {
 		b.Run(c.name, func(b *testing.B) {

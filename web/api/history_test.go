@@ -69,7 +69,7 @@ func TestUnified(t *testing.T) {
 	if _, err := m.Create(t.Context(), "a", "text", document(-1), session.User{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Merge(t.Context(), "a", 0, document(20), session.Writer{}); err != nil {
+	if _, err := m.Merge(t.Context(), "a", 0, document(20), nil, session.Writer{}); err != nil {
 		t.Fatal(err)
 	}
 	a := New(Options{Manager: m, Logger: log, Unified: diff.Unified})
