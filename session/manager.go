@@ -274,7 +274,9 @@ func (s *Session) know(ctx context.Context, client string) (*clientState, error)
 	defer s.mu.Unlock()
 	if err != nil {
 		s.release(client, c)
-		s.log().Error("cannot read what a client needs to go on", "client", client, "err", err)
+		if !errors.Is(err, storage.ErrNotFound) { // it is not renamed or deleted just now
+			s.log().Error("cannot read what a client needs to go on", "client", client, "err", err)
+		}
 		return nil, Errorf(CodeUnavailable, "the document cannot be read now")
 	}
 	if last > c.last {

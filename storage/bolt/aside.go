@@ -70,11 +70,10 @@ func (s *sideFile) close() error {
 	return errors.Join(s.err, s.buf.Flush(), s.file.Sync(), s.file.Close())
 }
 
-// remove takes the file back.
-func (s *sideFile) remove() {
+// abandon lets go of a file that may not be complete.
+func (s *sideFile) abandon() {
 	if s.file != nil {
 		_ = s.file.Close()
-		_ = os.Remove(s.path)
 	}
 }
 

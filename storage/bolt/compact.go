@@ -72,7 +72,7 @@ func (c *compaction) run() (err error) {
 	}
 	c.sum.Before = info.Size()
 	dir, name := filepath.Dir(c.opts.Path), filepath.Base(c.opts.Path)
-	removeCompacting(c.opts)
+	removeLeft(c.opts.Path, c.opts.Logger)
 	if err := hasRoom(dir, info.Size()); err != nil {
 		return err
 	}
@@ -100,21 +100,24 @@ func (c *compaction) run() (err error) {
 	return syncDir(dir)
 }
 
-// compacting follows the name of the data file in that of the folder that it is compacted in.
-const compacting = ".compact-"
+// These follow the name of the data file in that of the folder that it is written anew in.
+const (
+	compacting = ".compact-"
+	repairing  = ".repair-"
+)
 
-// removeCompacting removes what compactions left that were killed: each a copy of the data. The caller
-// has the file locked.
-func removeCompacting(opts Options) {
-	dir, name := filepath.Dir(opts.Path), filepath.Base(opts.Path)
+// removeLeft removes what compactions and repairs left that were killed: each a copy of the data. The
+// caller has the file locked.
+func removeLeft(path string, log *slog.Logger) {
+	dir, name := filepath.Dir(path), filepath.Base(path)
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), name+compacting) {
+		if e.IsDir() && (strings.HasPrefix(e.Name(), name+compacting) || strings.HasPrefix(e.Name(), name+repairing)) {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}
 	if err != nil {
-		opts.Logger.Warn("cannot remove what a compaction left that was killed", "err", err)
+		log.Warn("cannot remove what a compaction or a repair left that was killed", "err", err)
 	}
 }
 

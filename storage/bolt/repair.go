@@ -93,27 +93,47 @@ func repair(ctx context.Context, opts Options) (r Repaired, err error) {
 	if err := hasRoom(dir, info.Size()); err != nil {
 		return r, err
 	}
-	stamp := time.Now().UTC().Format("20060102-150405")
-	work, err := os.MkdirTemp(dir, name+".repair-")
+	removeLeft(path, opts.withDefaults().Logger)
+	work, err := os.MkdirTemp(dir, name+repairing)
 	if err != nil {
 		return r, err
 	}
 	defer os.RemoveAll(work)
-	side := &sideFile{path: path + ".aside-" + stamp + ".jsonl"}
+	side := &sideFile{path: filepath.Join(work, "aside.jsonl")}
 	fresh := filepath.Join(work, "new.db")
 	if err := rebuild(ctx, f, Options{Path: fresh, Packers: opts.Packers}, side, &r); err != nil {
-		side.remove()
+		side.abandon()
 		return r, err
 	}
-	r.Damaged = path + ".damaged-" + stamp
-	if err := exchange(path, fresh, r.Damaged); err != nil {
-		side.remove()
-		return r, err
-	}
+	aside, damaged := repairNames(path)
 	if side.file != nil {
-		r.Aside = side.path
+		if err := os.Rename(side.path, aside); err != nil {
+			return r, err
+		}
+		r.Aside = aside
 	}
+	if err := exchange(path, fresh, damaged); err != nil {
+		if side.file != nil {
+			_ = os.Remove(aside)
+		}
+		return r, err
+	}
+	r.Damaged = damaged
 	return r, nil
+}
+
+// repairNames returns what to call what is set aside, and the damaged file: by the time, and a
+// number where there is something by that name.
+func repairNames(path string) (aside, damaged string) {
+	stamp := time.Now().UTC().Format("20060102-150405")
+	for n := 2; ; n++ {
+		aside, damaged = path+".aside-"+stamp+".jsonl", path+".damaged-"+stamp
+		_, err := os.Lstat(aside)
+		if _, also := os.Lstat(damaged); err != nil && also != nil {
+			return aside, damaged
+		}
+		stamp = fmt.Sprintf("%.15s-%d", stamp, n)
+	}
 }
 
 // exchange puts fresh in the place of path, which is kept as old.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	bbolt "go.etcd.io/bbolt"
 
@@ -340,6 +341,43 @@ func fileOf(t *testing.T, data []byte) string {
 	path := filepath.Join(t.TempDir(), "quire.db")
 	writeFile(t, path, data)
 	return path
+}
+
+// TestRepairAfterKill repairs beside what repairs left that were killed, and those of the same second.
+func TestRepairAfterKill(t *testing.T) {
+	_, whole := repairStore(t)
+	clear(whole[2*4096 : 3*4096])
+	path := fileOf(t, whole)
+	if err := os.Mkdir(path+".repair-1", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 60 {
+		stamp := time.Now().Add(time.Duration(i) * time.Second).UTC().Format("20060102-150405")
+		for _, taken := range []string{".aside-" + stamp + ".jsonl", ".damaged-" + stamp} {
+			if err := os.WriteFile(path+taken, []byte("kept"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r, err := Repair(t.Context(), Options{Path: path})
+	if err != nil || !strings.HasSuffix(r.Damaged, "-2") || r.Aside != "" && !strings.HasSuffix(r.Aside, "-2.jsonl") {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	for _, e := range entries {
+		if data, err := os.ReadFile(filepath.Join(filepath.Dir(path), e.Name())); err != nil {
+			t.Error(err)
+		} else if string(data) == "kept" {
+			kept++
+		}
+	}
+	if kept != 120 {
+		t.Errorf("%d of 120 files are as they were", kept)
+	}
 }
 
 // TestRepairRefuses: what is no data file, in use or has nothing left is not touched.

@@ -225,7 +225,7 @@ func Open(opts Options) (*Store, error) {
 		closeDB(db, file)
 		return nil, fmt.Errorf("bolt: open %s: %w", opts.Path, err)
 	}
-	removeCompacting(opts)
+	removeLeft(opts.Path, opts.Logger)
 	go s.run()
 	return s, nil
 }
