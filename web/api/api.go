@@ -51,6 +51,7 @@ type API struct {
 
 	patching   sync.Mutex    // one change of a document's title and fields at a time
 	converting chan struct{} // has a place for each document that is converted
+	longLines  chan struct{} // has a place for each long line of a bundle
 }
 
 // convertAtOnce is how many documents are turned into other forms at once: that may take a
@@ -90,7 +91,7 @@ func New(opt Options) *API {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	return &API{opt: opt, routes: routes(), converting: make(chan struct{}, convertAtOnce)}
+	return &API{opt: opt, routes: routes(), converting: make(chan struct{}, convertAtOnce), longLines: make(chan struct{}, longLines)}
 }
 
 // route is one operation at one kind of address.

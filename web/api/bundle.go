@@ -13,6 +13,7 @@ import (
 	"hash"
 	"io"
 	"net/url"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -216,6 +217,7 @@ func (a *API) importBundle(r *request) error {
 		body = z
 	}
 	in := &importer{a: a, limit: a.opt.MaxImport, sum: sha256.New()}
+	defer in.release()
 	in.lines = bufio.NewReaderSize(&bounded{body, a.opt.MaxImport}, 64<<10)
 	if err := in.header(); err != nil {
 		return err
@@ -233,6 +235,11 @@ func (a *API) importBundle(r *request) error {
 	labels, err := in.labels()
 	if err != nil {
 		return err
+	}
+	if in.head.Oldest > longBase {
+		if err := in.hold(); err != nil {
+			return err
+		}
 	}
 	// It takes as long as the body does, which has to come at a pace.
 	info, err := a.opt.Manager.Import(a.opt.Streams.Context(), id, meta, labels, in.next)
@@ -277,15 +284,53 @@ type importer struct {
 	typ   ot.Type // of the content now; nil when there is none
 	doc   ot.Doc
 	err   error // what was refused
+	place bool  // it holds one of API.longLines
 }
 
 func (in *importer) fail(format string, args ...any) error {
-	return bad("bad_bundle", "Line %d of the bundle: %s. Nothing was imported.", in.n, fmt.Sprintf(format, args...))
+	return bad("bad_bundle", "Line %d of the bundle: %s. Nothing was imported.", in.n, strings.TrimSuffix(fmt.Sprintf(format, args...), "."))
+}
+
+// Lines longer than longLine are held by a few imports at once: each may take hundreds of
+// megabytes, and next to nothing on its way here.
+const (
+	longLine  = 1 << 20
+	longLines = 2
+	// longBase is how many revisions that are not kept any more count as a long line for as long
+	// as the import takes: they have to be counted up in the store.
+	longBase = 1 << 16
+)
+
+// hold waits for a place for a long line, until the next line is read.
+func (in *importer) hold() error {
+	if in.place {
+		return nil
+	}
+	c, cancel := context.WithTimeout(in.a.opt.Streams.Context(), in.a.opt.Timeout)
+	defer cancel()
+	select {
+	case in.a.longLines <- struct{}{}:
+		in.place = true
+		return nil
+	case <-c.Done():
+		return session.Errorf(session.CodeBusy, "too many bundles with long lines are imported now")
+	}
+}
+
+// release gives the place back.
+func (in *importer) release() {
+	if in.place {
+		in.place = false
+		<-in.a.longLines
+	}
 }
 
 // line returns the next line, without its end. io.ErrUnexpectedEOF when there is none.
 func (in *importer) line() ([]byte, error) {
 	in.n++
+	if in.head.Oldest <= longBase {
+		in.release()
+	}
 	var out []byte
 	for {
 		part, err := in.lines.ReadSlice('\n')
@@ -294,6 +339,11 @@ func (in *importer) line() ([]byte, error) {
 		}
 		if err == nil && out == nil {
 			return part, nil // valid until the next read
+		}
+		if len(out)+len(part) > longLine {
+			if err := in.hold(); err != nil {
+				return nil, err
+			}
 		}
 		out = append(out, part...)
 		switch {
@@ -382,6 +432,9 @@ func (in *importer) read() (session.Entry, error) {
 	}
 	if s.Rev != in.at+1 || s.Rev > in.head.Head {
 		return session.Entry{}, in.fail("revision %d follows %d, of %d", s.Rev, in.at, in.head.Head)
+	}
+	if s.Seq > maxRevision {
+		return session.Entry{}, in.fail("sequence number %d, limit %d", s.Seq, int64(maxRevision))
 	}
 	t, err := parseTime("time", s.Time)
 	if err != nil {
