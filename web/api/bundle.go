@@ -13,6 +13,7 @@ import (
 	"hash"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -195,9 +196,11 @@ func line(w io.Writer, v any) error {
 
 func checksum(t ot.Type, d ot.Doc) string { return fmt.Sprintf("%08x", t.Checksum(d)) }
 
-// maxLine is the longest line of a bundle: an operation in JSON may take six bytes for
-// one.
-const maxLine = 6*storage.MaxRecord + 4096
+// maxLine returns the longest line of a bundle: a document in JSON may take six bytes for
+// one, and what came in a body may have become twice as long.
+func (a *API) maxLine() int {
+	return max(6*a.opt.Manager.Limits().Document, 2*a.opt.MaxBody) + longLine
+}
 
 // importBundle creates a document from a bundle, with revisions, authors and times as
 // they were; ?id= and ?title= are in the place of the bundle's.
@@ -216,7 +219,7 @@ func (a *API) importBundle(r *request) error {
 		}
 		body = z
 	}
-	in := &importer{a: a, limit: a.opt.MaxImport, sum: sha256.New()}
+	in := &importer{a: a, limit: a.opt.MaxImport, most: a.maxLine(), sum: sha256.New()}
 	defer in.release()
 	in.lines = bufio.NewReaderSize(&bounded{body, a.opt.MaxImport}, 64<<10)
 	if err := in.header(); err != nil {
@@ -273,7 +276,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 // importer reads one bundle.
 type importer struct {
 	a     *API
-	limit int
+	limit int // of the bundle
+	most  int // of a line; 0: any
 	lines *bufio.Reader
 	sum   hash.Hash
 	head  bundleHead
@@ -334,8 +338,8 @@ func (in *importer) line() ([]byte, error) {
 	var out []byte
 	for {
 		part, err := in.lines.ReadSlice('\n')
-		if len(out)+len(part) > maxLine {
-			return nil, in.fail("it has more than %d bytes", maxLine)
+		if in.most > 0 && len(out)+len(part) > in.most {
+			return nil, in.fail("it has more than %d bytes", in.most)
 		}
 		if err == nil && out == nil {
 			return part, nil // valid until the next read
@@ -344,6 +348,9 @@ func (in *importer) line() ([]byte, error) {
 			if err := in.hold(); err != nil {
 				return nil, err
 			}
+		}
+		if len(out)+len(part) > cap(out) {
+			out = slices.Grow(out, max(len(out), len(part)))
 		}
 		out = append(out, part...)
 		switch {
