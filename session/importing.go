@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"quire/storage"
@@ -126,7 +127,7 @@ func (p *importing) step(ctx context.Context, e Entry) error {
 	rec := encode(p.at.typ, e.Op)
 	rec.Author, rec.Client, rec.Seq, rec.Time = e.Author, e.Client, e.Seq, ms
 	if err := storage.CheckRecord(&rec); err != nil {
-		return bad("%v", err)
+		return bad("%s", strings.TrimPrefix(err.Error(), storage.ErrInvalid.Error()+": "))
 	}
 	if fits, err := p.grows(ctx, e); err != nil {
 		return err

@@ -125,6 +125,10 @@ func TestDamagedBundles(t *testing.T) {
 		refused(fmt.Sprintf("without line %d", i+1), strings.Join(append(append([]string{}, lines[:i]...), lines[i+1:]...), ""))
 	}
 	refused("with more behind", bundle+"{}\n")
+	numbered := strings.Replace(strings.Join(lines[:len(lines)-2], ""), `"op"`, `"client":"c","seq":9007199254740992,"op"`, 1)
+	if status, answer := send(t, "POST", url+"api/docs?id=copy", bundleType, numbered); status != http.StatusBadRequest || !strings.Contains(answer, "Line 3 of the bundle: sequence number") {
+		t.Errorf("a sequence number that JSON does not carry: %d %s", status, answer)
+	}
 	refused("past the limit", bundle+strings.Repeat("x", 100_000))
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)

@@ -102,7 +102,7 @@ func TestSecondProcessIsRefused(t *testing.T) {
 		t.Errorf("a second server: code %d, %s", code, errOut)
 	}
 	code, _, errOut = cli([]string{"check", data})
-	if code != exitFailed || !strings.Contains(errOut, "in use by a running Quire") {
+	if code != commands.Unreachable || !strings.Contains(errOut, "a server uses the data folder") {
 		t.Errorf("check beside a server: code %d, %s", code, errOut)
 	}
 	m.Close()

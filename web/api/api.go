@@ -52,9 +52,10 @@ type API struct {
 	opt    Options
 	routes []route
 
-	patching   sync.Mutex // one change of a document's title and fields at a time
-	converting places     // for documents that are turned into other forms
-	comparing  places     // for differences between revisions
+	patching   sync.Mutex    // one change of a document's title and fields at a time
+	converting places        // for documents that are turned into other forms
+	comparing  places        // for differences between revisions
+	longLines  chan struct{} // has a place for each long line of a bundle
 }
 
 // places are the few that may do at a time what takes seconds, and many times the memory of a
@@ -96,7 +97,10 @@ func New(opt Options) *API {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	return &API{opt: opt, routes: routes(), converting: make(places, fewAtOnce), comparing: make(places, fewAtOnce)}
+	return &API{
+		opt: opt, routes: routes(),
+		converting: make(places, fewAtOnce), comparing: make(places, fewAtOnce), longLines: make(chan struct{}, longLines),
+	}
 }
 
 // route is one operation at one kind of address.

@@ -13,6 +13,8 @@ import (
 	"hash"
 	"io"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -194,9 +196,11 @@ func line(w io.Writer, v any) error {
 
 func checksum(t ot.Type, d ot.Doc) string { return fmt.Sprintf("%08x", t.Checksum(d)) }
 
-// maxLine is the longest line of a bundle: an operation in JSON may take six bytes for
-// one.
-const maxLine = 6*storage.MaxRecord + 4096
+// maxLine returns the longest line of a bundle: a document in JSON may take six bytes for
+// one, and what came in a body may have become twice as long.
+func (a *API) maxLine() int {
+	return max(6*a.opt.Manager.Limits().Document, 2*a.opt.MaxBody) + longLine
+}
 
 // importBundle creates a document from a bundle, with revisions, authors and times as
 // they were; ?id= and ?title= are in the place of the bundle's.
@@ -215,7 +219,8 @@ func (a *API) importBundle(r *request) error {
 		}
 		body = z
 	}
-	in := &importer{a: a, limit: a.opt.MaxImport, sum: sha256.New()}
+	in := &importer{a: a, limit: a.opt.MaxImport, most: a.maxLine(), sum: sha256.New()}
+	defer in.release()
 	in.lines = bufio.NewReaderSize(&bounded{body, a.opt.MaxImport}, 64<<10)
 	if err := in.header(); err != nil {
 		return err
@@ -233,6 +238,11 @@ func (a *API) importBundle(r *request) error {
 	labels, err := in.labels()
 	if err != nil {
 		return err
+	}
+	if in.head.Oldest > longBase {
+		if err := in.hold(); err != nil {
+			return err
+		}
 	}
 	// It takes as long as the body does, which has to come at a pace.
 	info, err := a.opt.Manager.Import(a.opt.Streams.Context(), id, meta, labels, in.next)
@@ -266,7 +276,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 // importer reads one bundle.
 type importer struct {
 	a     *API
-	limit int
+	limit int // of the bundle
+	most  int // of a line; 0: any
 	lines *bufio.Reader
 	sum   hash.Hash
 	head  bundleHead
@@ -277,23 +288,69 @@ type importer struct {
 	typ   ot.Type // of the content now; nil when there is none
 	doc   ot.Doc
 	err   error // what was refused
+	place bool  // it holds one of API.longLines
 }
 
 func (in *importer) fail(format string, args ...any) error {
-	return bad("bad_bundle", "Line %d of the bundle: %s. Nothing was imported.", in.n, fmt.Sprintf(format, args...))
+	return bad("bad_bundle", "Line %d of the bundle: %s. Nothing was imported.", in.n, strings.TrimSuffix(fmt.Sprintf(format, args...), "."))
+}
+
+// Lines longer than longLine are held by a few imports at once: each may take hundreds of
+// megabytes, and next to nothing on its way here.
+const (
+	longLine  = 1 << 20
+	longLines = 2
+	// longBase is how many revisions that are not kept any more count as a long line for as long
+	// as the import takes: they have to be counted up in the store.
+	longBase = 1 << 16
+)
+
+// hold waits for a place for a long line, until the next line is read.
+func (in *importer) hold() error {
+	if in.place {
+		return nil
+	}
+	c, cancel := context.WithTimeout(in.a.opt.Streams.Context(), in.a.opt.Timeout)
+	defer cancel()
+	select {
+	case in.a.longLines <- struct{}{}:
+		in.place = true
+		return nil
+	case <-c.Done():
+		return session.Errorf(session.CodeBusy, "too many bundles with long lines are imported now")
+	}
+}
+
+// release gives the place back.
+func (in *importer) release() {
+	if in.place {
+		in.place = false
+		<-in.a.longLines
+	}
 }
 
 // line returns the next line, without its end. io.ErrUnexpectedEOF when there is none.
 func (in *importer) line() ([]byte, error) {
 	in.n++
+	if in.head.Oldest <= longBase {
+		in.release()
+	}
 	var out []byte
 	for {
 		part, err := in.lines.ReadSlice('\n')
-		if len(out)+len(part) > maxLine {
-			return nil, in.fail("it has more than %d bytes", maxLine)
+		if in.most > 0 && len(out)+len(part) > in.most {
+			return nil, in.fail("it has more than %d bytes", in.most)
 		}
 		if err == nil && out == nil {
 			return part, nil // valid until the next read
+		}
+		if len(out)+len(part) > longLine {
+			if err := in.hold(); err != nil {
+				return nil, err
+			}
+		}
+		if len(out)+len(part) > cap(out) {
+			out = slices.Grow(out, max(len(out), len(part)))
 		}
 		out = append(out, part...)
 		switch {
@@ -385,6 +442,9 @@ func (in *importer) read() (session.Entry, error) {
 	}
 	if s.Rev != in.at+1 || s.Rev > in.head.Head {
 		return session.Entry{}, in.fail("revision %d follows %d, of %d", s.Rev, in.at, in.head.Head)
+	}
+	if s.Seq > maxRevision {
+		return session.Entry{}, in.fail("sequence number %d, limit %d", s.Seq, int64(maxRevision))
 	}
 	t, err := parseTime("time", s.Time)
 	if err != nil {

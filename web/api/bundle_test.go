@@ -1,60 +1,46 @@
 package api
 
 import (
-	"io"
-	"net/http"
+	"bufio"
 	"strings"
 	"testing"
+	"time"
 
 	"quire/session"
+	"quire/web/stream"
 )
 
-// TestBundleOfASquashedPast exports a document that has a label from before its oldest revision, and
-// imports it.
-func TestBundleOfASquashedPast(t *testing.T) {
-	m, url := serve(t, Options{})
-	if _, err := m.Create(t.Context(), "a", "text", nil, session.User{}); err != nil {
-		t.Fatal(err)
+// Few imports at once hold a long line; those of short ones go on.
+func TestLongLinesOfBundles(t *testing.T) {
+	a := New(Options{Streams: stream.New(stream.Options{}), Timeout: 10 * time.Millisecond})
+	open := func(lines ...string) *importer {
+		return &importer{a: a, lines: bufio.NewReader(strings.NewReader(strings.Join(lines, "\n") + "\n"))}
 	}
-	for i, label := range []string{"gone", "here", "now"} {
-		if _, err := m.Edit(t.Context(), "a", session.Revision(i), [][]byte{[]byte(`["x"]`)}, session.Writer{}); err != nil {
-			t.Fatal(err)
+	long := strings.Repeat("x", longLine+1)
+	read := func(in *importer, want session.Code) {
+		t.Helper()
+		_, err := in.line()
+		if err != nil && session.AsError(err).Code != want || err == nil && want != "" {
+			t.Errorf("%v, want %q", err, want)
 		}
-		if _, err := m.SetLabel(t.Context(), "a", label, session.Head, session.User{}); err != nil {
-			t.Fatal(err)
-		}
 	}
-	if _, err := m.Squash(t.Context(), "a", session.Keep{Count: 2}); err != nil {
-		t.Fatal(err)
+	var holding []*importer
+	for range longLines {
+		in := open(long, "short", long)
+		read(in, "")
+		holding = append(holding, in)
 	}
-	resp, err := http.Get(url + "/api/docs/a?format=bundle")
-	if err != nil {
-		t.Fatal(err)
+	read(open(long), session.CodeBusy)
+	short := open("short", "short", long)
+	read(short, "")
+	read(short, "")
+	read(holding[0], "") // the next line, a short one
+	read(short, "")
+	read(holding[0], session.CodeBusy)
+	for _, in := range append(holding, short) {
+		in.release()
 	}
-	bundle, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	send := func(id, bundle string) (int, string) {
-		resp, err := http.Post(url+"/api/docs?id="+id, mediaBundle, strings.NewReader(bundle))
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, string(answer)
-	}
-	if status, answer := send("copy", string(bundle)); status != http.StatusCreated {
-		t.Fatalf("%d %s", status, answer)
-	}
-	labels, err := m.Labels(t.Context(), "copy")
-	if err != nil || len(labels) != 2 || labels[0].Name != "here" || labels[1].Name != "now" {
-		t.Errorf("labels %+v, %v", labels, err)
-	}
-	forged := strings.Replace(string(bundle), `"name":"here","rev":2`, `"name":"here","rev":1`, 1)
-	if status, answer := send("forged", forged); status != http.StatusBadRequest || !strings.Contains(answer, "is of revision 1; there are 2 to 3") {
-		t.Errorf("with a label of no revision: %d %s", status, answer)
+	if n := len(a.longLines); n != 0 {
+		t.Errorf("%d places are held", n)
 	}
 }
