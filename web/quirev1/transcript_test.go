@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quire/ot"
+	"quire/ot/diff"
 	"quire/ot/text"
 	"quire/session"
 	"quire/web/quirev1"
@@ -20,7 +21,7 @@ import (
 // Incarnations are random.
 func TestTranscripts(t *testing.T) {
 	webtest.Replay(t, webtest.Script{
-		Options: session.Options{Types: []ot.Type{text.Type{}}, Limits: session.Limits{CompositeAfter: 8}},
+		Options: session.Options{Types: []ot.Type{text.Type{}}, Diff: diff.Between, Limits: session.Limits{CompositeAfter: 8}},
 		Small:   func(opt *session.Options) { opt.Limits.Document, opt.Limits.Run = 100, 4 },
 		Serve: func(m *session.Manager, small bool) webtest.Server {
 			opt := quirev1.Options{Manager: m, Server: "quire 0.1.0", Instance: "f3a1c2d4", MaxMessage: 1 << 20, PingEvery: 25 * time.Second}

@@ -9,6 +9,7 @@ import (
 
 	"quire/ot"
 	"quire/ot/delta"
+	"quire/ot/diff"
 	"quire/ot/json0"
 	"quire/ot/ottypes"
 	"quire/ot/text"
@@ -49,7 +50,7 @@ func letters() func() string {
 func TestTranscripts(t *testing.T) {
 	ids := letters()
 	webtest.Replay(t, webtest.Script{
-		Options: session.Options{Types: types()},
+		Options: session.Options{Types: types(), Diff: diff.Between},
 		Small:   func(opt *session.Options) { opt.Limits.Document = 100 },
 		Serve: func(m *session.Manager, small bool) webtest.Server {
 			opt := sharedb.Options{Manager: m, Dialects: dialects(), NewID: func() string { return ids() }, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
