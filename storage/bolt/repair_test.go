@@ -346,8 +346,9 @@ func fileOf(t *testing.T, data []byte) string {
 // TestRepairAfterKill repairs beside what repairs left that were killed, and those of the same second.
 func TestRepairAfterKill(t *testing.T) {
 	_, whole := repairStore(t)
-	clear(whole[2*4096 : 3*4096])
-	path := fileOf(t, whole)
+	path := filepath.Join(t.TempDir(), "quire.db")
+	writeFile(t, path, whole)
+	editFile(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(bucketSegments).Delete(keySegment(1, -1)) })
 	if err := os.Mkdir(path+".repair-1", 0o700); err != nil {
 		t.Fatal(err)
 	}
