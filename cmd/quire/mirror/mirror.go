@@ -232,7 +232,9 @@ func (m *Mirror) step(ctx context.Context) (time.Duration, error) {
 		return 0, nil
 	}
 	m.missing = false
-	if err := m.recover(ctx, f); err != nil {
+	if err := m.recover(ctx, f); later(err) {
+		return m.opt.Settle, nil
+	} else if err != nil {
 		return 0, err
 	}
 	if !m.checked {

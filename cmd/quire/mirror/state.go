@@ -47,6 +47,9 @@ type writing struct {
 	Sum   string   `json:"sum"`
 	Was   string   `json:"was"`
 	Files []string `json:"files"`
+	// Merged is the sum of what somebody saved in the moment of writing and the last of Files has
+	// merged in, over Was; "" when there was none.
+	Merged string `json:"merged,omitempty"`
 }
 
 // sum is a digest of content.

@@ -40,8 +40,8 @@ func (m *Mirror) take(ctx context.Context, from string) (time.Duration, error) {
 	if f.content == from && m.state.Form.Same(from, content) {
 		target = from
 	}
-	written, err := m.write(f.content, target, writing{Rev: rev, Sum: m.state.sumOf(content)})
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errUnfit) || errors.Is(err, errChanged) {
+	written, err := m.write(f.content, target, writing{Rev: rev, Sum: m.state.sumOf(content), Was: m.state.sumOf(f.content)})
+	if later(err) {
 		return m.opt.Settle, nil
 	} else if err != nil {
 		return 0, err
@@ -67,7 +67,6 @@ func (m *Mirror) take(ctx context.Context, from string) (time.Duration, error) {
 // write puts target into the file, which had content was when it was read. Whatever
 // somebody saved meanwhile is merged in. It returns what the file has now.
 func (m *Mirror) write(was, target string, w writing) (string, error) {
-	w.Was = m.state.sumOf(was)
 	for target != was {
 		w.Files = append(w.Files, m.state.sumOf(target))
 		m.state.Writing = &w
@@ -85,7 +84,10 @@ func (m *Mirror) write(was, target string, w writing) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		was, target, w.Was = target, merged, ""
+		if w.Merged != "" { // found was made from what has just been merged
+			w.Was = ""
+		}
+		was, target, w.Merged = target, merged, m.state.sumOf(found)
 	}
 	if err := os.Remove(unseenPath(m.opt.File)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
@@ -93,7 +95,13 @@ func (m *Mirror) write(was, target string, w writing) (string, error) {
 	return target, nil
 }
 
-// recover finds out whether the file was written before a crash.
+// later reports whether an error of write is of a file that was changed or removed just now: it is
+// looked at again.
+func later(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errUnfit) || errors.Is(err, errChanged)
+}
+
+// recover finds out whether the file was written before a crash, and finishes that.
 func (m *Mirror) recover(ctx context.Context, f look) error {
 	w := m.state.Writing
 	if w == nil {
@@ -121,31 +129,37 @@ func (m *Mirror) recover(ctx context.Context, f look) error {
 			return err
 		}
 	}
+	if unseen.there {
+		if err := m.rejoin(f, unseen, before, *w); err != nil {
+			return err
+		}
+	}
 	if done {
 		m.state.Base, m.state.Sum, m.state.Sending = w.Rev, w.Sum, nil
 	}
 	m.state.Writing = nil
-	if err := m.state.save(m.path); err != nil || !unseen.there {
-		return err
-	}
-	return m.rejoin(f, unseen, before, m.state.sumOf(before) == w.Was && m.unfit(unseen.content) == nil && m.unfit(f.content) == nil)
+	return m.state.save(m.path)
 }
 
 // rejoin brings into the file what somebody saved just before it was written, or keeps it aside when it
-// cannot be told what that was made from.
-func (m *Mirror) rejoin(f, unseen look, before string, known bool) error {
-	if !known {
+// cannot be told what that was made from. Until that is done, the base stays: a crash in the middle is
+// recovered from in the same way.
+func (m *Mirror) rejoin(f, unseen look, before string, w writing) error {
+	h, u := m.state.sumOf(f.content), m.state.sumOf(unseen.content)
+	if u == w.Merged && h == w.Files[len(w.Files)-1] { // it is in the file already
+		return os.Remove(unseenPath(m.opt.File))
+	}
+	known := m.state.sumOf(before) == w.Was && (w.Merged == "" || u == w.Merged && slices.Contains(w.Files, h))
+	if !known || m.unfit(unseen.content) != nil || m.unfit(f.content) != nil {
 		return m.keep(unseenPath(m.opt.File))
 	}
 	merged, err := merge(m.state.Form, before, unseen.content, f.content)
 	if err != nil {
 		return err
 	}
-	if _, err := m.write(f.content, merged, writing{Rev: m.state.Base, Sum: m.state.Sum}); err != nil {
-		return err
-	}
-	m.state.Writing = nil
-	return m.state.save(m.path)
+	w.Merged = u
+	_, err = m.write(f.content, merged, w)
+	return err
 }
 
 // before is what the file had before it was to be written.

@@ -111,6 +111,54 @@ func TestWriteKeepsJSON(t *testing.T) {
 	}
 }
 
+// TestRecover goes on after a crash in each moment of writing a file that somebody saved in that very moment.
+func TestRecover(t *testing.T) {
+	const base, saved, target, merged = "one\n", "zero\none\n", "one\ntwo\n", "zero\none\ntwo\n"
+	first := writing{Rev: 7, Sum: sum(target), Was: sum(base), Files: []string{sum(target)}}
+	second := first
+	second.Files, second.Merged = []string{sum(target), sum(merged)}, sum(saved)
+	for _, c := range []struct {
+		name, file, unseen string
+		w                  writing
+		want, kept         string
+	}{
+		{"before what was saved is merged", target, saved, first, merged, ""},
+		{"before that is written", target, saved, second, merged, ""},
+		{"after that was written", merged, saved, second, merged, ""},
+		{"after what was saved was put aside for good", merged, "", second, merged, ""},
+		{"saved again in that moment", merged, "zero\n0\none\ntwo\n", second, merged, "zero\n0\none\ntwo\n"},
+		{"edited since", "zero\none\ntwo\nthree\n", saved, second, "zero\none\ntwo\nthree\n", saved},
+	} {
+		m := newTest(t, c.file)
+		m.state.Sum, m.state.Sending, m.state.Writing = sum(base), &sending{Content: base}, &c.w
+		if c.unseen != "" {
+			if err := os.WriteFile(unseenPath(m.opt.File), []byte(c.unseen), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f, err := read(m.opt.File)
+		if err == nil {
+			err = m.recover(t.Context(), f)
+		}
+		content, readErr := os.ReadFile(m.opt.File)
+		if err != nil || readErr != nil || string(content) != c.want || m.state.Base != 7 || m.state.Writing != nil {
+			t.Errorf("%s: the file is %q, want %q; base %d; %v %v", c.name, content, c.want, m.state.Base, err, readErr)
+		}
+		kept, err := filepath.Glob(m.opt.File + ".kept-*")
+		if err != nil || len(kept) != min(1, len(c.kept)) {
+			t.Errorf("%s: kept %v, %v", c.name, kept, err)
+		}
+		for _, path := range kept {
+			if content, err := os.ReadFile(path); err != nil || string(content) != c.kept {
+				t.Errorf("%s: kept %q, %v", c.name, content, err)
+			}
+		}
+		if _, err := os.Stat(unseenPath(m.opt.File)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: it is left aside: %v", c.name, err)
+		}
+	}
+}
+
 func TestMerge(t *testing.T) {
 	for _, c := range []struct{ base, mine, theirs, want string }{
 		{"", "", "", ""},
