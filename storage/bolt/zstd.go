@@ -33,11 +33,18 @@ var decoder = sync.OnceValue(func() *zstd.Decoder {
 // maxExpanded bounds what is decompressed at once, in bytes.
 const maxExpanded = 1 << 30
 
+// smallData is what the best encoder makes nothing more of than others do, in bytes: it
+// would clear its tables of many megabytes for it.
+const smallData = 4 << 10
+
 // compress returns data in the smallest form that one of the levels makes; data itself
 // when none makes it smaller.
 func compress(data []byte, levels ...zstd.EncoderLevel) []byte {
 	best := data
 	for _, level := range levels {
+		if level == zstd.SpeedBestCompression && len(data) <= smallData {
+			level = zstd.SpeedDefault
+		}
 		e := encoders[level].Get().(*zstd.Encoder)
 		packed := e.EncodeAll(data, nil)
 		encoders[level].Put(e)

@@ -91,7 +91,7 @@ func noise(n int) []byte {
 func testSnapshotSizes(t *testing.T, f *fixture) {
 	info := f.create("doc")
 	f.append(&info, records("one", 1, 0, 1)...)
-	sizes := []int{0, 1, 4095, 65_536, 262_143, 262_144, 262_145, 524_288, 1 << 20, 9_000_001, 3}
+	sizes := []int{0, 1, 4095, 65_536, 262_143, 262_144, 262_145, 524_288, 1 << 20, 4_500_001, 3}
 	for _, n := range sizes {
 		f.snapshot(info, 1, noise(n))
 		f.checkSnapshot("doc", 1, 1, noise(n))
@@ -102,7 +102,7 @@ func testSnapshotSizes(t *testing.T, f *fixture) {
 		if i == 0 {
 			defer stop.Store(true)
 			for k := range 20 {
-				f.snapshot(info, 1, noise(500_000+k*100_000))
+				f.snapshot(info, 1, noise(200_000+k*40_000))
 			}
 			return
 		}
