@@ -179,7 +179,7 @@ func FuzzUnpack(f *testing.F) {
 
 // TestPackTraces packs real editing sessions, every operation of which has to come out.
 func TestPackTraces(t *testing.T) {
-	for _, name := range []string{"automerge-paper", "rustcode"} {
+	for _, name := range longTraces() {
 		var ops [][]byte
 		for _, op := range readTrace(t, name).ops {
 			ops = append(ops, op.AppendBinary(nil))

@@ -64,7 +64,7 @@ func TestRedactFiller(t *testing.T) {
 // TestPastOfTraces traces and redacts recorded sessions.
 func TestPastOfTraces(t *testing.T) {
 	typ := text.Type{}
-	for _, name := range []string{"automerge-paper", "rustcode"} {
+	for _, name := range longTraces() {
 		t.Run(name, func(t *testing.T) {
 			tr := readTrace(t, name)
 			trace, red := typ.Trace(doc(t, ""), 0), typ.Redact(doc(t, ""), " the ")

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"quire/ot/ottest"
 	"quire/ot/text"
 )
 
@@ -109,4 +110,13 @@ func TestTraces(t *testing.T) {
 			t.Logf("%d operations, %d units", len(tr.ops), d.Len())
 		})
 	}
+}
+
+// longTraces are the recorded sessions of one writer; with the race detector only the
+// shorter, which has everything but length.
+func longTraces() []string {
+	if ottest.Race {
+		return []string{"rustcode"}
+	}
+	return []string{"automerge-paper", "rustcode"}
 }

@@ -39,7 +39,7 @@ func TestBudget(t *testing.T) {
 			}
 		}
 	}
-	a, b := many(t, 2048, 2, `{"p":%d,"i":"x"}`), many(t, 2048, 2, `{"p":%d,"i":"y"}`)
+	a, b := many(t, 1024, 2, `{"p":%d,"i":"x"}`), many(t, 1024, 2, `{"p":%d,"i":"y"}`)
 	if _, err := (text0.Type{}).Transform(a, b, ot.Left); err != nil {
 		t.Error(err)
 	}
