@@ -82,10 +82,10 @@ type plan struct {
 	op   ot.Op
 }
 
-// write commits what make plans, once, and waits until it is durable. make runs without
+// write commits what propose plans, once, and waits until it is durable. propose runs without
 // locks, and not at all when the writer's key was used before.
-func (m *Manager) write(ctx context.Context, doc string, w Writer, make func(s *Session) (plan, error)) (Edited, error) {
-	e, err := m.tryWrite(ctx, doc, w, make)
+func (m *Manager) write(ctx context.Context, doc string, w Writer, propose func(s *Session) (plan, error)) (Edited, error) {
+	e, err := m.tryWrite(ctx, doc, w, propose)
 	if err != nil {
 		refusal := m.unreadable(ctx, doc, Head, err)
 		m.opt.Observer.Refused(refusal.Code)
@@ -94,7 +94,7 @@ func (m *Manager) write(ctx context.Context, doc string, w Writer, make func(s *
 	return e, nil
 }
 
-func (m *Manager) tryWrite(ctx context.Context, doc string, w Writer, make func(s *Session) (plan, error)) (Edited, error) {
+func (m *Manager) tryWrite(ctx context.Context, doc string, w Writer, propose func(s *Session) (plan, error)) (Edited, error) {
 	if err := checkDocID(doc); err != nil {
 		return Edited{}, err
 	}
@@ -117,7 +117,7 @@ func (m *Manager) tryWrite(ctx context.Context, doc string, w Writer, make func(
 		s.mu.Unlock()
 	}()
 	r := &Subscription{s: s, client: client, state: c, notify: func() {}, user: w.User, convention: Versioned}
-	u := &submission{sub: r, client: c, seq: seq, side: ot.Right, waiting: &waiting{done: newSignal()}}
+	u := &submission{sub: r, client: c, seq: seq, side: ot.Right, waiting: &waiting{done: make(chan struct{})}}
 	before, err := u.before()
 	if err != nil {
 		return Edited{}, err
@@ -125,7 +125,7 @@ func (m *Manager) tryWrite(ctx context.Context, doc string, w Writer, make func(
 	if before != nil {
 		return s.repeated(ctx, before, u)
 	}
-	p, err := make(s)
+	p, err := propose(s)
 	if err != nil {
 		return Edited{}, err
 	}
@@ -142,8 +142,6 @@ func (m *Manager) tryWrite(ctx context.Context, doc string, w Writer, make func(
 	}
 	return s.written(ctx, u)
 }
-
-func newSignal() chan struct{} { return make(chan struct{}) }
 
 // nothing is what became of an edit that had nothing to do.
 func (s *Session) nothing(typ ot.Type) (Edited, error) {
@@ -185,7 +183,7 @@ func (s *Session) earlier(u *submission) (*submission, error) {
 			}
 		}
 	}
-	done := &waiting{done: newSignal()}
+	done := &waiting{done: make(chan struct{})}
 	done.end(nil)
 	return &submission{sub: u.sub, client: u.client, seq: u.seq, waiting: done}, nil
 }

@@ -448,7 +448,7 @@ func TestSyncMarkdownAsWritten(t *testing.T) {
 // TestSyncProgram runs the real program: quire sync, killed again and again while both are edited.
 func TestSyncProgram(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts many processes")
+		t.Skip("NOT RUN with -short: it starts many processes")
 	}
 	_, url, _ := start(t, "--data", t.TempDir())
 	p := newPlace(t, url, "notes.txt", "killed")

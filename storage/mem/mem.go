@@ -73,6 +73,15 @@ func (s *Store) find(ctx context.Context, id string) (*document, error) {
 	return d, nil
 }
 
+// own is find for a document of one incarnation.
+func (s *Store) own(ctx context.Context, id string, incarnation uint64) (*document, error) {
+	d, err := s.find(ctx, id)
+	if err == nil && d.info.Incarnation != incarnation {
+		return nil, storage.ErrNotFound
+	}
+	return d, err
+}
+
 // Create makes a document; see storagetest.Store.
 func (s *Store) Create(ctx context.Context, id string, first storage.Record) (storage.Info, error) {
 	if err := storage.CheckCreate(&first); err != nil {
@@ -130,12 +139,9 @@ func (s *Store) Append(ctx context.Context, id string, incarnation uint64, base 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d, err := s.find(ctx, id)
+	d, err := s.own(ctx, id, incarnation)
 	if err != nil {
 		return err
-	}
-	if d.info.Incarnation != incarnation {
-		return storage.ErrNotFound
 	}
 	if d.info.Head != base {
 		return &storage.ConflictError{Base: base, Head: d.info.Head}
@@ -201,12 +207,9 @@ func (d *document) at(rev storage.Revision) int {
 func (s *Store) PutSnapshot(ctx context.Context, id string, incarnation uint64, snap storage.Snapshot) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d, err := s.find(ctx, id)
+	d, err := s.own(ctx, id, incarnation)
 	if err != nil {
 		return err
-	}
-	if d.info.Incarnation != incarnation {
-		return storage.ErrNotFound
 	}
 	if err := storage.CheckSnapshot(snap, d.info.Head); err != nil {
 		return err

@@ -109,12 +109,9 @@ func (s *Store) SetNotes(ctx context.Context, id string, incarnation uint64, set
 func (s *Store) Trim(ctx context.Context, id string, incarnation uint64, oldest storage.Revision, keep []storage.Revision) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d, err := s.find(ctx, id)
+	d, err := s.own(ctx, id, incarnation)
 	if err != nil {
 		return err
-	}
-	if d.info.Incarnation != incarnation {
-		return storage.ErrNotFound
 	}
 	if err := storage.CheckTrim(oldest, d.info); err != nil {
 		return err
@@ -138,10 +135,7 @@ func (s *Store) Rewrite(ctx context.Context, id string, incarnation uint64,
 	record func(storage.Revision, storage.Record) (storage.Record, error),
 	snapshot func(storage.Snapshot) (storage.Snapshot, error)) error {
 	s.mu.RLock()
-	d, err := s.find(ctx, id)
-	if err == nil && d.info.Incarnation != incarnation {
-		err = storage.ErrNotFound
-	}
+	d, err := s.own(ctx, id, incarnation)
 	if err != nil {
 		s.mu.RUnlock()
 		return err
