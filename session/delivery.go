@@ -83,10 +83,20 @@ type Presence struct {
 
 // User is how a person is shown to others.
 type User struct {
-	// Name is recorded as the author of their operations; may be empty.
+	// Author is recorded as the author of their operations. Name is when it is empty.
+	Author string
+	// Name is what others see; may be empty.
 	Name string
 	// Color is "#rrggbb" or empty.
 	Color string
+}
+
+// author returns who is recorded with their operations.
+func (u User) author() string {
+	if u.Author != "" {
+		return u.Author
+	}
+	return u.Name
 }
 
 // PresenceEntry is one client's presence.

@@ -29,6 +29,11 @@ const (
 	CodeGone        Code = "gone"         // a revision older than what is kept
 	CodeMoved       Code = "moved"        // the document has another id now; the message is it
 
+	// Rights.
+	CodeUnauthenticated Code = "unauthenticated" // say who you are: no credential, or it ran out or was withdrawn
+	CodeForbidden       Code = "forbidden"       // you may not do this with the document
+	CodeRate            Code = "rate"            // more a second than a limit; the message names it
+
 	// Submitting.
 	CodeBadOp     Code = "bad_op"     // not canonical, or does not fit the document
 	CodeBadCursor Code = "bad_cursor" // malformed or outside the document
@@ -62,7 +67,7 @@ const (
 // Class returns what a client does about an error of this code.
 func (c Code) Class() Class {
 	switch c {
-	case CodeUnavailable, CodeBusy:
+	case CodeUnavailable, CodeBusy, CodeRate:
 		return Retry
 	case CodeInFlight, CodeStale, CodeInternal:
 		return Resync

@@ -102,7 +102,7 @@ func (m *Manager) SetLabel(ctx context.Context, doc, name string, rev Revision, 
 	case rev < info.Oldest:
 		return Label{}, m.unreadable(ctx, doc, rev, storage.ErrTrimmed)
 	}
-	l := Label{name, rev, by.Name, m.opt.Now().Truncate(time.Millisecond).UTC()}
+	l := Label{name, rev, by.author(), m.opt.Now().Truncate(time.Millisecond).UTC()}
 	note, err := l.note()
 	if err != nil {
 		return Label{}, err

@@ -269,12 +269,14 @@ func (r *Subscription) decodeCursor(data []byte) (ot.Cursor, ot.Type, *Error) {
 }
 
 func (u *User) check(lim Limits) *Error {
-	if len(u.Name) > lim.UserName {
-		return Errorf(CodeTooLarge, "a name of %d bytes, limit %d", len(u.Name), lim.UserName)
-	}
-	for _, r := range u.Name {
-		if unicode.IsControl(r) || r == 0xFFFD {
-			return Errorf(CodeBadMessage, "a name holds a control character or is not UTF-8")
+	for _, name := range []string{u.Name, u.Author} {
+		if len(name) > lim.UserName {
+			return Errorf(CodeTooLarge, "a name of %d bytes, limit %d", len(name), lim.UserName)
+		}
+		for _, r := range name {
+			if unicode.IsControl(r) || r == 0xFFFD {
+				return Errorf(CodeBadMessage, "a name holds a control character or is not UTF-8")
+			}
 		}
 	}
 	if u.Color == "" {

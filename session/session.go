@@ -154,7 +154,7 @@ func (s *Session) place(u *submission) {
 	u.recs, u.bytes = make([]storage.Record, len(u.out)), 0
 	for i, op := range u.out {
 		rec := encode(u.typ, op)
-		rec.Author, rec.Client, rec.Seq, rec.Time = u.sub.user.Name, u.sub.client, u.seq+uint64(i), s.time
+		rec.Author, rec.Client, rec.Seq, rec.Time = u.sub.user.author(), u.sub.client, u.seq+uint64(i), s.time
 		u.recs[i] = rec
 		u.bytes += len(rec.Op)
 		s.window.push(entryOf(op, &rec))

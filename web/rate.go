@@ -76,9 +76,8 @@ func (r *rates) forget(now time.Time) {
 }
 
 // allow answers a request that comes too soon with 429, and reports whether it may go on.
-func (r *rates) allow(ctx *fasthttp.RequestCtx) bool {
-	addr, _ := netip.AddrFromSlice(ctx.RemoteIP())
-	if r.take(addr.Unmap()) {
+func (r *rates) allow(ctx *fasthttp.RequestCtx, addr netip.Addr) bool {
+	if r.take(addr) {
 		return true
 	}
 	e := api.Errorf(fasthttp.StatusTooManyRequests, "rate", "This address makes more than %d requests a second, the limit max-rate.", int(r.perSecond))

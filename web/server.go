@@ -22,6 +22,7 @@ import (
 
 	"quire/session"
 	"quire/web/api"
+	"quire/web/auth"
 	"quire/web/hooks"
 	"quire/web/metrics"
 	"quire/web/quirev1"
@@ -68,6 +69,8 @@ type Options struct {
 	// ComeBack is the span over which clients are told to reconnect when the server
 	// stops. Default 3 s.
 	ComeBack time.Duration
+	// Auth says who somebody is and what they may do. Required.
+	Auth *auth.Authority
 	// Hooks delivers what is committed to other programs. Required.
 	Hooks *hooks.Hooks
 	// Backup makes a consistent copy of all data; see api.Backups. Required.
@@ -255,9 +258,13 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	raw := string(ctx.URI().PathOriginal()) // ids may hold dots and slashes
 	switch p := string(ctx.Path()); {
 	case p == "/ws":
-		s.sockets.Serve(ctx, func(c *ws.Conn) ws.Handler { return handler{s.protocol.Connect(c.Wake)} })
+		s.connect(ctx, func(pass *auth.Pass) {
+			s.sockets.Serve(ctx, func(c *ws.Conn) ws.Handler { return handler{s.protocol.Connect(pass, c.Wake)} })
+		})
 	case p == "/sharedb":
-		s.sockets.ServeAny(ctx, func(c *ws.Conn) ws.Handler { return shareHandler{s.sharedb.Connect(c.Wake)} })
+		s.connect(ctx, func(pass *auth.Pass) {
+			s.sockets.ServeAny(ctx, func(c *ws.Conn) ws.Handler { return shareHandler{s.sharedb.Connect(pass, c.Wake)} })
+		})
 	case strings.HasPrefix(raw, "/api/"):
 		// A page may ask for what it may not read; a backup is too dear for that. For some of what it
 		// asks, such as images, browsers send no Origin.
@@ -265,9 +272,14 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
 			return
 		}
-		if !s.rates.allow(ctx) {
+		if !s.rates.allow(ctx, s.remote(ctx)) {
 			return
 		}
+		pass, ok := s.admit(ctx)
+		if !ok {
+			return
+		}
+		defer s.opt.Auth.Release(pass)
 		if p == hooks.Prefix || strings.HasPrefix(raw, hooks.Prefix+"/") {
 			s.opt.Hooks.Serve(ctx)
 			return

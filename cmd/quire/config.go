@@ -42,6 +42,11 @@ type Config struct {
 	HookPrivate bool
 	HookGiveUp  time.Duration
 
+	authConfig
+	limitConfig
+	serveConfig
+	watchConfig
+
 	set *flag.FlagSet // bound to the fields above
 }
 
@@ -68,6 +73,10 @@ func (c *Config) flags() *flag.FlagSet {
 	fs.DurationVar(&c.LockTimeout, "lock-timeout", 2*time.Second, "`time` to wait for another process to let go of the data")
 	fs.BoolVar(&c.HookPrivate, "hooks-private", false, "let webhooks be sent to loopback and private addresses, `true or false`")
 	fs.DurationVar(&c.HookGiveUp, "hooks-give-up", 24*time.Hour, "`time` that a webhook is tried before it becomes a dead letter")
+	c.authConfig.flags(fs)
+	c.limitConfig.flags(fs)
+	c.serveConfig.flags(fs)
+	c.watchConfig.flags(fs)
 	return fs
 }
 
@@ -192,6 +201,10 @@ func (c *Config) check() error {
 	positive("come-back", c.ComeBack, time.Millisecond)
 	positive("lock-timeout", c.LockTimeout, time.Millisecond)
 	positive("hooks-give-up", c.HookGiveUp, time.Second)
+	errs = append(errs, c.authConfig.check(c)...)
+	errs = append(errs, c.limitConfig.check(c)...)
+	errs = append(errs, c.serveConfig.check(c)...)
+	errs = append(errs, c.watchConfig.check(c)...)
 	return errors.Join(errs...)
 }
 

@@ -136,7 +136,12 @@ func (m *Main) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the webhooks cannot be read: %w", err)
 	}
+	authority, err := m.authority(store)
+	if err != nil {
+		return err
+	}
 	server, err = web.New(web.Options{
+		Auth:       authority,
 		Manager:    manager,
 		Metrics:    met,
 		Page:       page.Files(),

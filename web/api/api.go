@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
+	"quire/web/auth"
 	"quire/web/stream"
 )
 
@@ -237,7 +238,7 @@ func (a *API) serve(ctx *fasthttp.RequestCtx) error {
 	case rt == nil:
 		return Errorf(fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address. A document's id is one segment of it: a slash in an id is written %%2F.")
 	}
-	r := &request{ctx: ctx, route: rt}
+	r := &request{ctx: ctx, route: rt, pass: auth.Of(ctx)}
 	for i, v := range values {
 		plain, err := url.PathUnescape(v)
 		if err != nil {

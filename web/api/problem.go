@@ -57,19 +57,22 @@ func bad(code, format string, args ...any) *Error {
 
 // statuses maps the session's codes to HTTP; what is not here is 400.
 var statuses = map[session.Code]int{
-	session.CodeNotFound:    fasthttp.StatusNotFound,
-	session.CodeFuture:      fasthttp.StatusNotFound,
-	session.CodeDeleted:     fasthttp.StatusNotFound,
-	session.CodeMoved:       fasthttp.StatusNotFound,
-	session.CodeGone:        fasthttp.StatusGone,
-	session.CodeExists:      fasthttp.StatusConflict,
-	session.CodeReused:      fasthttp.StatusConflict,
-	session.CodeStale:       fasthttp.StatusConflict,
-	session.CodeInFlight:    fasthttp.StatusConflict,
-	session.CodeTooLarge:    fasthttp.StatusRequestEntityTooLarge,
-	session.CodeUnavailable: fasthttp.StatusServiceUnavailable,
-	session.CodeBusy:        fasthttp.StatusServiceUnavailable,
-	session.CodeInternal:    fasthttp.StatusInternalServerError,
+	session.CodeNotFound:        fasthttp.StatusNotFound,
+	session.CodeFuture:          fasthttp.StatusNotFound,
+	session.CodeDeleted:         fasthttp.StatusNotFound,
+	session.CodeMoved:           fasthttp.StatusNotFound,
+	session.CodeGone:            fasthttp.StatusGone,
+	session.CodeExists:          fasthttp.StatusConflict,
+	session.CodeReused:          fasthttp.StatusConflict,
+	session.CodeStale:           fasthttp.StatusConflict,
+	session.CodeInFlight:        fasthttp.StatusConflict,
+	session.CodeTooLarge:        fasthttp.StatusRequestEntityTooLarge,
+	session.CodeUnavailable:     fasthttp.StatusServiceUnavailable,
+	session.CodeBusy:            fasthttp.StatusServiceUnavailable,
+	session.CodeUnauthenticated: fasthttp.StatusUnauthorized,
+	session.CodeForbidden:       fasthttp.StatusForbidden,
+	session.CodeRate:            fasthttp.StatusTooManyRequests,
+	session.CodeInternal:        fasthttp.StatusInternalServerError,
 }
 
 // asError turns any error into one to be told.

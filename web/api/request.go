@@ -16,6 +16,7 @@ import (
 
 	"quire/ot/jsonscan"
 	"quire/session"
+	"quire/web/auth"
 )
 
 // request is one request on its way through a route.
@@ -23,9 +24,10 @@ type request struct {
 	ctx   *fasthttp.RequestCtx
 	c     context.Context
 	route *route
-	id    string // of the document
-	arg   string // the second value of the address
-	media string // of the body, without parameters; "" when there is none
+	pass  *auth.Pass // of who sends it
+	id    string     // of the document
+	arg   string     // the second value of the address
+	media string     // of the body, without parameters; "" when there is none
 }
 
 // check refuses what no route takes: unknown parameters, foreign content types, bodies
@@ -345,7 +347,7 @@ func (a *API) resolved(r *request, label string, t time.Time, missing *Error) (s
 	return 0, a.numbered(r, err)
 }
 
-// author returns who the request says edits.
+// author returns who edits: who sends the request, or whom it names where nobody is asked.
 func (a *API) author(r *request) (session.User, error) {
 	raw := string(r.ctx.Request.Header.Peek("Quire-Author"))
 	name, err := url.PathUnescape(raw)
@@ -353,7 +355,7 @@ func (a *API) author(r *request) (session.User, error) {
 	if err != nil || !utf8.ValidString(name) || len(name) > limit || strings.ContainsFunc(name, unprintable) {
 		return session.User{}, bad("bad_author", "Quire-Author is a name of at most %d bytes, in UTF-8 with percent signs as in addresses where it is not printable ASCII.", limit)
 	}
-	return session.User{Name: name}, nil
+	return r.pass.User(session.User{Name: name}), nil
 }
 
 func unprintable(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError }

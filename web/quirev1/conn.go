@@ -12,6 +12,7 @@ import (
 
 	"quire/session"
 	"quire/storage"
+	"quire/web/auth"
 	"quire/web/ws"
 )
 
@@ -75,6 +76,7 @@ type Sender interface {
 type Conn struct {
 	// Static.
 	p      *Protocol
+	pass   *auth.Pass
 	wake   func()
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -107,10 +109,10 @@ const maxOutbox = 4 << 20
 // maxPiece is about how many bytes go out in one write.
 const maxPiece = 256 << 10
 
-// Connect makes the handler of a new connection. wake is called when there is
-// something to send.
-func (p *Protocol) Connect(wake func()) *Conn {
-	c := &Conn{p: p, wake: wake, docs: map[string]*place{}}
+// Connect makes the handler of a new connection of somebody who may do what pass says.
+// wake is called when there is something to send.
+func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
+	c := &Conn{p: p, pass: pass, wake: wake, docs: map[string]*place{}}
 	c.room = sync.NewCond(&c.mu)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.out = append(c.out, p.hello)
@@ -261,9 +263,7 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 		return session.Errorf(session.CodeBadID, "a client id is 8 to 64 of A-Z a-z 0-9 _ -")
 	}
 	req := session.OpenRequest{Doc: doc, Client: m.Client, Create: m.Create}
-	if m.User != nil {
-		req.User = session.User(*m.User)
-	}
+	req.User = c.user(m.User)
 	if m.Rev != nil || m.Inc != "" || m.Seq != nil {
 		if m.Rev == nil || m.Inc == "" || m.Seq == nil || m.Client == "" || *m.Rev < 0 {
 			return session.Errorf(session.CodeBadMessage, "to resume, give client, inc, rev and seq")
@@ -319,6 +319,15 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 	return nil
 }
 
+// user returns who a client is that says it is u, nil for nobody.
+func (c *Conn) user(u *User) session.User {
+	var claimed session.User
+	if u != nil {
+		claimed = session.User{Name: u.Name, Color: u.Color}
+	}
+	return c.pass.User(claimed)
+}
+
 func validClient(id string) bool {
 	if len(id) < 8 || len(id) > 64 {
 		return false
@@ -354,7 +363,12 @@ func (c *Conn) presence(pl *place, m *ClientMessage) *session.Error {
 	if m.Base == nil && m.Cursor != nil || base < 0 {
 		return session.Errorf(session.CodeBadMessage, `member "base" is missing or negative`)
 	}
-	if err := pl.sub.SetPresence(base, m.Cursor, (*session.User)(m.User)); err != nil {
+	var user *session.User
+	if m.User != nil {
+		u := c.user(m.User)
+		user = &u
+	}
+	if err := pl.sub.SetPresence(base, m.Cursor, user); err != nil {
 		return session.AsError(err)
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"quire/ot/text"
 	"quire/session"
 	"quire/storage/mem"
+	"quire/web/auth"
 	"quire/web/ws"
 )
 
@@ -40,7 +41,7 @@ func (e *ear) Depart()                 {}
 
 func connect(t *testing.T) (c *Conn, end func()) {
 	m := session.New(session.Options{Store: mem.New(), Types: []ot.Type{text.Type{}}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	c = New(Options{Manager: m}).Connect(func() {})
+	c = New(Options{Manager: m}).Connect(auth.Anybody(), func() {})
 	return c, func() {
 		c.Ended()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -19,6 +19,7 @@ import (
 	"quire/ot/text0"
 	"quire/ot/textunicode"
 	"quire/session"
+	"quire/web/auth"
 	"quire/web/quirev1"
 	"quire/web/quirev1/client"
 	"quire/web/webtest"
@@ -228,7 +229,7 @@ func (s *sim) step() {
 
 func (c *simClient) connect() {
 	l := &link{}
-	l.conn = c.s.proto.Connect(func() { l.wanted = true })
+	l.conn = c.s.proto.Connect(auth.Anybody(), func() { l.wanted = true })
 	l.wanted = true
 	c.link = l
 	c.send(c.doc.Open())

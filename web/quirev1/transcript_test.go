@@ -12,6 +12,7 @@ import (
 	"quire/ot/diff"
 	"quire/ot/text"
 	"quire/session"
+	"quire/web/auth"
 	"quire/web/quirev1"
 	"quire/web/webtest"
 )
@@ -30,7 +31,7 @@ func TestTranscripts(t *testing.T) {
 			}
 			p := quirev1.New(opt)
 			return webtest.Server{Connect: func(wake func()) (webtest.Conn, func(*webtest.Peer) bool) {
-				c := p.Connect(wake)
+				c := p.Connect(auth.Anybody(), wake)
 				return c, func(peer *webtest.Peer) bool { return c.Send(peer) }
 			}}
 		},

@@ -14,6 +14,7 @@ import (
 
 	"quire/session"
 	"quire/storage"
+	"quire/web/auth"
 	"quire/web/sharedb/presence"
 	"quire/web/sharedb/query"
 	"quire/web/sharedb/wire"
@@ -95,6 +96,7 @@ type Sender interface {
 type Conn struct {
 	// Static.
 	p      *Protocol
+	pass   *auth.Pass
 	wake   func()
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -151,10 +153,10 @@ const maxPiece = 256 << 10
 // maxClient is the longest id of a client in bytes.
 const maxClient = storage.MaxName
 
-// Connect makes the handler of a new connection. wake is called when there is
-// something to send.
-func (p *Protocol) Connect(wake func()) *Conn {
-	c := &Conn{p: p, wake: wake, docs: map[string]*document{}, shown: map[shown]*place{}, src: p.opt.NewID()}
+// Connect makes the handler of a new connection of somebody who may do what pass says.
+// wake is called when there is something to send.
+func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
+	c := &Conn{p: p, pass: pass, wake: wake, docs: map[string]*document{}, shown: map[shown]*place{}, src: p.opt.NewID()}
 	c.room = sync.NewCond(&c.mu)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.push(answer{msg: appendGreeting(nil, "init", c.src)})

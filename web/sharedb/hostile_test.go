@@ -13,6 +13,7 @@ import (
 
 	"quire/session"
 	"quire/storage/mem"
+	"quire/web/auth"
 	"quire/web/sharedb"
 	"quire/web/webtest"
 )
@@ -31,7 +32,7 @@ func newWorld(t testing.TB) *world {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	w.manager = session.New(session.Options{Store: mem.New(), Types: types(), Logger: quiet})
 	w.proto = sharedb.New(sharedb.Options{Manager: w.manager, Dialects: dialects(), NewID: letters(), Logger: quiet})
-	w.conn = w.proto.Connect(func() {})
+	w.conn = w.proto.Connect(auth.Anybody(), func() {})
 	return w
 }
 

@@ -14,6 +14,7 @@ import (
 	"quire/ot/text"
 	"quire/session"
 	"quire/storage/mem"
+	"quire/web/auth"
 	"quire/web/quirev1"
 	"quire/web/quirev1/client"
 	"quire/web/sharedb"
@@ -109,7 +110,7 @@ func step(t *testing.T, seed uint64, e *end, n int) {
 
 func nativeEnd(p *quirev1.Protocol, rng *rand.Rand, id string) *end {
 	doc := client.NewDocument(mixedDoc, id, text.Type{})
-	conn := p.Connect(func() {})
+	conn := p.Connect(auth.Anybody(), func() {})
 	e := &end{conn: conn, send: func(p *webtest.Peer) bool { return conn.Send(p) }}
 	say := func(m *quirev1.ClientMessage) {
 		if m != nil {
@@ -144,7 +145,7 @@ func nativeEnd(p *quirev1.Protocol, rng *rand.Rand, id string) *end {
 }
 
 func shareEnd(p *sharedb.Protocol, rng *rand.Rand) *end {
-	conn := p.Connect(func() {})
+	conn := p.Connect(auth.Anybody(), func() {})
 	e := &end{conn: conn, send: func(p *webtest.Peer) bool { return conn.Send(p) }}
 	c := &shareConn{dialect: ottypes.TextUnicode{}, send: func(m shareMessage) {
 		data, _ := json.Marshal(m)

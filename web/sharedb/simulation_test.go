@@ -11,6 +11,7 @@ import (
 	"quire/ot/ottest"
 	"quire/ot/ottypes"
 	"quire/session"
+	"quire/web/auth"
 	"quire/web/sharedb"
 	"quire/web/webtest"
 	"quire/web/ws"
@@ -206,7 +207,7 @@ func (c *simClient) connect() {
 		return
 	}
 	l := &link{}
-	l.conn = c.s.proto.Connect(func() { l.wanted = true })
+	l.conn = c.s.proto.Connect(auth.Anybody(), func() { l.wanted = true })
 	l.wanted = true
 	c.link = l
 	c.conn.opened()

@@ -16,6 +16,7 @@ import (
 	"quire/ot/text0"
 	"quire/ot/textunicode"
 	"quire/session"
+	"quire/web/auth"
 	"quire/web/sharedb"
 	"quire/web/webtest"
 )
@@ -60,7 +61,7 @@ func TestTranscripts(t *testing.T) {
 			p := sharedb.New(opt)
 			return webtest.Server{
 				Connect: func(wake func()) (webtest.Conn, func(*webtest.Peer) bool) {
-					c := p.Connect(wake)
+					c := p.Connect(auth.Anybody(), wake)
 					return c, func(peer *webtest.Peer) bool { return c.Send(peer) }
 				},
 				Close: p.Close,
