@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"quire/ot"
+	"quire/session"
 	"quire/session/limits"
 	"quire/storage"
 	"quire/web"
@@ -125,4 +127,14 @@ func (c *limitConfig) check(all *Config) (errs []error) {
 func (c *limitConfig) proxies() web.Proxies {
 	trusted, _ := web.ParseProxies(c.TrustProxy) // check has read it
 	return web.Proxies{Trusted: trusted, Forwarded: strings.EqualFold(c.ProxyHeader, "Forwarded")}
+}
+
+// sessions returns the limits of documents and of what is done with them.
+func (c *limitConfig) sessions() session.Limits {
+	return session.Limits{
+		Document: c.MaxDocument, Operation: c.MaxOperation, Op: ot.Limits{MaxComponents: c.MaxComponents},
+		Run: c.MaxRun, Presence: c.MaxPresence, Namespace: c.MaxNamespace,
+		ClientRate: c.MaxClientRate, AuthorRate: c.MaxAuthorRate, DocumentRate: c.MaxDocumentRate,
+		Memory: c.MaxMemory, CatchUp: c.MaxCatchUp,
+	}
 }
