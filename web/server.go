@@ -53,6 +53,8 @@ type Options struct {
 	// Hosts are the hosts, without ports, that requests may be for; an entry Loopback stands for all names
 	// and addresses of the machine itself. nil: every host.
 	Hosts []string
+	// Proxies are those that are believed where a request comes from.
+	Proxies Proxies
 	// MaxMessage is the largest message and request body in bytes. Default 1 MiB.
 	MaxMessage int
 	// MaxBody is the largest body with a document or operations in it in bytes, MaxImport
