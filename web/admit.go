@@ -17,9 +17,6 @@ import (
 // admitTime bounds finding out who sends a request.
 const admitTime = 10 * time.Second
 
-// closeUnauthenticated is the close code of a WebSocket whose peer has to say who they are.
-const closeUnauthenticated = 4401
-
 // ask finds out who sends a request.
 func (s *Server) ask(ctx *fasthttp.RequestCtx) (*auth.Pass, *session.Error) {
 	c, cancel := context.WithTimeout(context.Background(), admitTime)
@@ -111,7 +108,7 @@ func (r *refused) Send(c *ws.Conn) bool {
 		panic(err) // strings
 	}
 	c.SendText(text)
-	c.Close(closeUnauthenticated, string(r.why.Code))
+	c.Close(ws.CloseUnauthenticated, string(r.why.Code))
 	return false
 }
 

@@ -27,6 +27,9 @@ func (s *Server) hostAllowed(ctx *fasthttp.RequestCtx) bool {
 		return true
 	}
 	host := hostname(asked)
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap() == local(ctx) {
+		return true // no name leads anywhere else
+	}
 	for _, h := range s.opt.Hosts {
 		if strings.EqualFold(h, host) || h == Loopback && isLoopback(host) {
 			return true
@@ -34,6 +37,12 @@ func (s *Server) hostAllowed(ctx *fasthttp.RequestCtx) bool {
 	}
 	api.Problem(ctx, fasthttp.StatusMisdirectedRequest, "host", "This server is not known by that host. Whoever runs it names its hosts with --hosts.")
 	return false
+}
+
+// local returns the address at which a request came in.
+func local(ctx *fasthttp.RequestCtx) netip.Addr {
+	addr, _ := netip.AddrFromSlice(ctx.LocalIP())
+	return addr.Unmap()
 }
 
 // hostname returns a host without its port and brackets.

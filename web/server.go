@@ -166,6 +166,7 @@ func New(opt Options) (*Server, error) {
 		MaxMessage: opt.MaxMessage,
 		PingEvery:  opt.PingEvery,
 		Delivered:  opt.Metrics.Delivered,
+		Renew:      opt.Auth.Renew,
 	})
 	s.http = &fasthttp.Server{
 		Name:                  "quire",
@@ -289,7 +290,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, read func() bool) {
 			return handler{s.protocol.Connect(pass, c.Wake)}
 		})
 	case p == "/sharedb":
-		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.ServeAny(ctx, start) }, func(pass *auth.Pass, c *ws.Conn) ws.Handler {
+		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.ServeAny(ctx, sharedb.Subprotocol, start) }, func(pass *auth.Pass, c *ws.Conn) ws.Handler {
 			return shareHandler{s.sharedb.Connect(pass, c.Wake)}
 		})
 	case strings.HasPrefix(raw, "/api/"):

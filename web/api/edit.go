@@ -27,8 +27,12 @@ func (a *API) writer(r *request) (session.Writer, error) {
 			return w, bad("bad_key", "Idempotency-Key is 1 to 200 bytes of printable text.")
 		}
 		w.Key = string(key)
+		who := by.Author
+		if who == "" {
+			who = by.Name
+		}
 		sum := sha256.New()
-		for _, part := range [][]byte{h.Method(), []byte(strings.Join(r.route.path, "/")), h.Peek("If-Match"), h.ContentType(), []byte(by.Author), []byte(by.Name), r.ctx.Request.Body()} {
+		for _, part := range [][]byte{h.Method(), []byte(strings.Join(r.route.path, "/")), h.Peek("If-Match"), h.ContentType(), []byte(who), r.ctx.Request.Body()} {
 			digest := sha256.Sum256(part)
 			sum.Write(digest[:])
 		}
