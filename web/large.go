@@ -66,7 +66,7 @@ func (l *large) received(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 		h.SetContentLength(0)
 		h.Set(lengthHeader, strconv.Itoa(n))
 	}
-	return fasthttp.RequestConfig{}
+	return fasthttp.RequestConfig{ReadTimeout: patience}
 }
 
 // expected refuses, before it is sent, a body that is past its limit.
@@ -174,7 +174,7 @@ func (l *large) read(ctx *fasthttp.RequestCtx, in *slowReader) (whole bool) {
 		api.Refuse(ctx, api.BodyTooLarge(limit, name))
 		return false
 	case err != nil || in.left > len(data):
-		broken(ctx, err)
+		l.server.broken(ctx, err)
 		return false
 	}
 	ctx.Request.SetBodyRaw(data)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"mime"
 	"net"
+	"net/netip"
 	"net/url"
 	"path"
 	"runtime/debug"
@@ -21,6 +22,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
+	"quire/session/limits"
 	"quire/web/api"
 	"quire/web/auth"
 	"quire/web/hooks"
@@ -66,6 +68,24 @@ type Options struct {
 	MaxRate int
 	// MaxConns is the most WebSocket connections. Default 100,000.
 	MaxConns int
+	// MaxAddressConns and MaxAddressHTTP are the most connections from one address, an IPv6 network of
+	// 64 bits being one, that are WebSockets and that are not; those of Proxies are not counted among the
+	// latter. 0: no bound.
+	MaxAddressConns, MaxAddressHTTP int
+	// MaxHeader is the largest header of a request in bytes, HeaderTime the time it may take.
+	// Defaults 8 KiB and 10 s.
+	MaxHeader  int
+	HeaderTime time.Duration
+	// MaxPage is the most entries of a list in one answer. Default 1000.
+	MaxPage int
+	// MaxOpen is the most documents open on one connection. Default 10,000.
+	MaxOpen int
+	// OpenRate and PresenceRate are how many documents a second a connection may open or read, and how
+	// many presences a second it may send. 0: no bound.
+	OpenRate, PresenceRate int
+	// MaxConversion is how many bytes of documents are converted to or from other forms at one time.
+	// Default 4 MiB.
+	MaxConversion int
 	// PingEvery is the time between pings. Default 25 s.
 	PingEvery time.Duration
 	// ComeBack is the span over which clients are told to reconnect when the server
@@ -93,7 +113,7 @@ type Server struct {
 	api      *api.API
 	streams  *stream.Server
 	large    *large
-	rates    *rates
+	from     *addresses
 	metrics  fasthttp.RequestHandler
 	assets   map[string]asset
 }
@@ -111,6 +131,12 @@ func New(opt Options) (*Server, error) {
 	if opt.PingEvery <= 0 {
 		opt.PingEvery = 25 * time.Second
 	}
+	if opt.MaxHeader <= 0 {
+		opt.MaxHeader = 8 << 10
+	}
+	if opt.HeaderTime <= 0 {
+		opt.HeaderTime = 10 * time.Second
+	}
 	if opt.ComeBack <= 0 {
 		opt.ComeBack = 3 * time.Second
 	}
@@ -122,7 +148,7 @@ func New(opt Options) (*Server, error) {
 	}
 	s := &Server{opt: opt, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
 	s.large = &large{server: s, places: make(chan struct{}, largeAtOnce)}
-	s.rates = newRates(opt.MaxRate)
+	s.from = newAddresses(s)
 	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, Logger: opt.Logger})
 	s.api = api.New(api.Options{
 		Manager:    opt.Manager,
@@ -147,14 +173,17 @@ func New(opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.sockets = ws.New(ws.Options{
-		Subprotocol: quirev1.Subprotocol,
-		MaxMessage:  opt.MaxMessage,
-		MaxConns:    opt.MaxConns,
-		PingEvery:   opt.PingEvery,
-		CheckOrigin: s.originAllowed,
-		Logger:      opt.Logger,
-		Sent:        opt.Metrics.Sent,
-		Received:    opt.Metrics.Received,
+		Subprotocol:   quirev1.Subprotocol,
+		MaxMessage:    opt.MaxMessage,
+		MaxConns:      opt.MaxConns,
+		PingEvery:     opt.PingEvery,
+		MaxPerAddress: opt.MaxAddressConns,
+		Address:       func(ctx *fasthttp.RequestCtx) netip.Addr { return network(s.remote(ctx)) },
+		Limited:       opt.Metrics.Limited,
+		CheckOrigin:   s.originAllowed,
+		Logger:        opt.Logger,
+		Sent:          opt.Metrics.Sent,
+		Received:      opt.Metrics.Received,
 	})
 	s.sharedb = sharedb.New(sharedb.Options{Manager: opt.Manager, Dialects: opt.Dialects, Delivered: opt.Metrics.Delivered, Logger: opt.Logger})
 	s.protocol = quirev1.New(quirev1.Options{
@@ -168,14 +197,14 @@ func New(opt Options) (*Server, error) {
 	s.http = &fasthttp.Server{
 		Name:                  "quire",
 		Handler:               s.handle,
-		ErrorHandler:          broken,
+		ErrorHandler:          s.broken,
 		HeaderReceived:        s.large.received,
 		ExpectHandler:         s.large.expected,
-		ReadTimeout:           15 * time.Second,
+		ReadTimeout:           opt.HeaderTime, // then large.received has its say
 		WriteTimeout:          30 * time.Second,
 		IdleTimeout:           60 * time.Second,
 		MaxRequestBodySize:    opt.MaxMessage,
-		ReadBufferSize:        8 << 10,
+		ReadBufferSize:        opt.MaxHeader,
 		ReduceMemoryUsage:     true,
 		NoDefaultServerHeader: true,
 		CloseOnShutdown:       true,
@@ -212,7 +241,9 @@ func (q quiet) Printf(format string, args ...any) {
 }
 
 // Serve answers on a listener until Shutdown; it returns nil then.
-func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ws.Listener{Listener: ln}) }
+func (s *Server) Serve(ln net.Listener) error {
+	return s.http.Serve(ws.Listener{Listener: ln, Admit: s.from.admit})
+}
 
 // Conns returns how many WebSocket connections are open.
 func (s *Server) Conns() int { return s.sockets.Conns() }
@@ -238,6 +269,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // handle answers one request. A panic in it must not take the process with it.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	if s.from.crowded(ctx) {
+		secure(ctx)
+		return
+	}
 	if s.large.takeOver(ctx) {
 		return
 	}
@@ -274,7 +309,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
 			return
 		}
-		if !s.rates.allow(ctx, s.remote(ctx)) {
+		if !s.from.allow(ctx, s.remote(ctx)) {
 			return
 		}
 		pass, ok := s.admit(ctx)
@@ -323,15 +358,26 @@ func (s *Server) class(ctx *fasthttp.RequestCtx) string {
 }
 
 // broken answers a request that could not be read.
-func broken(ctx *fasthttp.RequestCtx, err error) {
+func (s *Server) broken(ctx *fasthttp.RequestCtx, err error) {
 	defer secure(ctx)
 	var timeout net.Error
 	var header *fasthttp.ErrSmallBuffer
+	begun := len(ctx.Request.Header.RequestURI()) > 0 // the header is there
+	limited := func(name limits.Name, most int, status int, code, format string, args ...any) {
+		s.opt.Metrics.Limited(name)
+		e := api.Errorf(status, code, format, args...)
+		if n := int64(most); n > 0 {
+			e.Limit = &n
+		}
+		api.Refuse(ctx, e)
+	}
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		api.Problem(ctx, fasthttp.StatusRequestEntityTooLarge, "too_large", "The request is larger than this server's limit, max-message.")
+		limited(limits.Message, s.opt.MaxMessage, fasthttp.StatusRequestEntityTooLarge, "too_large", "The request has more than %d bytes, the limit %s.", s.opt.MaxMessage, limits.Message)
 	case errors.As(err, &header):
-		api.Problem(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "too_large", "The request's header is too large.")
+		limited(limits.Header, s.opt.MaxHeader, fasthttp.StatusRequestHeaderFieldsTooLarge, "too_large", "The request's header has more than %d bytes, the limit %s.", s.opt.MaxHeader, limits.Header)
+	case errors.As(err, &timeout) && timeout.Timeout() && !begun:
+		limited(limits.HeaderTime, 0, fasthttp.StatusRequestTimeout, "timeout", "The request's header did not arrive in %v, the limit %s.", s.opt.HeaderTime, limits.HeaderTime)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		api.Problem(ctx, fasthttp.StatusRequestTimeout, "timeout", "The request did not arrive in time.")
 	default:

@@ -10,21 +10,60 @@ import (
 
 // Listener wraps the connections of a listener so that, once one of them has become
 // a WebSocket, the frames waiting for it leave in one write. Use it outside TLS.
-type Listener struct{ net.Listener }
+type Listener struct {
+	net.Listener
+	// Admit decides on a connection by the address it comes from: whether it is one too many, and is
+	// to be told so, and whether it is taken at all. leave is called when the connection is closed or has become a
+	// WebSocket. Nil takes every one.
+	Admit func(from net.Addr) (leave func(), over, ok bool)
+}
 
 // Accept returns the next connection, wrapped, with TCP_NODELAY on (Go's default).
 func (l Listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		nc := &netConn{Conn: c}
+		if l.Admit == nil {
+			return nc, nil
+		}
+		leave, over, ok := l.Admit(c.RemoteAddr())
+		if !ok {
+			_ = c.Close()
+			continue
+		}
+		nc.leave, nc.over = sync.OnceFunc(leave), over
+		return nc, nil
 	}
-	return &netConn{Conn: c}, nil
+}
+
+// Over reports whether a connection of a Listener is one too many.
+func Over(c net.Conn) bool {
+	nc, ok := c.(*netConn)
+	return ok && nc.over
+}
+
+// depart tells Listener.Admit that the connection is closed or a WebSocket.
+func (c *netConn) depart() {
+	if c.leave != nil {
+		c.leave()
+	}
+}
+
+// Close closes the connection.
+func (c *netConn) Close() error {
+	c.depart()
+	return c.Conn.Close()
 }
 
 // netConn is a connection whose writes, after gather was called, collect in memory
 // until flush sends them. Writing never blocks then; flush does.
 type netConn struct {
 	net.Conn
+	leave func() // of Listener.Admit; nil without
+	over  bool   // one too many
 
 	mu sync.Mutex
 	// Guarded by mu.
