@@ -51,6 +51,8 @@ type Options struct {
 	// Origins are the origins, as browsers send them, whose pages may connect besides
 	// those of the server's own host; "*" allows every one.
 	Origins []string
+	// Proxies are those that are believed where a request comes from.
+	Proxies Proxies
 	// MaxMessage is the largest message and request body in bytes. Default 1 MiB.
 	MaxMessage int
 	// MaxBody is the largest body with a document or operations in it in bytes, MaxImport

@@ -148,6 +148,7 @@ func (m *Main) Run(ctx context.Context) error {
 		Dialects:   dialects(),
 		Name:       "quire " + version(),
 		Origins:    splitList(c.Origins),
+		Proxies:    c.proxies(),
 		MaxMessage: c.MaxMessage,
 		Formats:    documentFormats{},
 		Unified:    diff.Unified,
