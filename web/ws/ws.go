@@ -159,7 +159,7 @@ func (s *Server) Serve(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
 
 // ServeAny is Serve for a protocol that has no name to offer.
 func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
-	nc, ok := ctx.Conn().(*netConn)
+	carrier, ok := ctx.Conn().(gatherer)
 	if !ok {
 		ctx.Error("this listener does not carry WebSockets", fasthttp.StatusInternalServerError)
 		return
@@ -173,7 +173,7 @@ func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler)
 	err := s.upgrader.Upgrade(ctx, func(w *websocket.Conn) {
 		// The request is kept for as long as the connection lives: let its buffers go.
 		ctx.Request, ctx.Response = fasthttp.Request{}, fasthttp.Response{}
-		s.run(&Conn{s: s, w: w, nc: nc, deflates: deflates, from: from}, start)
+		s.run(&Conn{s: s, w: w, nc: carrier.gatherer(), deflates: deflates, from: from}, start)
 	})
 	if err != nil && ctx.Response.StatusCode() < 400 {
 		ctx.Error(err.Error(), fasthttp.StatusBadRequest)
@@ -191,8 +191,8 @@ func offers(ctx *fasthttp.RequestCtx, protocol string) bool {
 
 // run is a connection's life, in the goroutine that fasthttp gives it.
 func (s *Server) run(c *Conn, start func(c *Conn) Handler) {
-	c.nc.depart()
-	c.nc.gather(c.Wake)
+	c.nc.leave()
+	c.nc.gather(c.Wake, s.opt.PingEvery/2, c.touch)
 	c.w.SetReadLimit(int64(s.opt.MaxMessage))
 	c.w.SetPongHandler(func(string) error { c.touch(); return nil })
 	c.w.SetPingHandler(c.pong)
@@ -312,7 +312,7 @@ func (s *Server) Shutdown(ctx context.Context, spread time.Duration) {
 	case <-s.empty:
 	case <-ctx.Done():
 		for _, c := range s.all() {
-			c.nc.Conn.Close()
+			_ = c.nc.cut()
 		}
 	}
 }
@@ -377,7 +377,7 @@ func (c *Conn) send() {
 		why := c.guard(func() *CloseError { more = c.handler.Send(c); return nil })
 		if !c.flush() || why != nil {
 			more = false
-			c.nc.Conn.Close() // ends the reader too
+			_ = c.nc.cut() // ends the reader too
 		}
 	}
 }
@@ -404,7 +404,7 @@ func (c *Conn) takePing() bool {
 
 // flush sends what was gathered and reports whether the connection still works.
 func (c *Conn) flush() bool {
-	n, err := c.nc.flush(c.s.opt.PingEvery/2, c.touch)
+	n, err := c.nc.flush()
 	if n > 0 {
 		c.s.opt.Sent(n)
 	}
@@ -560,7 +560,7 @@ func (c *Conn) tick(now time.Time) {
 		c.pinged, c.ping = now, true
 	}
 	if now.Sub(c.alive) > span {
-		n := queued(c.nc.Conn)
+		n := queued(c.nc.wire.Conn)
 		if n < c.queued {
 			c.alive = now
 		}
@@ -569,7 +569,7 @@ func (c *Conn) tick(now time.Time) {
 	dead := now.Sub(c.alive) > 2*span+span/8
 	c.mu.Unlock()
 	if dead {
-		c.nc.Conn.Close()
+		_ = c.nc.cut()
 	} else if due {
 		c.Wake()
 	}
@@ -601,7 +601,7 @@ const closeWithin = 2 * time.Second
 // connection with a code, and cuts off a peer that does not agree.
 func (c *Conn) Close(code int, reason string) {
 	c.say(code, reason)
-	_ = c.nc.Conn.SetReadDeadline(time.Now().Add(closeWithin))
+	_ = c.nc.SetReadDeadline(time.Now().Add(closeWithin))
 }
 
 // say sends a close frame.
