@@ -134,6 +134,9 @@ func New(opt Options) (*Server, error) {
 	if opt.MaxHeader <= 0 {
 		opt.MaxHeader = 8 << 10
 	}
+	if opt.MaxOpen <= 0 {
+		opt.MaxOpen = 10_000
+	}
 	if opt.HeaderTime <= 0 {
 		opt.HeaderTime = 10 * time.Second
 	}
@@ -185,15 +188,18 @@ func New(opt Options) (*Server, error) {
 		Sent:          opt.Metrics.Sent,
 		Received:      opt.Metrics.Received,
 	})
-	s.sharedb = sharedb.New(sharedb.Options{Manager: opt.Manager, Dialects: opt.Dialects, Delivered: opt.Metrics.Delivered, Logger: opt.Logger})
+	s.sharedb = sharedb.New(sharedb.Options{Manager: opt.Manager, Dialects: opt.Dialects, MaxDocs: opt.MaxOpen, OpenRate: opt.OpenRate, PresenceRate: opt.PresenceRate, Delivered: opt.Metrics.Delivered, Logger: opt.Logger})
 	s.protocol = quirev1.New(quirev1.Options{
-		Manager:    opt.Manager,
-		Server:     opt.Name,
-		Instance:   rand.Text(),
-		MaxMessage: opt.MaxMessage,
-		PingEvery:  opt.PingEvery,
-		Delivered:  opt.Metrics.Delivered,
-		Renew:      opt.Auth.Renew,
+		Manager:      opt.Manager,
+		Server:       opt.Name,
+		Instance:     rand.Text(),
+		MaxDocs:      opt.MaxOpen,
+		OpenRate:     opt.OpenRate,
+		PresenceRate: opt.PresenceRate,
+		MaxMessage:   opt.MaxMessage,
+		PingEvery:    opt.PingEvery,
+		Delivered:    opt.Metrics.Delivered,
+		Renew:        opt.Auth.Renew,
 	})
 	s.http = &fasthttp.Server{
 		Name:                  "quire",
