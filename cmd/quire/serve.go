@@ -148,6 +148,7 @@ func (m *Main) Run(ctx context.Context) error {
 		Dialects:   dialects(),
 		Name:       "quire " + version(),
 		Origins:    splitList(c.Origins),
+		Hosts:      c.hosts(ln.Addr()),
 		Proxies:    c.proxies(),
 		MaxMessage: c.MaxMessage,
 		Formats:    documentFormats{},

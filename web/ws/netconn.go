@@ -70,12 +70,6 @@ func Over(c net.Conn) bool {
 	return ok && g.gatherer().over
 }
 
-// Close closes the connection.
-func (c *netConn) Close() error {
-	c.leave()
-	return c.Conn.Close()
-}
-
 // gatherer is a connection of Listener.
 type gatherer interface{ gatherer() *netConn }
 
@@ -94,6 +88,42 @@ type netConn struct {
 	wake      func() // called after a write that collected, unless quiet
 	buf       *[]byte
 	err       error
+	closed    bool
+	onClose   []func()
+}
+
+// OnClose has fn called once when the server is done with a connection, whatever became of what was
+// begun on it; at once when it is already. For connections that no Listener made it reports false.
+func OnClose(c net.Conn, fn func()) bool {
+	g, ok := c.(gatherer)
+	if !ok {
+		return false
+	}
+	nc := g.gatherer()
+	nc.mu.Lock()
+	if !nc.closed {
+		nc.onClose = append(nc.onClose, fn)
+		fn = nil
+	}
+	nc.mu.Unlock()
+	if fn != nil {
+		fn()
+	}
+	return true
+}
+
+// Close closes the connection.
+func (c *netConn) Close() error {
+	c.leave()
+	err := c.Conn.Close()
+	c.mu.Lock()
+	fns := c.onClose
+	c.closed, c.onClose = true, nil
+	c.mu.Unlock()
+	for _, fn := range fns {
+		fn()
+	}
+	return err
 }
 
 func (c *netConn) gatherer() *netConn { return c }
