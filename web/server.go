@@ -55,39 +55,8 @@ type Options struct {
 	// Hosts are the hosts, without ports, that requests may be for; an entry Loopback stands for all names
 	// and addresses of the machine itself. nil: every host.
 	Hosts []string
-	// Proxies are those that are believed where a request comes from.
-	Proxies Proxies
-	// MaxMessage is the largest message and request body in bytes. Default 1 MiB.
-	MaxMessage int
-	// MaxBody is the largest body with a document or operations in it in bytes, MaxImport
-	// that of a document with its history. Defaults 32 MiB and 1 GiB.
-	MaxBody, MaxImport int
-	// MaxStreams is the most answers without a fixed length at once: events, exports.
-	// Default 1,000.
-	MaxStreams int
-	// MaxRate is the most requests a second that one address may make under /api, with
-	// twice as many at first. 0: as many as it likes.
-	MaxRate int
-	// MaxConns is the most WebSocket connections. Default 100,000.
-	MaxConns int
-	// MaxAddressConns and MaxAddressHTTP are the most connections from one address, an IPv6 network of
-	// 64 bits being one, that are WebSockets and that are not; those of Proxies are not counted among the
-	// latter. 0: no bound.
-	MaxAddressConns, MaxAddressHTTP int
-	// MaxHeader is the largest header of a request in bytes, HeaderTime the time it may take.
-	// Defaults 8 KiB and 10 s.
-	MaxHeader  int
-	HeaderTime time.Duration
-	// MaxPage is the most entries of a list in one answer. Default 1000.
-	MaxPage int
-	// MaxOpen is the most documents open on one connection. Default 10,000.
-	MaxOpen int
-	// OpenRate and PresenceRate are how many documents a second a connection may open or read, and how
-	// many presences a second it may send. 0: no bound.
-	OpenRate, PresenceRate int
-	// MaxConversion is how many bytes of documents are converted to or from other forms at one time.
-	// Default 4 MiB.
-	MaxConversion int
+	// Limits bounds what clients may ask for.
+	Limits
 	// PingEvery is the time between pings. Default 25 s.
 	PingEvery time.Duration
 	// ComeBack is the span over which clients are told to reconnect when the server
@@ -127,20 +96,9 @@ type asset struct {
 
 // New makes a Server. It reads the page's files.
 func New(opt Options) (*Server, error) {
-	if opt.MaxMessage <= 0 {
-		opt.MaxMessage = 1 << 20
-	}
+	opt.Limits = opt.Limits.withDefaults()
 	if opt.PingEvery <= 0 {
 		opt.PingEvery = 25 * time.Second
-	}
-	if opt.MaxHeader <= 0 {
-		opt.MaxHeader = 8 << 10
-	}
-	if opt.MaxOpen <= 0 {
-		opt.MaxOpen = 10_000
-	}
-	if opt.HeaderTime <= 0 {
-		opt.HeaderTime = 10 * time.Second
 	}
 	if opt.ComeBack <= 0 {
 		opt.ComeBack = 3 * time.Second
@@ -156,15 +114,17 @@ func New(opt Options) (*Server, error) {
 	s.from = newAddresses(s)
 	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, Logger: opt.Logger})
 	s.api = api.New(api.Options{
-		Manager:    opt.Manager,
-		Streams:    s.streams,
-		Backups:    &api.Backups{Copy: opt.Backup},
-		Formats:    opt.Formats,
-		Unified:    opt.Unified,
-		MaxMessage: opt.MaxMessage,
-		MaxBody:    opt.MaxBody,
-		MaxImport:  opt.MaxImport,
-		Logger:     opt.Logger,
+		MaxPage:       opt.MaxPage,
+		MaxConversion: opt.MaxConversion,
+		Manager:       opt.Manager,
+		Streams:       s.streams,
+		Backups:       &api.Backups{Copy: opt.Backup},
+		Formats:       opt.Formats,
+		Unified:       opt.Unified,
+		MaxMessage:    opt.MaxMessage,
+		MaxBody:       opt.MaxBody,
+		MaxImport:     opt.MaxImport,
+		Logger:        opt.Logger,
 	})
 	err := fs.WalkDir(opt.Page, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -299,6 +259,11 @@ func (s *Server) answer(ctx *fasthttp.RequestCtx, read func() bool) {
 // guard has f answer a request. A panic in it must not take the process with it.
 func (s *Server) guard(ctx *fasthttp.RequestCtx, f func()) {
 	s.secure(ctx) // before, for what is sent as a stream
+	defer func() {
+		if name := api.LimitOf(ctx); name != "" {
+			s.opt.Metrics.Limited(name)
+		}
+	}()
 	defer private(ctx)
 	defer s.secure(ctx)
 	defer func() {
