@@ -60,7 +60,8 @@ type API struct {
 	routes []route
 
 	patching   sync.Mutex     // one change of a document's title and fields at a time
-	converting *limits.Budget // bytes of documents that are turned into other forms
+	converting places         // for documents that are turned into other forms
+	formBytes  *limits.Budget // their bytes
 	comparing  places         // for differences between revisions
 	longLines  chan struct{}  // has a place for each long line of a bundle
 }
@@ -72,13 +73,15 @@ type places chan struct{}
 // fewAtOnce is how many places there are of a kind.
 const fewAtOnce = 2
 
+var errBusy = session.Errorf(session.CodeBusy, "too many documents are converted or compared now")
+
 // take waits for a place and returns how to give it back.
 func (p places) take(r *request) (done func(), err error) {
 	select {
 	case p <- struct{}{}:
 		return func() { <-p }, nil
 	case <-r.c.Done():
-		return nil, session.Errorf(session.CodeBusy, "too many documents are converted or compared now")
+		return nil, errBusy
 	}
 }
 
@@ -108,7 +111,7 @@ func New(opt Options) *API {
 	}
 	return &API{
 		opt: opt, routes: routes(),
-		converting: limits.NewBudget(opt.MaxConversion), comparing: make(places, fewAtOnce), longLines: make(chan struct{}, longLines),
+		converting: make(places, fewAtOnce), formBytes: limits.NewBudget(opt.MaxConversion), comparing: make(places, fewAtOnce), longLines: make(chan struct{}, longLines),
 	}
 }
 
@@ -119,10 +122,16 @@ func (a *API) convert(r *request, bytes int) (done func(), err error) {
 		return nil, limited(limits.Conversion, most, fasthttp.StatusRequestEntityTooLarge, session.CodeTooLarge,
 			"A document of %d bytes is not converted to or from another form, the limit %s is %d. It can be had and brought back as %s.", bytes, limits.Conversion, most, mediaJSON)
 	}
-	if done, err = a.converting.Take(r.c, bytes); err != nil {
-		return nil, session.Errorf(session.CodeBusy, "too many documents are converted now")
+	place, err := a.converting.take(r)
+	if err != nil {
+		return nil, err
 	}
-	return done, nil
+	room, err := a.formBytes.Take(r.c, bytes)
+	if err != nil {
+		place()
+		return nil, errBusy
+	}
+	return func() { room(); place() }, nil
 }
 
 // route is one operation at one kind of address.
