@@ -28,9 +28,7 @@ import (
 const (
 	// largeAtOnce is how many large bodies are read or held at once.
 	largeAtOnce = 16
-	// patience is how long a body may take beside what its length allows, at
-	// slowestBody bytes a second.
-	patience    = 15 * time.Second
+	// slowestBody is how many bytes a second a body has to have, beside Timeouts.Body.
 	slowestBody = 16 << 10
 	// lengthHeader keeps the length of a body that fasthttp is not to read: -1 when it is chunked.
 	lengthHeader = "Quire-Internal-Length"
@@ -66,7 +64,7 @@ func (l *large) received(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 		h.SetContentLength(0)
 		h.Set(lengthHeader, strconv.Itoa(n))
 	}
-	return fasthttp.RequestConfig{}
+	return fasthttp.RequestConfig{ReadTimeout: l.server.opt.Timeouts.Body}
 }
 
 // expected refuses, before it is sent, a body that is past its limit.
@@ -124,12 +122,12 @@ func (l *large) serve(c net.Conn, req *fasthttp.Request, n int) {
 	var ctx fasthttp.RequestCtx
 	ctx.Init2(c, quiet{l.server.opt.Logger}, true)
 	req.CopyTo(&ctx.Request)
-	body := &slowReader{conn: c, left: n, patience: patience}
+	body := &slowReader{conn: c, left: n, patience: l.server.opt.Timeouts.Body}
 	whole := l.read(&ctx, body)
 	ctx.Response.Header.SetConnectionClose()
 	ctx.Response.Header.SetServer("quire")
 	w := bufio.NewWriter(c)
-	_ = c.SetWriteDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetWriteDeadline(time.Now().Add(l.server.opt.Timeouts.Write))
 	if err := ctx.Response.Write(w); err != nil || w.Flush() != nil {
 		return
 	}

@@ -6,6 +6,7 @@ package web
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -71,6 +72,10 @@ type Options struct {
 	// ComeBack is the span over which clients are told to reconnect when the server
 	// stops. Default 3 s.
 	ComeBack time.Duration
+	// TLS is how connections are encrypted; nil: not at all.
+	TLS *tls.Config
+	// Timeouts are how long peers may take.
+	Timeouts Timeouts
 	// Auth says who somebody is and what they may do. Required.
 	Auth *auth.Authority
 	// Hooks delivers what is committed to other programs. Required.
@@ -94,6 +99,7 @@ type Server struct {
 	streams  *stream.Server
 	large    *large
 	rates    *rates
+	fresh    newcomers
 	metrics  fasthttp.RequestHandler
 	assets   map[string]asset
 }
@@ -120,10 +126,11 @@ func New(opt Options) (*Server, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
+	opt.Timeouts = opt.Timeouts.withDefaults()
 	s := &Server{opt: opt, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
 	s.large = &large{server: s, places: make(chan struct{}, largeAtOnce)}
 	s.rates = newRates(opt.MaxRate)
-	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, Logger: opt.Logger})
+	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, WriteTimeout: opt.Timeouts.Write, Logger: opt.Logger})
 	s.api = api.New(api.Options{
 		Manager:    opt.Manager,
 		Streams:    s.streams,
@@ -171,9 +178,10 @@ func New(opt Options) (*Server, error) {
 		ErrorHandler:          broken,
 		HeaderReceived:        s.large.received,
 		ExpectHandler:         s.large.expected,
-		ReadTimeout:           15 * time.Second,
-		WriteTimeout:          30 * time.Second,
-		IdleTimeout:           60 * time.Second,
+		ConnState:             s.fresh.state,
+		ReadTimeout:           opt.Timeouts.Header, // large.received sets that of the body
+		WriteTimeout:          opt.Timeouts.Write,
+		IdleTimeout:           opt.Timeouts.KeepAlive,
 		MaxRequestBodySize:    opt.MaxMessage,
 		ReadBufferSize:        8 << 10,
 		ReduceMemoryUsage:     true,
@@ -211,8 +219,10 @@ func (q quiet) Printf(format string, args ...any) {
 	q.log.Debug("http", "message", strings.TrimSpace(fmt.Sprintf(format, args...)))
 }
 
-// Serve answers on a listener until Shutdown; it returns nil then.
-func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ws.Listener{Listener: ln}) }
+// Serve answers on a listener, of bare connections, until Shutdown; it returns nil then.
+func (s *Server) Serve(ln net.Listener) error {
+	return s.http.Serve(ws.Listener{Listener: ln, TLS: s.opt.TLS, HandshakeTimeout: s.opt.Timeouts.Handshake})
+}
 
 // Conns returns how many WebSocket connections are open.
 func (s *Server) Conns() int { return s.sockets.Conns() }
@@ -225,6 +235,7 @@ func (s *Server) Streams() int { return s.streams.Streams() }
 // off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan error, 1)
+	go s.fresh.shutdown(ctx)
 	go func() {
 		err := s.http.ShutdownWithContext(ctx)
 		s.large.wait(ctx)
