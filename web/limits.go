@@ -1,7 +1,5 @@
 package web
 
-import "time"
-
 // Limits bounds what clients may ask for. A zero field means its default.
 type Limits struct {
 	// Proxies are those that are believed where a request comes from.
@@ -23,10 +21,8 @@ type Limits struct {
 	// 64 bits being one, that are WebSockets and that are not; those of Proxies are not counted among the
 	// latter. 0: no bound.
 	MaxAddressConns, MaxAddressHTTP int
-	// MaxHeader is the largest header of a request in bytes, HeaderTime the time it may take.
-	// Defaults 8 KiB and 10 s.
-	MaxHeader  int
-	HeaderTime time.Duration
+	// MaxHeader is the largest header of a request in bytes. Default 8 KiB.
+	MaxHeader int
 	// MaxPage is the most entries of a list in one answer. Default 1000.
 	MaxPage int
 	// MaxOpen is the most documents open on one connection. Default 10,000.
@@ -48,8 +44,5 @@ func (l Limits) withDefaults() Limits {
 	def(&l.MaxMessage, 1<<20)
 	def(&l.MaxHeader, 8<<10)
 	def(&l.MaxOpen, 10_000)
-	if l.HeaderTime <= 0 {
-		l.HeaderTime = 10 * time.Second
-	}
 	return l
 }

@@ -6,6 +6,7 @@ package web
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -62,6 +63,10 @@ type Options struct {
 	// ComeBack is the span over which clients are told to reconnect when the server
 	// stops. Default 3 s.
 	ComeBack time.Duration
+	// TLS is how connections are encrypted; nil: not at all.
+	TLS *tls.Config
+	// Timeouts are how long peers may take.
+	Timeouts Timeouts
 	// Auth says who somebody is and what they may do. Required.
 	Auth *auth.Authority
 	// Hooks delivers what is committed to other programs. Required.
@@ -85,6 +90,7 @@ type Server struct {
 	streams  *stream.Server
 	large    *large
 	from     *addresses
+	fresh    newcomers
 	metrics  fasthttp.RequestHandler
 	assets   map[string]asset
 }
@@ -109,10 +115,11 @@ func New(opt Options) (*Server, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
+	opt.Timeouts = opt.Timeouts.withDefaults()
 	s := &Server{opt: opt, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
 	s.large = &large{server: s, each: map[sender]int{}}
 	s.from = newAddresses(s)
-	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, Logger: opt.Logger})
+	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, WriteTimeout: opt.Timeouts.Write, Logger: opt.Logger})
 	s.api = api.New(api.Options{
 		MaxPage:       opt.MaxPage,
 		MaxConversion: opt.MaxConversion,
@@ -169,9 +176,10 @@ func New(opt Options) (*Server, error) {
 		ErrorHandler:          s.broken,
 		HeaderReceived:        s.large.received,
 		ExpectHandler:         s.large.expected,
-		ReadTimeout:           opt.HeaderTime, // then large.received has its say
-		WriteTimeout:          30 * time.Second,
-		IdleTimeout:           60 * time.Second,
+		ConnState:             s.fresh.state,
+		ReadTimeout:           opt.Timeouts.Header, // large.received sets that of the body
+		WriteTimeout:          opt.Timeouts.Write,
+		IdleTimeout:           opt.Timeouts.KeepAlive,
 		MaxRequestBodySize:    opt.MaxMessage,
 		ReadBufferSize:        opt.MaxHeader,
 		ReduceMemoryUsage:     true,
@@ -209,9 +217,9 @@ func (q quiet) Printf(format string, args ...any) {
 	q.log.Debug("http", "message", strings.TrimSpace(fmt.Sprintf(format, args...)))
 }
 
-// Serve answers on a listener until Shutdown; it returns nil then.
+// Serve answers on a listener, of bare connections, until Shutdown; it returns nil then.
 func (s *Server) Serve(ln net.Listener) error {
-	return s.http.Serve(ws.Listener{Listener: ln, Admit: s.from.admit})
+	return s.http.Serve(ws.Listener{Listener: ln, TLS: s.opt.TLS, HandshakeTimeout: s.opt.Timeouts.Handshake, Admit: s.from.admit})
 }
 
 // Conns returns how many WebSocket connections are open.
@@ -225,6 +233,7 @@ func (s *Server) Streams() int { return s.streams.Streams() }
 // off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan error, 1)
+	go s.fresh.shutdown(ctx)
 	go func() {
 		err := s.http.ShutdownWithContext(ctx)
 		s.large.wait(ctx)
@@ -384,7 +393,7 @@ func (s *Server) broken(ctx *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &header):
 		limited(limits.Header, s.opt.MaxHeader, fasthttp.StatusRequestHeaderFieldsTooLarge, "too_large", "The request's header has more than %d bytes, the limit %s.", s.opt.MaxHeader, limits.Header)
 	case errors.As(err, &timeout) && timeout.Timeout() && !begun:
-		limited(limits.HeaderTime, 0, fasthttp.StatusRequestTimeout, "timeout", "The request's header did not arrive in %v, the limit %s.", s.opt.HeaderTime, limits.HeaderTime)
+		limited(limits.HeaderTime, 0, fasthttp.StatusRequestTimeout, "timeout", "The request's header did not arrive in %v, the limit %s.", s.opt.Timeouts.Header, limits.HeaderTime)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		api.Problem(ctx, fasthttp.StatusRequestTimeout, "timeout", "The request did not arrive in time.")
 	default:

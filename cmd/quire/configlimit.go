@@ -144,8 +144,8 @@ func (c *limitConfig) web() web.Limits {
 	return web.Limits{
 		Proxies:    c.proxies(),
 		MaxMessage: c.MaxMessage, MaxBody: c.MaxBody, MaxImport: c.MaxImport,
-		MaxHeader: c.MaxHeader, HeaderTime: c.MaxHeaderTime,
-		MaxRate: c.MaxRate, OpenRate: c.MaxOpenRate, PresenceRate: c.MaxPresenceRate,
+		MaxHeader: c.MaxHeader,
+		MaxRate:   c.MaxRate, OpenRate: c.MaxOpenRate, PresenceRate: c.MaxPresenceRate,
 		MaxOpen: c.MaxOpen, MaxPage: c.MaxPage, MaxStreams: c.MaxStreams, MaxConversion: c.MaxConversion,
 		MaxConns: c.MaxConns, MaxAddressConns: c.MaxAddressConns, MaxAddressHTTP: c.MaxAddressHTTP,
 	}
