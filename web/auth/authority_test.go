@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,8 +176,8 @@ func TestPassesEndWithTheirTokens(t *testing.T) {
 		k := hs256(t)
 		a := newAuthority(t, auth.Options{Keys: []auth.Key{k}})
 		p := admit(t, a, auth.Credentials{Token: sign(t, k, claims("ada", time.Hour, write))})
-		told := 0
-		defer p.Watch(func() { told++ })()
+		var told atomic.Int32
+		defer p.Watch(func() { told.Add(1) })()
 		if p.Role("plans/a") != auth.Write || p.Role("other") != auth.None {
 			t.Fatalf("roles %v %v", p.Role("plans/a"), p.Role("other"))
 		}
@@ -194,13 +195,13 @@ func TestPassesEndWithTheirTokens(t *testing.T) {
 		}
 		time.Sleep(30 * time.Minute)
 		synctest.Wait()
-		if p.Role("plans/a") != auth.Read || told != 1 {
-			t.Fatalf("renewed: %v, told %d times", p.Role("plans/a"), told)
+		if p.Role("plans/a") != auth.Read || told.Load() != 1 {
+			t.Fatalf("renewed: %v, told %d times", p.Role("plans/a"), told.Load())
 		}
 		time.Sleep(31 * time.Minute)
 		synctest.Wait()
-		if e := p.Ended(); e == nil || e.Code != session.CodeUnauthenticated || p.Role("plans/a") != auth.None || told != 2 {
-			t.Fatalf("after its time: %v, told %d times", e, told)
+		if e := p.Ended(); e == nil || e.Code != session.CodeUnauthenticated || p.Role("plans/a") != auth.None || told.Load() != 2 {
+			t.Fatalf("after its time: %v, told %d times", e, told.Load())
 		}
 	})
 }
