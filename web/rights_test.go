@@ -188,7 +188,7 @@ func (s *site) quiet(what string) {
 func TestLogin(t *testing.T) {
 	s := newSite(t, Options{Limits: Limits{Proxies: Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}}})
 	token := s.token("ada", "acme", auth.Grant{Docs: "*", Role: auth.Write})
-	resp, body := s.want(200, `"author":"ada","namespace":"acme","expires":"`, "POST", "/api/session", `{"token":"`+token+`"}`)
+	resp, body := s.want(200, `"author":"ada","name":"ada","namespace":"acme","expires":"`, "POST", "/api/session", `{"token":"`+token+`"}`)
 	set := resp.Header.Get("Set-Cookie")
 	for _, part := range []string{"HttpOnly", "SameSite=Lax", "path=/", "expires="} {
 		if !strings.Contains(set, part) {
