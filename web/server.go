@@ -162,6 +162,7 @@ func New(opt Options) (*Server, error) {
 		MaxMessage: opt.MaxMessage,
 		PingEvery:  opt.PingEvery,
 		Delivered:  opt.Metrics.Delivered,
+		Renew:      opt.Auth.Renew,
 	})
 	s.http = &fasthttp.Server{
 		Name:                  "quire",
@@ -263,7 +264,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 		})
 	case p == "/sharedb":
 		s.connect(ctx, func(pass *auth.Pass) {
-			s.sockets.ServeAny(ctx, func(c *ws.Conn) ws.Handler { return shareHandler{s.sharedb.Connect(pass, c.Wake)} })
+			s.sockets.ServeAny(ctx, sharedb.Subprotocol, func(c *ws.Conn) ws.Handler { return shareHandler{s.sharedb.Connect(pass, c.Wake)} })
 		})
 	case strings.HasPrefix(raw, "/api/"):
 		// A page may ask for what it may not read; a backup is too dear for that. For some of what it
