@@ -14,6 +14,8 @@ export interface Limits {
 export interface User {
   readonly name: string;
   readonly color: string;
+  /** Who they are recorded as: said by servers that know it, of others. */
+  readonly author?: string;
 }
 
 /** What an error tells its receiver to do (section 7). */
