@@ -4,7 +4,7 @@
 const hidden = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/gu;
 
 /** Signs that are meant: within pictures, and between letters of scripts that join them. */
-const meant = /(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}\u{fe0f}])\u200d(?=\p{Extended_Pictographic})|(?<=[\p{Emoji}])\ufe0f|(?<=[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Mongolian}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}\p{Script=Khmer}])[\u200c\u200d](?=\p{L})/gu;
+const meant = /(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}\u{fe0f}])\u200d(?=\p{Extended_Pictographic})|(?<=\p{Extended_Pictographic})\ufe0f|(?<=[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Mongolian}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}\p{Script=Khmer}])[\u200c\u200d](?=\p{L})/gu;
 
 /** Returns a name or title with what cannot be seen in it made visible: `Ada[U+202E]`. */
 export function visible(name: string): string {
@@ -54,5 +54,5 @@ const lookalikes: { readonly [letter: string]: string } = Object.fromEntries(
 /** Returns what two names have in common that a reader would take for one. */
 function skeleton(name: string): string {
   const letters = (text: string) => [...text].map((letter) => lookalikes[letter] ?? letter).join("");
-  return letters(letters(name.normalize("NFKC")).toLowerCase()).replace(/\s+/g, " ").trim();
+  return letters(letters(withHidden(name, () => "").replace(/[\ufe0f\u200c\u200d]/g, "").normalize("NFKC")).toLowerCase()).replace(/\s+/g, " ").trim();
 }

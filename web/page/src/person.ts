@@ -45,7 +45,7 @@ export function cleanName(name: string): string {
 
 /** Returns up to two letters that stand for a name. */
 export function initials(name: string): string {
-  const words = name.split(" ").filter(Boolean);
+  const words = name.split(" ").map((word) => word.replace(/^[\p{P}\p{S}]+(?=.)/u, "")).filter(Boolean);
   const letters = words.length > 1 ? [words[0]!, words.at(-1)!] : words;
   return letters.map((word) => [...word][0]!.toUpperCase()).join("") || "?";
 }
