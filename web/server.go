@@ -297,7 +297,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 		ctx.SetBodyString("ready\n")
 	case p == "/metrics":
 		s.metrics(ctx)
-	case p == "/" || strings.HasPrefix(p, "/d/"):
+	case p == "/" || p == "/join" || strings.HasPrefix(p, "/d/"):
 		s.file(ctx, "index.html")
 	case strings.HasPrefix(p, "/assets/"):
 		s.file(ctx, strings.TrimPrefix(p, "/"))
@@ -315,7 +315,7 @@ func (s *Server) class(ctx *fasthttp.RequestCtx) string {
 		return s.api.Route(string(ctx.Method()), raw)
 	case p == "/ws", p == "/sharedb", p == "/healthz", p == "/readyz", p == "/metrics":
 		return p
-	case p == "/", strings.HasPrefix(p, "/d/"), strings.HasPrefix(p, "/assets/"):
+	case p == "/", p == "/join", strings.HasPrefix(p, "/d/"), strings.HasPrefix(p, "/assets/"):
 		return "page"
 	}
 	return ""

@@ -25,6 +25,8 @@ export interface ConnectionOptions {
   readonly clock?: Clock;
   /** Makes random client ids. Default: 96 random bits. */
   readonly newClient?: () => string;
+  /** Told that the server does not know who this is, and why. `probe` tries again. */
+  readonly onUnauthenticated?: (reason: string) => void;
   /** Told whenever the connection comes or goes. */
   readonly onState?: (state: ConnectionState) => void;
 }
@@ -72,6 +74,7 @@ export class Connection {
   #watch: unknown; // fires when the server has been silent for too long
   #asked = false; // for a sign of life, and none has come
   #reconnect: unknown;
+  #why = ""; // the last error that is about no document
   #comeBackAt: number | null = null; // the server's own wish, from `bye`
 
   constructor(options: ConnectionOptions) {
@@ -140,6 +143,7 @@ export class Connection {
       if (this.#socket === socket) this.#receive(String(data));
     };
     socket.onclose = ({ code, reason }) => {
+      if (this.#socket === socket && code === 4401) return this.#refused(reason);
       if (this.#socket === socket) this.#lost(reason || (code === 1006 ? "" : `closed with code ${code}`));
     };
     socket.onerror = () => {}; // onclose follows
@@ -152,6 +156,7 @@ export class Connection {
     if (this.#link) this.#watchFor(this.#quiet, () => this.#ask(patience));
     if (message.t === "hello") this.#hello(message as HelloMessage);
     else if (message.t === "bye") this.#comeBackAt = this.#clock.now() + Number((message as unknown as { in: number }).in);
+    else if (message.t === "error" && message.doc === undefined) this.#why = String((message as unknown as { message: string }).message);
     else if (message.doc !== undefined) this.#documents.get(message.doc)?.receive(message as DocumentMessage);
   }
 
@@ -191,6 +196,12 @@ export class Connection {
     this.#reconnect = this.#clock.after(wait, () => this.#connect());
     this.#tell({ kind: "waiting", reason });
     for (const document of [...this.#documents.values()]) document.detach();
+  }
+
+  #refused(reason: string): void {
+    this.#lost(reason);
+    this.#clock.cancel(this.#reconnect);
+    this.#options.onUnauthenticated?.(this.#why || reason);
   }
 
   #drop(): void {

@@ -14,7 +14,12 @@ export interface Limits {
 export interface User {
   readonly name: string;
   readonly color: string;
+  /** Who they are recorded as: said by servers that know it, of others. */
+  readonly author?: string;
 }
+
+/** What somebody may do with a document that is open. */
+export type Role = "read" | "write" | "admin";
 
 /** What an error tells its receiver to do (section 7). */
 export type ErrorClass = "retry" | "resync" | "fatal";
@@ -40,6 +45,7 @@ export interface OpenedMessage {
   head?: number;
   content?: unknown;
   sum?: string;
+  role?: Role;
 }
 
 /** One item takes a document on by `n` revisions (1 when absent); `c` and `s` name its author's client and seq. */
@@ -90,6 +96,7 @@ export type DocumentMessage =
   | { t: "ack"; doc: string; seq: number; rev: number }
   | { t: "check"; doc: string; rev: number; sum: string }
   | { t: "status"; doc: string; saved: boolean }
+  | { t: "rights"; doc: string; role: Role }
   | { t: "closed"; doc: string };
 
 /** Everything a client may send. */
