@@ -136,6 +136,9 @@ const leavesWithin = 10 * time.Second
 // Leave waits until so many bytes may be made that are for one reader alone, and returns how to
 // say that they have left, which may be called more than once.
 func (m *Manager) Leave(ctx context.Context, bytes int) (done func(), err error) {
+	if used := m.leaving.Used(); used > 0 && used+bytes > m.leaving.Most() {
+		m.opt.Observer.Limited(limits.CatchUp) // most likely it waits
+	}
 	if done, err = m.leaving.Take(ctx, bytes); err != nil {
 		return nil, Errorf(CodeUnavailable, "too much is on its way to others")
 	}
