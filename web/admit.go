@@ -21,7 +21,12 @@ const admitTime = 10 * time.Second
 func (s *Server) ask(ctx *fasthttp.RequestCtx) (*auth.Pass, *session.Error) {
 	c, cancel := context.WithTimeout(context.Background(), admitTime)
 	defer cancel()
-	return s.opt.Auth.Admit(c, auth.FromRequest(ctx, s.remote(ctx)))
+	return s.opt.Auth.Admit(c, s.credentials(ctx))
+}
+
+// credentials returns what a request brought to show who sends it.
+func (s *Server) credentials(ctx *fasthttp.RequestCtx) auth.Credentials {
+	return auth.FromRequest(ctx, s.remote(ctx))
 }
 
 // admit finds out who sends a request and attaches their pass to it, or refuses. Call done when the
@@ -54,7 +59,7 @@ func (s *Server) operator(ctx *fasthttp.RequestCtx) bool {
 // upgrade is refused: one that does not say who it is gets a connection that tells it.
 func (s *Server) connect(ctx *fasthttp.RequestCtx, serve func(start func(*ws.Conn) ws.Handler), handler func(*auth.Pass, *ws.Conn) ws.Handler) {
 	if !s.originAllowed(ctx) {
-		api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
+		refuseOrigin(ctx)
 		return
 	}
 	pass, refusal := s.ask(ctx)

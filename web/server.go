@@ -126,6 +126,10 @@ func New(opt Options) (*Server, error) {
 		Manager:       opt.Manager,
 		Streams:       s.streams,
 		Backups:       &api.Backups{Copy: opt.Backup},
+		Auth:          opt.Auth,
+		Credentials:   s.credentials,
+		HTTPS:         s.https,
+		Revoked:       func(ctx context.Context, r auth.Revocation) { opt.Hooks.Disown(ctx, r.Author, r.JTI) },
 		Formats:       opt.Formats,
 		Unified:       opt.Unified,
 		MaxMessage:    opt.MaxMessage,
@@ -378,7 +382,7 @@ func (s *Server) broken(ctx *fasthttp.RequestCtx, err error) {
 	s.secure(ctx)
 	var timeout net.Error
 	var header *fasthttp.ErrSmallBuffer
-	begun := len(ctx.Request.Header.RequestURI()) > 0 // the header is there
+	begun := len(ctx.Request.Header.RawHeaders()) > 0 // the header is there
 	limited := func(name limits.Name, most int, status int, code, format string, args ...any) {
 		s.opt.Metrics.Limited(name)
 		e := api.Errorf(status, code, format, args...)
