@@ -315,6 +315,9 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, read func() bool) {
 	case strings.HasPrefix(raw, "/api/"):
 		s.serveAPI(ctx, read)
 	case p == "/metrics":
+		if !s.mayAsk(ctx) {
+			return
+		}
 		if !s.operator(ctx) {
 			api.Refuse(ctx, session.Errorf(session.CodeForbidden, "this is for operators of the server"))
 			return
@@ -334,6 +337,9 @@ func (s *Server) ready(ctx *fasthttp.RequestCtx) {
 	err := s.opt.Ready()
 	if err == nil {
 		ctx.SetBodyString("ready\n")
+		return
+	}
+	if !s.mayAsk(ctx) {
 		return
 	}
 	ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
