@@ -60,6 +60,12 @@ export class Access {
     return this.session?.author.includes("~") ?? false;
   }
 
+  /** Reports whether they are the one who made something earlier, or were that when they were invited. */
+  continues(by: string | undefined): boolean {
+    const stem = (author = "") => author.slice(0, author.lastIndexOf("~") + 1);
+    return by === undefined || by === this.author || (this.invited && stem(by) === stem(this.author));
+  }
+
   /** Returns what they may do with a document by its id, as far as it is known: the server decides. */
   role(id: string): Role {
     if (this.kind === "open" || this.kind === "unknown") return "admin";

@@ -186,5 +186,5 @@ function state({ expires }: Invitation): string {
 
 /** Says how often an invitation was used. */
 function used({ uses, used = 0 }: Invitation): string {
-  return uses ? `used ${used.toLocaleString("en")} of ${count(uses, "time")}` : `used ${count(used, "time")}`;
+  return uses ? `used ${used.toLocaleString("en")} of ${uses.toLocaleString("en")}` : `used ${count(used, "time")}`;
 }

@@ -49,6 +49,9 @@ test("what a session allows", () => {
   assert.deepEqual(of([["todo", "admin"]]).beginnings, []);
   assert.equal(new Access("open").role("x"), "admin");
   assert.equal(new Access("nobody").role("x"), "none");
+  const bob = new Access("known", { author: "Bob~aaaaaa" });
+  assert.deepEqual([undefined, "Bob~aaaaaa", "Bob~bbbbbb", "Bob", "Eve~aaaaaa"].map((by) => bob.continues(by)), [true, true, true, false, false]);
+  assert.deepEqual(["todo", "a", "a~"].map((by) => some.continues(by)), [false, true, false]);
   assert.ok(includes("admin", "write") && !includes("read", "write"));
 });
 
