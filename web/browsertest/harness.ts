@@ -242,7 +242,7 @@ export async function person(name: string, { color = "#1c7391", dark = false, ph
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => {
     // A server that is away is what some tests are about.
-    if (message.type() === "error" && !/ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|WebSocket connection|status of 4\d\d/.test(message.text())) {
+    if (message.type() === "error" && !/ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|WebSocket connection|status of (4\d\d|503)/.test(message.text())) {
       complaints.push(message.text());
     }
   });

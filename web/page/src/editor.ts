@@ -33,6 +33,9 @@ function newKeeper(by: string | undefined): Keeper | null {
   }
 }
 
+/** Milliseconds of saving after which the server is asked what is wrong. */
+const slowSaving = 4_000;
+
 /** Under which name this browser keeps whether texts are shown in the colours of their authors. */
 const colorsKey = "quire:colors";
 
@@ -61,6 +64,7 @@ class EditorPage {
   /** Why the server does not know the person any more; undefined while it does. */
   #signedOut: string | undefined;
   #trouble = "";
+  #asking: ReturnType<typeof setTimeout> | undefined;
 
   readonly #title: Title;
   readonly #menu: Menu;
@@ -439,15 +443,18 @@ class EditorPage {
     this.#reading.replaceChildren(el("span", {}, "You may read this document, not change it."), reads && unsaved > 0 ? late : "");
   }
 
-  /** Asks the server what is wrong with it, once each time that something is. */
+  /** Asks the server what is wrong with it, once each time that it cannot write or takes long to. */
   #ask(kind: State["kind"]): void {
     if (kind === this.#state.dataset["state"]) return;
     this.#trouble = "";
-    if (kind !== "failing") return;
-    void troubleOf().then((trouble) => {
+    clearTimeout(this.#asking);
+    if (kind !== "failing" && kind !== "saving") return;
+    this.#asking = setTimeout(async () => {
+      const trouble = await troubleOf();
+      if (this.#document?.state.kind !== kind) return;
       this.#trouble = trouble;
-      if (trouble && this.#document?.state.kind === "failing") this.#show(this.#document.state);
-    });
+      this.#show(this.#document.state);
+    }, kind === "saving" ? slowSaving : 0);
   }
 
   get #around(): Circumstances {

@@ -77,9 +77,12 @@ class JoinForm {
 
   #refused({ code, message }: ApiError): void {
     if (code === "bad_request" || reasons[code]) return this.#problem.replaceChildren(reasons[code] ?? `The server does not take this name. ${message}`);
-    this.element.replaceWith(notice("refused", "This invitation cannot be used",
+    const refused = notice("refused", "This invitation cannot be used",
       el("p", {}, `${sentence(message)} Ask who sent it to you for another one.`),
-      el("a", { href: "/" }, "All documents")));
+      el("a", { href: "/" }, "All documents"));
+    refused.tabIndex = -1; // to be read out
+    this.element.replaceWith(refused);
+    refused.focus();
   }
 }
 

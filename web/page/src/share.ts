@@ -175,6 +175,7 @@ class Invitations {
       if (error.code !== "not_found") this.#problem.replaceChildren(`The invitation was not withdrawn. ${error.message}`);
     }
     await this.#load();
+    (this.#list.querySelector<HTMLElement>(".withdraw") ?? this.#button).focus();
   }
 }
 

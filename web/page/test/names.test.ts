@@ -58,6 +58,8 @@ test("what a session allows", () => {
 test("what a server says of its trouble comes down to a few words", () => {
   assert.equal(troubleIn("not ready: write /x: no space left on device"), "its disk is full");
   assert.equal(troubleIn("not ready: open: read-only file system"), "its disk can only be read");
-  assert.equal(troubleIn("not ready: input/output error"), "its disk fails");
+  assert.equal(troubleIn("not ready: the disk is full; edits of 1 document are kept in memory and tried again"), "its disk is full");
+  assert.equal(troubleIn("not ready: the disk reports errors"), "its disk fails");
+  assert.equal(troubleIn("not ready: the disk is slow: a commit has been under way for 2s"), "its disk is slow");
   assert.equal(troubleIn("not ready: <b>x</b>"), "");
 });
