@@ -93,6 +93,9 @@ func asError(err error) *Error {
 // anything else as "internal".
 func Refuse(ctx *fasthttp.RequestCtx, err error) {
 	e := asError(err)
+	if e.Status == fasthttp.StatusUnauthorized {
+		ctx.Response.Header.Set("WWW-Authenticate", `Bearer realm="quire"`)
+	}
 	if e.Status == fasthttp.StatusServiceUnavailable || e.Status == fasthttp.StatusTooManyRequests {
 		ctx.Response.Header.Set("Retry-After", "1")
 	}

@@ -77,3 +77,13 @@ func (p Pattern) covers(other Pattern) bool {
 	prefix, all := strings.CutSuffix(string(p), "*")
 	return p == other || all && strings.HasPrefix(string(other), prefix)
 }
+
+// Over returns what may be done now with every document of a pattern; None when it has ended.
+func (p *Pass) Over(docs Pattern) Role {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended != nil {
+		return None
+	}
+	return p.identity.Over(docs)
+}
