@@ -10,7 +10,7 @@ import { OperationError, type AnyType, type Type } from "./type.js";
  *
  * - `connecting`: not here yet, or being brought up to date
  * - `saved`: everything is on the server's disk
- * - `saving`: sent or about to be, not confirmed
+ * - `saving`: sent or about to be, not confirmed; while `role` is `read`, kept until the person may write again
  * - `offline`: no connection; edits are kept and sent later
  * - `failing`: connected, but the server cannot write; edits are kept and retried
  * - `unreadable`: the server has the document but cannot read it now; retried
@@ -490,7 +490,7 @@ export class Document<D, O, C> {
       else this.#refused(error, true);
     } else if (this.#phase === "live") {
       if (error.class === "resync" || error.code === "not_open") this.#resync();
-      else if (error.code === "forbidden" && error.seq !== undefined) this.#submitted = false;
+      else if (error.code === "forbidden" && error.seq !== undefined) this.#keepBack();
       else if (error.code === "forbidden") this.#refused(error, false);
       else if (error.class === "retry") this.#holdBack();
       else if (error.seq !== undefined) this.#startAfresh(error.code, error.message);
@@ -503,6 +503,12 @@ export class Document<D, O, C> {
   #refused(error: ErrorMessage, always: boolean): void {
     this.#handBack(error.code, error.message, always);
     this.#finish(error.code, error.message);
+  }
+
+  /** The run in flight was not taken: it is sent when the person may write again. */
+  #keepBack(): void {
+    if (this.#role === "read") this.#submitted = false;
+    else this.#holdBack(); // the right may have come back already
   }
 
   /** Sends the run in flight again after a moment. */

@@ -33,6 +33,14 @@ export interface HelloMessage {
   limits: Limits;
 }
 
+/** Who the client is, and for how many milliseconds the server takes its word; for ever when absent. */
+export interface YouMessage {
+  t: "you";
+  author: string;
+  name: string;
+  expires?: number;
+}
+
 export interface OpenedMessage {
   t: "opened";
   doc: string;
@@ -102,6 +110,7 @@ export type DocumentMessage =
 /** Everything a client may send. */
 export type ClientMessage =
   | { t: "ping" }
+  | { t: "auth"; token: string }
   | { t: "open"; doc: string; client: string; create?: string; inc?: string; rev?: number; seq?: number; user?: User }
   | { t: "submit"; doc: string; base: number; seq: number; ops: readonly unknown[]; cursor?: unknown }
   | { t: "presence"; doc: string; base: number; cursor: unknown; user?: User }

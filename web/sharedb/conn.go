@@ -101,6 +101,7 @@ type Conn struct {
 	// Static.
 	p      *Protocol
 	pass   *auth.Pass
+	watch  func() // stops watching pass
 	wake   func()
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -123,6 +124,10 @@ type Conn struct {
 	closing *ws.CloseError
 	leave   bool
 	ended   bool
+	changed bool // the pass may allow something else than before
+	over    bool // the pass has ended, and the connection with it
+	// parting are the documents that the client may not read any more and was not told so.
+	parting map[string]*parting
 }
 
 // answer is a message that waits to be sent, after everything that is new in a place if
@@ -170,7 +175,8 @@ func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
 		c.asked = true
 		c.mu.Unlock()
 		c.wake()
-	})
+	}, c.readable)
+	c.watchPass()
 	return c
 }
 
@@ -181,6 +187,9 @@ func (c *Conn) Receive(data []byte) *ws.CloseError {
 		return &ws.CloseError{Code: ws.CloseUnsupported, Reason: "not a JSON object"}
 	}
 	bad := r.check()
+	if why := c.pass.Ended(); why != nil {
+		return unauthenticated(why) // and no answer: the client keeps what it has to send
+	}
 	if bad != nil {
 		return c.refuse(r, bad)
 	}
@@ -268,7 +277,7 @@ func (c *Conn) handshake(r *request) *ws.CloseError {
 
 // push adds an answer. Called with the lock held, or before anything else.
 func (c *Conn) push(a answer) {
-	if c.ended {
+	if c.ended || c.over {
 		return
 	}
 	c.out = append(c.out, a)
@@ -326,8 +335,18 @@ func tooMany(most int) *wire.Error {
 
 // Ended closes every document.
 func (c *Conn) Ended() {
+	c.watch()
 	c.mu.Lock()
 	c.ended = true
+	done := c.clear()
+	c.mu.Unlock()
+	c.cancel()
+	done()
+}
+
+// clear lets go of everything, and returns what to do about that once the lock, which is
+// held, is given up.
+func (c *Conn) clear() func() {
 	var places []*place
 	for _, doc := range c.docs {
 		places = append(places, doc.places...)
@@ -336,14 +355,14 @@ func (c *Conn) Ended() {
 	for _, pl := range places {
 		pl.gone = true
 	}
-	c.out, c.news, c.shown = nil, nil, nil
+	c.out, c.bytes, c.news, c.shown, c.parting = nil, 0, nil, map[shown]*place{}, nil
 	c.room.Broadcast()
-	c.mu.Unlock()
-	c.cancel()
-	c.presence.Close()
-	c.queries.Close()
-	for _, pl := range places {
-		pl.sub.Close()
+	return func() {
+		c.presence.Close()
+		c.queries.Close()
+		for _, pl := range places {
+			pl.sub.Close()
+		}
 	}
 }
 

@@ -22,6 +22,9 @@ const (
 	codeGone        wire.Code = "ERR_SUBMIT_TRANSFORM_OPS_NOT_FOUND"
 	codeSeqOverflow wire.Code = "ERR_CONNECTION_SEQ_INTEGER_OVERFLOW"
 	codeNotMoved    wire.Code = "ERR_PRESENCE_TRANSFORM_FAILED"
+	// Of Quire; ShareDB leaves rights to the application.
+	codeForbidden       wire.Code = "forbidden"
+	codeUnauthenticated wire.Code = "unauthenticated"
 )
 
 // malformed is an error of the form of a message.
@@ -67,6 +70,10 @@ var refusals = map[session.Code]refusal{
 	// Part of it was committed by another connection of the client.
 	session.CodeInFlight: {code: wire.CodeUnknown, again: true},
 	session.CodeInternal: {code: wire.CodeUnknown, again: true},
+	// The document has another id, which is not for everybody to know.
+	session.CodeMoved:           {code: wire.CodeUnknown, message: "The document was renamed", again: true},
+	session.CodeForbidden:       {code: codeForbidden},
+	session.CodeUnauthenticated: {code: codeUnauthenticated},
 }
 
 // told returns what a client is told about an error of a session, and whether it should

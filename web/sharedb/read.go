@@ -41,7 +41,7 @@ func (c *Conn) unread(r *request, err error) []byte {
 
 // snapshot returns a document as it is now.
 func (c *Conn) snapshot(doc string) ([]byte, error) {
-	v, err := c.p.opt.Manager.View(c.ctx, doc, session.Head)
+	v, err := c.view(doc, session.Head)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +51,10 @@ func (c *Conn) snapshot(doc string) ([]byte, error) {
 
 // catchUp has the operations from a revision on sent, and an answer after them.
 func (c *Conn) catchUp(docID, cName, dName string, rev session.Revision, subscribe bool, a answer) error {
+	if !c.MayRead(docID) { // it is not there, and there is nothing to send
+		c.tell(a)
+		return nil
+	}
 	client := ""
 	if subscribe {
 		client = c.src
@@ -80,13 +84,19 @@ func (c *Conn) subscribe(r *request) *ws.CloseError {
 		return c.refuseRead(r, err)
 	}
 	c.say(r.with(data))
-	c.letGo(pl)
+	if pl != nil {
+		c.letGo(pl)
+	}
 	return nil
 }
 
 // subscribeNow subscribes to a document from now on and returns it as it is. News of the
-// place are held until it was told.
+// place are held until it was told. There is no place when it may not be read.
 func (c *Conn) subscribeNow(docID, cName, dName string) (*place, []byte, error) {
+	if !c.MayRead(docID) {
+		data, err := c.snapshot(docID)
+		return nil, data, err
+	}
 	var o *session.Opened
 	done := func() {}
 	pl, err := c.open(docID, cName, dName, c.src, session.Head, func(pl *place, opened *session.Opened) {
@@ -236,7 +246,7 @@ func (c *Conn) bulkSubscribe(r *request, list []wanted) {
 		pl, value, err := c.subscribeNow(x.doc, r.c, x.d)
 		if err != nil {
 			value = c.entry(err)
-		} else {
+		} else if pl != nil {
 			held = append(held, pl)
 		}
 		data = append(appendKey(data, x.d), value...)
@@ -287,7 +297,7 @@ func (c *Conn) bulkOps(r *request, list []wanted) *ws.CloseError {
 
 // latest finds the version for a document that came with null among others with theirs.
 func (c *Conn) latest(r *request, x *wanted) error {
-	v, err := c.p.opt.Manager.View(c.ctx, x.doc, session.Head)
+	v, err := c.view(x.doc, session.Head)
 	x.rev = v.Rev
 	return err
 }
@@ -303,12 +313,12 @@ func (c *Conn) past(r *request) *ws.CloseError {
 	if ts := r.value("ts"); r.a == "nt" && ts != nil {
 		f, _ := asNumber(ts)
 		f = math.Floor(min(max(f, -1), 1<<53))
-		rev, err = c.p.opt.Manager.RevisionAt(c.ctx, r.doc, time.UnixMilli(int64(f)))
+		rev, err = c.revisionAt(r.doc, time.UnixMilli(int64(f)))
 	} else if r.a == "nt" {
 		rev = session.Head
 	}
 	if err == nil {
-		at, err = c.p.opt.Manager.View(c.ctx, r.doc, rev)
+		at, err = c.view(r.doc, rev)
 	}
 	if err != nil && session.AsError(err).Code == session.CodeFuture {
 		return c.refuse(r, wire.Errorf(wire.CodeUnknown, "Missing ops"))

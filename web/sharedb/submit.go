@@ -128,6 +128,9 @@ func (c *Conn) submit(r *request) *ws.CloseError {
 	if bad != nil {
 		return c.refuse(r, bad)
 	}
+	if err := c.permit(r, s); err != nil {
+		return c.refuseOp(r, s, err)
+	}
 	pl, err := c.board(r, s)
 	if err != nil {
 		return c.refuseOp(r, s, err)
@@ -204,6 +207,9 @@ func (c *Conn) bail(pl *place, seq uint64) flight {
 func (c *Conn) refuseOp(r *request, s *submission, err error) *ws.CloseError {
 	e, ok := err.(*wire.Error)
 	if !ok {
+		if e := session.AsError(err); e.Code == session.CodeUnauthenticated {
+			return unauthenticated(e)
+		}
 		var again bool
 		if e, again = told(err); again {
 			c.closeWith(tryAgain(e)) // so that Send sends all it can

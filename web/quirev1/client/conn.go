@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -22,6 +23,8 @@ type Options struct {
 	Compress bool
 	// Timeout bounds the handshake. Default 10 s.
 	Timeout time.Duration
+	// Token says who this is, to a server that asks; it is sent in a header. May be empty.
+	Token string
 }
 
 // Address turns a server's URL (http or https) into that of its WebSocket; one that is
@@ -54,7 +57,11 @@ func Dial(server string, opt Options) (*Conn, *quirev1.ServerMessage, error) {
 		opt.Timeout = 10 * time.Second
 	}
 	d := websocket.Dialer{HandshakeTimeout: opt.Timeout, EnableCompression: opt.Compress, Subprotocols: []string{quirev1.Subprotocol}}
-	ws, resp, err := d.Dial(addr, nil)
+	header := http.Header{}
+	if opt.Token != "" {
+		header.Set("Authorization", "Bearer "+opt.Token)
+	}
+	ws, resp, err := d.Dial(addr, header)
 	if err != nil {
 		if resp != nil {
 			return nil, nil, fmt.Errorf("client: %s answered %s", addr, resp.Status)
@@ -63,7 +70,9 @@ func Dial(server string, opt Options) (*Conn, *quirev1.ServerMessage, error) {
 	}
 	c := &Conn{ws: ws}
 	hello, err := c.Receive()
-	if err == nil && (hello.T != "hello" || hello.V != quirev1.Version) {
+	if err == nil && hello.T == "error" {
+		err = &RefusedError{*hello}
+	} else if err == nil && (hello.T != "hello" || hello.V != quirev1.Version) {
 		err = fmt.Errorf("client: expected hello of version %d, got %q %d", quirev1.Version, hello.T, hello.V)
 	}
 	if err != nil {
