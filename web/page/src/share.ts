@@ -19,9 +19,9 @@ interface Invitation {
   readonly used?: number;
   readonly expires?: string | null;
   readonly created?: string;
-  readonly author?: string;
+  /** Who made it. */
+  readonly by?: string;
   /** Only in the answer to the request that made it. */
-  readonly url?: string;
   readonly secret?: string;
 }
 
@@ -152,13 +152,13 @@ class Invitations {
   }
 
   #row(link: Invitation): HTMLElement {
-    const { id, role, docs, note, author, created } = link;
+    const { id, role, docs, note, by, created } = link;
     const who = visible(note || "Without a note");
     const about = [
       docs?.endsWith("*") && `for all documents that begin with ${visible(docs.slice(0, -1))}`,
       state(link),
       used(link),
-      author && `made by ${visible(author)}${created ? `, ${moment(created)}` : ""}`,
+      by && `made by ${visible(by)}${created ? `, ${moment(created)}` : ""}`,
     ].filter(Boolean).join(" · ");
     return el("li", { attrs: { "data-link": id } },
       el("div", { className: "what" }, el("strong", {}, who), el("span", { className: "kind" }, roleNames[role] ?? role), el("p", { className: "said" }, about)),
