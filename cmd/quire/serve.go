@@ -70,6 +70,8 @@ type Main struct {
 	Logger *slog.Logger
 	// Ready is called with the URL once the server answers. May be nil.
 	Ready func(url string)
+	// Private says that only this process can connect: nobody is asked who they are.
+	Private bool
 	// Listener is where to serve instead of Config.Listen; Run closes it. May be nil.
 	Listener net.Listener
 
@@ -140,6 +142,7 @@ func (m *Main) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer authority.Close()
 	server, err = web.New(web.Options{
 		Auth:       authority,
 		Manager:    manager,
