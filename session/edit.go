@@ -59,7 +59,7 @@ func (m *Manager) decodeRun(typ ot.Type, ops [][]byte) (ot.Op, *Error) {
 	case len(ops) == 0:
 		return nil, Errorf(CodeBadMessage, "an edit has at least one operation")
 	case len(ops) > lim.Run:
-		return nil, m.exceeds(limits.Run, lim.Run, CodeTooLarge, "an edit of %d operations", len(ops))
+		return nil, m.Exceeds(limits.Run, lim.Run, CodeTooLarge, "an edit of %d operations", len(ops))
 	}
 	run := make([]ot.Op, len(ops))
 	for i, data := range ops {
@@ -74,7 +74,7 @@ func (m *Manager) decodeRun(typ ot.Type, ops [][]byte) (ot.Op, *Error) {
 		return nil, Errorf(CodeBadOp, "the operations do not follow one another: %v", err)
 	}
 	if n := typ.Cost(op); n > lim.Op.MaxComponents {
-		return nil, m.exceeds(limits.Components, lim.Op.MaxComponents, CodeTooLarge, "the operations make one of %d components", n)
+		return nil, m.Exceeds(limits.Components, lim.Op.MaxComponents, CodeTooLarge, "the operations make one of %d components", n)
 	}
 	return op, nil
 }
@@ -94,7 +94,7 @@ func (m *Manager) decodeOp(typ ot.Type, data []byte) (ot.Op, *Error) {
 // CheckOp refuses an operation, in JSON, that is larger than Limits.Operation.
 func (m *Manager) CheckOp(data []byte) *Error {
 	if n, most := len(data), m.opt.Limits.Operation; n > most {
-		return m.exceeds(limits.Operation, most, CodeTooLarge, "an operation of %d bytes", n)
+		return m.Exceeds(limits.Operation, most, CodeTooLarge, "an operation of %d bytes", n)
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func (m *Manager) CheckOp(data []byte) *Error {
 // BadOp returns the refusal of an operation that its type could not read.
 func (m *Manager) BadOp(err error) *Error {
 	if errors.Is(err, ot.ErrComponents) {
-		return m.exceeds(limits.Components, m.opt.Limits.Op.MaxComponents, CodeTooLarge, "an operation of too many components")
+		return m.Exceeds(limits.Components, m.opt.Limits.Op.MaxComponents, CodeTooLarge, "an operation of too many components")
 	}
 	return Errorf(CodeBadOp, "%v", err)
 }
@@ -146,7 +146,7 @@ const quickDiff = 64 << 10
 // between plans the operation that makes what was seen of a view into the document to.
 func (m *Manager) between(ctx context.Context, from View, to ot.Doc, seen Seen) (plan, error) {
 	if size, limit := from.Type.Size(to), m.opt.Limits.Document; size > limit && size > from.Type.Size(from.Doc) {
-		return plan{}, m.exceeds(limits.Document, limit, CodeTooLarge, "the document would be %d bytes", size)
+		return plan{}, m.Exceeds(limits.Document, limit, CodeTooLarge, "the document would be %d bytes", size)
 	}
 	if seen != nil || from.Type.Size(from.Doc)+from.Type.Size(to) > quickDiff {
 		done, err := m.place(ctx, m.edits)

@@ -128,7 +128,7 @@ func (p *importing) step(ctx context.Context, e Entry) error {
 		return bad("%v", err)
 	}
 	if size, limit := then.size(), p.m.opt.Limits.Document; size > limit {
-		return p.m.exceeds(limits.Document, limit, CodeTooLarge, "revision %d: the document would be %d bytes", e.Rev, size)
+		return p.m.Exceeds(limits.Document, limit, CodeTooLarge, "revision %d: the document would be %d bytes", e.Rev, size)
 	}
 	rec := encode(p.at.typ, e.Op)
 	rec.Author, rec.Client, rec.Seq, rec.Time = e.Author, e.Client, e.Seq, ms

@@ -102,7 +102,7 @@ func (m *Manager) makeRoom() *Error {
 		}
 		*y.full = now
 	}
-	return m.exceeds(limits.Memory, int(y.budget), CodeBusy, "there is no room in memory for another document now")
+	return m.Exceeds(limits.Memory, int(y.budget), CodeBusy, "there is no room in memory for another document now")
 }
 
 // evict has idle sessions leave, the least recently used first, until the sessions take no more than so much.

@@ -147,7 +147,7 @@ func (h *housed) enter(ctx context.Context, id string, ns *namespace) (counted b
 	} else if !errors.Is(err, storage.ErrNotFound) {
 		return true, err
 	}
-	return true, h.m.exceeds(limits.Namespace, h.most, CodeTooMany, "the namespace %q has no room for another document", ns.name)
+	return true, h.m.Exceeds(limits.Namespace, h.most, CodeTooMany, "the namespace %q has no room for another document", ns.name)
 }
 
 // settle notes what became of a step that changes the count by n; a document that comes was counted

@@ -257,7 +257,7 @@ func (r *Subscription) decodeCursor(data []byte) (ot.Cursor, ot.Type, *Error) {
 	typ := r.typ
 	s.mu.Unlock()
 	if most := s.m.opt.Limits.Presence; len(data) > most {
-		return nil, nil, s.m.exceeds(limits.Presence, most, CodeTooLarge, "a cursor of %d bytes", len(data))
+		return nil, nil, s.m.Exceeds(limits.Presence, most, CodeTooLarge, "a cursor of %d bytes", len(data))
 	}
 	if typ == nil {
 		return nil, nil, Errorf(CodeNotFound, "no such document")

@@ -1,13 +1,16 @@
 package session
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"quire/session/limits"
 )
 
-// exceeds refuses what would pass a limit, and counts that.
-func (m *Manager) exceeds(name limits.Name, most int, code Code, format string, args ...any) *Error {
+// Exceeds refuses what would pass a limit, and counts that. The message names the limit after what
+// the format says.
+func (m *Manager) Exceeds(name limits.Name, most int, code Code, format string, args ...any) *Error {
 	m.opt.Observer.Limited(name)
 	return Errorf(code, "%s, the limit %s is %d", fmt.Sprintf(format, args...), name, most)
 }
@@ -19,6 +22,24 @@ func (l *Limits) rates() (client, author, document limits.Rate) {
 		return limits.Rate{Name: name, PerSecond: perSecond, Burst: max(2*perSecond, l.Run)}
 	}
 	return of(limits.ClientRate, l.ClientRate), of(limits.AuthorRate, l.AuthorRate), of(limits.DocumentRate, l.DocumentRate)
+}
+
+// Pace holds a connection up that does something too fast, or refuses it with CodeRate; what says what
+// there is too much of. It waits no longer than the context lasts.
+func (m *Manager) Pace(ctx context.Context, p *limits.Pace, what string) *Error {
+	wait, over := limits.Take(m.opt.Now(), 1, p)
+	if over != nil {
+		return m.Exceeds(p.Rate().Name, p.Rate().PerSecond, CodeRate, "too many %s in a second", what)
+	}
+	m.holdUp(ctx, wait)
+	return nil
+}
+
+func (m *Manager) holdUp(ctx context.Context, wait time.Duration) {
+	if wait > 0 {
+		m.opt.Observer.Slowed(wait)
+		limits.Wait(wait, ctx, m.ctx)
+	}
 }
 
 // authorPace is the rate of whoever is recorded with operations; nobody's is without a bound.
@@ -49,16 +70,13 @@ func (s *Session) pace(n int, client *limits.Pace, author authorPace) *Error {
 	wait, over := limits.Take(s.m.opt.Now(), n, client, author.Pace, s.rate)
 	if over != nil {
 		r := over.Rate()
-		return s.m.exceeds(r.Name, r.PerSecond, CodeRate, "%s in a second", map[limits.Name]string{
+		return s.m.Exceeds(r.Name, r.PerSecond, CodeRate, "%s in a second", map[limits.Name]string{
 			limits.ClientRate:   "too many operations of this client",
 			limits.AuthorRate:   "too many operations of this author",
 			limits.DocumentRate: "too many operations in this document",
 		}[r.Name])
 	}
-	if wait > 0 {
-		s.m.opt.Observer.Slowed(wait)
-		limits.Wait(wait, s.m.ctx)
-	}
+	s.m.holdUp(s.m.ctx, wait)
 	return nil
 }
 

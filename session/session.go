@@ -138,7 +138,7 @@ func (s *Session) stage(u *submission) *Error {
 		}
 	}
 	if size := then.size(); size > s.m.opt.Limits.Document && size > s.tip.size() {
-		return s.m.exceeds(limits.Document, s.m.opt.Limits.Document, CodeTooLarge, "the document would be %d bytes", size)
+		return s.m.Exceeds(limits.Document, s.m.opt.Limits.Document, CodeTooLarge, "the document would be %d bytes", size)
 	}
 	u.out, u.after, u.first = out, then, s.window.tip()
 	u.moved = nil

@@ -61,7 +61,7 @@ func (r *Subscription) submit(base Revision, seq uint64, ops [][]byte, cursor []
 	case len(ops) == 0:
 		return Errorf(CodeBadMessage, "a run has at least one operation")
 	case len(ops) > lim.Run:
-		return s.m.exceeds(limits.Run, lim.Run, CodeTooLarge, "a run of %d operations", len(ops))
+		return s.m.Exceeds(limits.Run, lim.Run, CodeTooLarge, "a run of %d operations", len(ops))
 	case seq == 0 || seq > 1<<53-1-uint64(len(ops)):
 		return Errorf(CodeSeq, "seq %d is not in 1 to 2^53-1", seq)
 	}

@@ -6,12 +6,14 @@ package web
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"mime"
 	"net"
+	"net/netip"
 	"path"
 	"runtime/debug"
 	"strings"
@@ -20,6 +22,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
+	"quire/session/limits"
 	"quire/web/api"
 	"quire/web/auth"
 	"quire/web/hooks"
@@ -53,26 +56,17 @@ type Options struct {
 	// Hosts are the hosts, without ports, that requests may be for; an entry Loopback stands for all names
 	// and addresses of the machine itself. nil: every host.
 	Hosts []string
-	// Proxies are those that are believed where a request comes from.
-	Proxies Proxies
-	// MaxMessage is the largest message and request body in bytes. Default 1 MiB.
-	MaxMessage int
-	// MaxBody is the largest body with a document or operations in it in bytes, MaxImport
-	// that of a document with its history. Defaults 32 MiB and 1 GiB.
-	MaxBody, MaxImport int
-	// MaxStreams is the most answers without a fixed length at once: events, exports.
-	// Default 1,000.
-	MaxStreams int
-	// MaxRate is the most requests a second that one address may make under /api, with
-	// twice as many at first. 0: as many as it likes.
-	MaxRate int
-	// MaxConns is the most WebSocket connections. Default 100,000.
-	MaxConns int
+	// Limits bounds what clients may ask for.
+	Limits
 	// PingEvery is the time between pings. Default 25 s.
 	PingEvery time.Duration
 	// ComeBack is the span over which clients are told to reconnect when the server
 	// stops. Default 3 s.
 	ComeBack time.Duration
+	// TLS is how connections are encrypted; nil: not at all.
+	TLS *tls.Config
+	// Timeouts are how long peers may take.
+	Timeouts Timeouts
 	// Auth says who somebody is and what they may do. Required.
 	Auth *auth.Authority
 	// Hooks delivers what is committed to other programs. Required.
@@ -95,7 +89,8 @@ type Server struct {
 	api      *api.API
 	streams  *stream.Server
 	large    *large
-	rates    *rates
+	from     *addresses
+	fresh    newcomers
 	metrics  fasthttp.RequestHandler
 	assets   map[string]asset
 }
@@ -107,9 +102,7 @@ type asset struct {
 
 // New makes a Server. It reads the page's files.
 func New(opt Options) (*Server, error) {
-	if opt.MaxMessage <= 0 {
-		opt.MaxMessage = 1 << 20
-	}
+	opt.Limits = opt.Limits.withDefaults()
 	if opt.PingEvery <= 0 {
 		opt.PingEvery = 25 * time.Second
 	}
@@ -122,20 +115,23 @@ func New(opt Options) (*Server, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
+	opt.Timeouts = opt.Timeouts.withDefaults()
 	s := &Server{opt: opt, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
 	s.large = &large{server: s, each: map[sender]int{}}
-	s.rates = newRates(opt.MaxRate)
-	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, Logger: opt.Logger})
+	s.from = newAddresses(s)
+	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, WriteTimeout: opt.Timeouts.Write, Logger: opt.Logger})
 	s.api = api.New(api.Options{
-		Manager:    opt.Manager,
-		Streams:    s.streams,
-		Backups:    &api.Backups{Copy: opt.Backup},
-		Formats:    opt.Formats,
-		Unified:    opt.Unified,
-		MaxMessage: opt.MaxMessage,
-		MaxBody:    opt.MaxBody,
-		MaxImport:  opt.MaxImport,
-		Logger:     opt.Logger,
+		MaxPage:       opt.MaxPage,
+		MaxConversion: opt.MaxConversion,
+		Manager:       opt.Manager,
+		Streams:       s.streams,
+		Backups:       &api.Backups{Copy: opt.Backup},
+		Formats:       opt.Formats,
+		Unified:       opt.Unified,
+		MaxMessage:    opt.MaxMessage,
+		MaxBody:       opt.MaxBody,
+		MaxImport:     opt.MaxImport,
+		Logger:        opt.Logger,
 	})
 	err := fs.WalkDir(opt.Page, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -149,24 +145,30 @@ func New(opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.sockets = ws.New(ws.Options{
-		Subprotocol: quirev1.Subprotocol,
-		MaxMessage:  opt.MaxMessage,
-		MaxConns:    opt.MaxConns,
-		PingEvery:   opt.PingEvery,
-		CheckOrigin: s.originAllowed,
-		Logger:      opt.Logger,
-		Sent:        opt.Metrics.Sent,
-		Received:    opt.Metrics.Received,
+		Subprotocol:   quirev1.Subprotocol,
+		MaxMessage:    opt.MaxMessage,
+		MaxConns:      opt.MaxConns,
+		PingEvery:     opt.PingEvery,
+		MaxPerAddress: opt.MaxAddressConns,
+		Address:       func(ctx *fasthttp.RequestCtx) netip.Addr { return network(s.remote(ctx)) },
+		Limited:       opt.Metrics.Limited,
+		CheckOrigin:   s.originAllowed,
+		Logger:        opt.Logger,
+		Sent:          opt.Metrics.Sent,
+		Received:      opt.Metrics.Received,
 	})
-	s.sharedb = sharedb.New(sharedb.Options{Manager: opt.Manager, Dialects: opt.Dialects, Delivered: opt.Metrics.Delivered, Logger: opt.Logger})
+	s.sharedb = sharedb.New(sharedb.Options{Manager: opt.Manager, Dialects: opt.Dialects, MaxDocs: opt.MaxOpen, OpenRate: opt.OpenRate, PresenceRate: opt.PresenceRate, Delivered: opt.Metrics.Delivered, Logger: opt.Logger})
 	s.protocol = quirev1.New(quirev1.Options{
-		Manager:    opt.Manager,
-		Server:     opt.Name,
-		Instance:   rand.Text(),
-		MaxMessage: opt.MaxMessage,
-		PingEvery:  opt.PingEvery,
-		Delivered:  opt.Metrics.Delivered,
-		Renew:      opt.Auth.Renew,
+		Manager:      opt.Manager,
+		Server:       opt.Name,
+		Instance:     rand.Text(),
+		MaxDocs:      opt.MaxOpen,
+		OpenRate:     opt.OpenRate,
+		PresenceRate: opt.PresenceRate,
+		MaxMessage:   opt.MaxMessage,
+		PingEvery:    opt.PingEvery,
+		Delivered:    opt.Metrics.Delivered,
+		Renew:        opt.Auth.Renew,
 	})
 	s.http = &fasthttp.Server{
 		Name:                  "quire",
@@ -174,11 +176,12 @@ func New(opt Options) (*Server, error) {
 		ErrorHandler:          s.broken,
 		HeaderReceived:        s.large.received,
 		ExpectHandler:         s.large.expected,
-		ReadTimeout:           15 * time.Second,
-		WriteTimeout:          30 * time.Second,
-		IdleTimeout:           60 * time.Second,
+		ConnState:             s.fresh.state,
+		ReadTimeout:           opt.Timeouts.Header, // large.received sets that of the body
+		WriteTimeout:          opt.Timeouts.Write,
+		IdleTimeout:           opt.Timeouts.KeepAlive,
 		MaxRequestBodySize:    opt.MaxMessage,
-		ReadBufferSize:        8 << 10,
+		ReadBufferSize:        opt.MaxHeader,
 		ReduceMemoryUsage:     true,
 		NoDefaultServerHeader: true,
 		CloseOnShutdown:       true,
@@ -214,8 +217,10 @@ func (q quiet) Printf(format string, args ...any) {
 	q.log.Debug("http", "message", strings.TrimSpace(fmt.Sprintf(format, args...)))
 }
 
-// Serve answers on a listener until Shutdown; it returns nil then.
-func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ws.Listener{Listener: ln}) }
+// Serve answers on a listener, of bare connections, until Shutdown; it returns nil then.
+func (s *Server) Serve(ln net.Listener) error {
+	return s.http.Serve(ws.Listener{Listener: ln, TLS: s.opt.TLS, HandshakeTimeout: s.opt.Timeouts.Handshake, Admit: s.from.admit})
+}
 
 // Conns returns how many WebSocket connections are open.
 func (s *Server) Conns() int { return s.sockets.Conns() }
@@ -228,6 +233,7 @@ func (s *Server) Streams() int { return s.streams.Streams() }
 // off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan error, 1)
+	go s.fresh.shutdown(ctx)
 	go func() {
 		err := s.http.ShutdownWithContext(ctx)
 		s.large.wait(ctx)
@@ -241,6 +247,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // handle answers one request.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	if s.from.crowded(ctx) {
+		s.secure(ctx)
+		return
+	}
 	if !s.large.takeOver(ctx) {
 		s.answer(ctx, nil)
 	}
@@ -258,6 +268,11 @@ func (s *Server) answer(ctx *fasthttp.RequestCtx, read func() bool) {
 // guard has f answer a request. A panic in it must not take the process with it.
 func (s *Server) guard(ctx *fasthttp.RequestCtx, f func()) {
 	s.secure(ctx) // before, for what is sent as a stream
+	defer func() {
+		if name := api.LimitOf(ctx); name != "" {
+			s.opt.Metrics.Limited(name)
+		}
+	}()
 	defer private(ctx)
 	defer s.secure(ctx)
 	defer func() {
@@ -326,7 +341,7 @@ func (s *Server) ready(ctx *fasthttp.RequestCtx) {
 
 // serveAPI answers what is under /api/.
 func (s *Server) serveAPI(ctx *fasthttp.RequestCtx, read func() bool) {
-	if !s.safe(ctx) || !s.rates.allow(ctx, s.remote(ctx)) {
+	if !s.safe(ctx) || !s.from.allow(ctx, s.remote(ctx)) {
 		return
 	}
 	if !s.api.Public(ctx) {
@@ -363,11 +378,22 @@ func (s *Server) broken(ctx *fasthttp.RequestCtx, err error) {
 	s.secure(ctx)
 	var timeout net.Error
 	var header *fasthttp.ErrSmallBuffer
+	begun := len(ctx.Request.Header.RequestURI()) > 0 // the header is there
+	limited := func(name limits.Name, most int, status int, code, format string, args ...any) {
+		s.opt.Metrics.Limited(name)
+		e := api.Errorf(status, code, format, args...)
+		if n := int64(most); n > 0 {
+			e.Limit = &n
+		}
+		api.Refuse(ctx, e)
+	}
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		api.Problem(ctx, fasthttp.StatusRequestEntityTooLarge, "too_large", "The request is larger than this server's limit, max-message.")
+		limited(limits.Message, s.opt.MaxMessage, fasthttp.StatusRequestEntityTooLarge, "too_large", "The request has more than %d bytes, the limit %s.", s.opt.MaxMessage, limits.Message)
 	case errors.As(err, &header):
-		api.Problem(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "too_large", "The request's header is too large.")
+		limited(limits.Header, s.opt.MaxHeader, fasthttp.StatusRequestHeaderFieldsTooLarge, "too_large", "The request's header has more than %d bytes, the limit %s.", s.opt.MaxHeader, limits.Header)
+	case errors.As(err, &timeout) && timeout.Timeout() && !begun:
+		limited(limits.HeaderTime, 0, fasthttp.StatusRequestTimeout, "timeout", "The request's header did not arrive in %v, the limit %s.", s.opt.Timeouts.Header, limits.HeaderTime)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		api.Problem(ctx, fasthttp.StatusRequestTimeout, "timeout", "The request did not arrive in time.")
 	default:

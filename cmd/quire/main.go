@@ -16,6 +16,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
@@ -132,7 +133,18 @@ func serve(ctx context.Context, args, environ []string, out, errOut io.Writer) e
 		debug.SetGCPercent(300)
 	}
 	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: c.LogLevel}))
-	return NewMain(c, out, log).Run(ctx)
+	m := NewMain(c, out, log)
+	m.Program = programPath()
+	if m.passed, err = takePassed(); err != nil {
+		return err
+	}
+	if m.passed.from != nil {
+		c.LockTimeout += c.StopWithin + time.Minute // the one before has to save and close the data first
+	}
+	over, stop := context.WithCancel(ctx)
+	defer stop()
+	go m.signals(over, isTerminal(os.Stdout))
+	return m.Run(ctx)
 }
 
 // usage prints the settings of the server.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
+	"quire/storage"
 	"quire/web/auth"
 )
 
@@ -156,5 +158,36 @@ func TestConfinedHook(t *testing.T) {
 	r.start()
 	if s, err := r.hooks.Get(id); err != nil || s.State != stateDisabled || !s.Confined || s.Owner != "tina" {
 		t.Errorf("after a restart: %+v, %v", s, err)
+	}
+}
+
+// listing counts what of a store is looked at.
+type listing struct {
+	Store
+	listed atomic.Int64
+}
+
+func (l *listing) List(ctx context.Context, prefix, after string, limit int) ([]storage.Info, error) {
+	infos, err := l.Store.List(ctx, prefix, after, limit)
+	l.listed.Add(int64(len(infos)))
+	return infos, err
+}
+
+// TestRegisteringLooksAtItsOwn registers a hook among many documents that are none of its own.
+func TestRegisteringLooksAtItsOwn(t *testing.T) {
+	r, in := newRig(t, Options{}), newReceiver(t)
+	r.stop()
+	store := &listing{Store: r.store}
+	r.opt.Store = store
+	r.start()
+	for i := range 200 {
+		r.create(fmt.Sprintf("other/%d", i))
+	}
+	r.create("acme/a")
+	r.register(Hook{URL: in.URL, Docs: "acme/"})
+	r.create("acme/b")
+	in.events(t, 1)
+	if n := store.listed.Load(); n > 10 {
+		t.Errorf("%d documents were looked at", n)
 	}
 }

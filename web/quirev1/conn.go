@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"quire/session"
+	"quire/session/limits"
 	"quire/storage"
 	"quire/web/auth"
 	"quire/web/ws"
@@ -26,6 +27,9 @@ type Options struct {
 	Instance string
 	// MaxDocs is the most documents open on one connection. Default 1024.
 	MaxDocs int
+	// OpenRate and PresenceRate are how many documents a connection may open, and how many presences
+	// it may send, in a second. 0: no bound.
+	OpenRate, PresenceRate int
 	// MaxMessage and PingEvery are told in hello; give what the ws.Server has.
 	MaxMessage int
 	PingEvery  time.Duration
@@ -90,6 +94,8 @@ type Conn struct {
 	wake   func()
 	ctx    context.Context
 	cancel context.CancelFunc
+	// opens and presences are how often it may do that.
+	opens, presences *limits.Pace
 
 	mu    sync.Mutex
 	room  *sync.Cond // the outbox has room again, or the connection ended
@@ -131,6 +137,8 @@ func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
 	c := &Conn{p: p, pass: pass, wake: wake, docs: map[string]*place{}}
 	c.room = sync.NewCond(&c.mu)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.opens = limits.NewPace(limits.Rate{Name: limits.OpenRate, PerSecond: p.opt.OpenRate})
+	c.presences = limits.NewPace(limits.Rate{Name: limits.PresenceRate, PerSecond: p.opt.PresenceRate})
 	c.out = append(c.out, p.hello)
 	c.watchPass()
 	return c
@@ -307,6 +315,9 @@ func (c *Conn) presence(pl *place, m *ClientMessage) *session.Error {
 	if m.User != nil {
 		u := c.user(m.User)
 		user = &u
+	}
+	if err := c.p.opt.Manager.Pace(c.ctx, c.presences, "presences on this connection"); err != nil {
+		return err
 	}
 	if err := pl.sub.SetPresence(base, m.Cursor, user); err != nil {
 		return session.AsError(err)

@@ -4,10 +4,14 @@ import (
 	"strconv"
 
 	"quire/session"
+	"quire/session/limits"
 	"quire/web/auth"
 )
 
 func (c *Conn) open(m *ClientMessage) *session.Error {
+	if err := c.p.opt.Manager.Pace(c.ctx, c.opens, "documents opened on this connection"); err != nil {
+		return err
+	}
 	doc := *m.Doc
 	if m.Client != "" && !validClient(m.Client) {
 		return session.Errorf(session.CodeBadID, "a client id is 8 to 64 of A-Z a-z 0-9 _ -")
@@ -46,7 +50,7 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 	case old != nil && (old.client != m.Client || m.Client == ""):
 		return session.Errorf(session.CodeAlreadyOpen, "the document is open on this connection")
 	case old == nil && n >= c.p.opt.MaxDocs:
-		return session.Errorf(session.CodeTooMany, "%d documents are open, limit %d", n, c.p.opt.MaxDocs)
+		return c.p.opt.Manager.Exceeds(limits.Open, c.p.opt.MaxDocs, session.CodeTooMany, "%d documents are open on this connection", n)
 	}
 	pl := &place{doc: doc, client: m.Client}
 	req.Notify = func() { c.notify(pl) }

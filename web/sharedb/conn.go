@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"quire/session"
+	"quire/session/limits"
 	"quire/storage"
 	"quire/web/auth"
 	"quire/web/sharedb/presence"
@@ -35,6 +36,9 @@ type Options struct {
 	// MaxDocs is the most documents in use on one connection, and in one message.
 	// Default 10,000.
 	MaxDocs int
+	// OpenRate and PresenceRate are how many documents a connection may open or read, and how many
+	// presences it may send, in a second. 0: no bound.
+	OpenRate, PresenceRate int
 	// Delivered is told how long after it was received the oldest edit of a batch
 	// was handed to a reader's connection, once for each reader. May be nil.
 	Delivered func(d time.Duration)
@@ -75,7 +79,7 @@ func New(opt Options) *Protocol {
 		opt.NewID = rand.Text
 	}
 	p := &Protocol{opt: opt, dialects: newDialects(opt.Dialects), key: "sharedb ops"}
-	p.hub = presence.New(presence.Options{Sessions: opt.Manager, Logger: opt.Logger, Now: opt.Now, After: opt.After})
+	p.hub = presence.New(presence.Options{Sessions: opt.Manager, Limits: presence.Limits{Value: opt.Manager.Limits().Presence}, Logger: opt.Logger, Now: opt.Now, After: opt.After})
 	p.queries = query.New(query.Options{Sessions: opt.Manager, Codec: codec{p}, Logger: opt.Logger, After: opt.After})
 	return p
 }
@@ -105,6 +109,8 @@ type Conn struct {
 	wake   func()
 	ctx    context.Context
 	cancel context.CancelFunc
+	// opens and presences are how often it may do that.
+	opens, presences *limits.Pace
 
 	presence *presence.Conn
 	queries  *query.Conn
@@ -167,6 +173,8 @@ const maxClient = storage.MaxName
 func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
 	c := &Conn{p: p, pass: pass, wake: wake, docs: map[string]*document{}, shown: map[shown]*place{}, src: p.opt.NewID()}
 	c.room = sync.NewCond(&c.mu)
+	c.opens = limits.NewPace(limits.Rate{Name: limits.OpenRate, PerSecond: p.opt.OpenRate})
+	c.presences = limits.NewPace(limits.Rate{Name: limits.PresenceRate, PerSecond: p.opt.PresenceRate})
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.push(answer{msg: appendGreeting(nil, "init", c.src)})
 	c.presence = p.hub.Connect(member{c}, c.src)
@@ -329,8 +337,15 @@ func clip(s string) string {
 	return s
 }
 
-func tooMany(most int) *wire.Error {
-	return &wire.Error{Code: wire.CodeUnknown, Message: fmt.Sprintf("Too many documents: a connection may use %d", most)}
+// tooMany refuses more documents than a connection may use.
+func (c *Conn) tooMany() *wire.Error {
+	e := c.p.opt.Manager.Exceeds(limits.Open, c.p.opt.MaxDocs, session.CodeTooMany, "Too many documents on this connection")
+	return &wire.Error{Code: wire.CodeLimit, Message: e.Message}
+}
+
+// mayRead refuses, or holds up, a connection that reads too many documents a second.
+func (c *Conn) mayRead() *session.Error {
+	return c.p.opt.Manager.Pace(c.ctx, c.opens, "documents read on this connection")
 }
 
 // Ended closes every document.

@@ -185,7 +185,10 @@ func (c *Conn) open(docID, cName, dName, client string, rev session.Revision, ne
 	_, there := c.docs[docID]
 	c.mu.Unlock()
 	if n >= c.p.opt.MaxDocs && !there {
-		return nil, tooMany(c.p.opt.MaxDocs)
+		return nil, c.tooMany()
+	}
+	if err := c.mayRead(); err != nil {
+		return nil, err
 	}
 	if err := c.pass.Check(docID, auth.Read); err != nil {
 		return nil, err

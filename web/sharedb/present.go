@@ -6,6 +6,7 @@ import (
 
 	"quire/ot"
 	"quire/session"
+	"quire/session/limits"
 	"quire/web/sharedb/presence"
 	"quire/web/sharedb/wire"
 	"quire/web/ws"
@@ -69,6 +70,9 @@ func (c *Conn) publish(r *request, channel string) *wire.Error {
 		return malformed("Invalid presence ID")
 	}
 	pub := presence.Publication{Channel: channel, ID: id, Value: r.value("p")}
+	if err := c.mayPublish(pub.Value); err != nil {
+		return &wire.Error{Code: wire.CodeLimit, Message: err.Message}
+	}
 	if len(pub.Value) > 0 && !json.Valid(pub.Value) {
 		return malformed("Invalid presence")
 	}
@@ -102,6 +106,15 @@ func (c *Conn) publish(r *request, channel string) *wire.Error {
 		return bad
 	}
 	return c.publishIn(doc, r, d, pub)
+}
+
+// mayPublish refuses, or holds up, a connection that publishes too much or too often.
+func (c *Conn) mayPublish(value []byte) *session.Error {
+	m := c.p.opt.Manager
+	if most := m.Limits().Presence; len(value) > most {
+		return m.Exceeds(limits.Presence, most, session.CodeTooLarge, "A presence of %d bytes", len(value))
+	}
+	return m.Pace(c.ctx, c.presences, "presences on this connection")
 }
 
 // publishIn passes on a presence in a document.

@@ -17,6 +17,9 @@ func (c *Conn) fetch(r *request) *ws.CloseError {
 		}
 		return nil
 	}
+	if err := c.mayRead(); err != nil {
+		return c.refuseRead(r, err)
+	}
 	k := r.keep()
 	c.tell(answer{build: func() ([]byte, bool) {
 		data, err := c.snapshot(k.doc)
@@ -167,7 +170,7 @@ const maxBulk = 1 << 20
 
 // bulk handles the requests about many documents of a collection.
 func (c *Conn) bulk(r *request) *ws.CloseError {
-	list, versions, bad := r.bulk(c.p.opt.MaxDocs)
+	list, versions, bad := r.bulk(c.p.opt.MaxDocs, c.tooMany)
 	if bad != nil {
 		return c.refuse(r, bad)
 	}
@@ -190,9 +193,14 @@ func (c *Conn) bulk(r *request) *ws.CloseError {
 	}
 	if r.a == "bs" {
 		c.bulkSubscribe(r, list)
-	} else {
-		c.bulkSnapshots(r, list)
+		return nil
 	}
+	for range list {
+		if err := c.mayRead(); err != nil {
+			return c.refuseRead(r, err)
+		}
+	}
+	c.bulkSnapshots(r, list)
 	return nil
 }
 
@@ -307,6 +315,9 @@ func (c *Conn) past(r *request) *ws.CloseError {
 	id := r.value("id")
 	if id == nil || len(id) > 64 {
 		return c.refuse(r, malformed("Missing snapshot request ID"))
+	}
+	if err := c.mayRead(); err != nil {
+		return c.refuseRead(r, err)
 	}
 	rev, at := r.rev, session.View{}
 	var err error

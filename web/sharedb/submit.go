@@ -1,6 +1,8 @@
 package sharedb
 
 import (
+	"errors"
+
 	"quire/ot"
 	"quire/ot/jsonscan"
 	"quire/session"
@@ -253,7 +255,14 @@ func (c *Conn) decodeAs(typ ot.Type, doc ot.Doc, data []byte, ch *session.Change
 	if err != nil {
 		return err
 	}
-	op, err := d.DecodeOp(doc, data, c.p.opt.Manager.Limits().Op)
+	m := c.p.opt.Manager
+	if refusal := m.CheckOp(data); refusal != nil {
+		return refusal
+	}
+	op, err := d.DecodeOp(doc, data, m.Limits().Op)
+	if errors.Is(err, ot.ErrComponents) {
+		return m.BadOp(err)
+	}
 	if err != nil {
 		return badOp(err)
 	}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -25,6 +26,8 @@ type Options struct {
 	Timeout time.Duration
 	// Token says who this is, to a server that asks; it is sent in a header. May be empty.
 	Token string
+	// TLS is how to verify a server at https; nil: as the system does.
+	TLS *tls.Config
 }
 
 // Address turns a server's URL (http or https) into that of its WebSocket; one that is
@@ -56,7 +59,7 @@ func Dial(server string, opt Options) (*Conn, *quirev1.ServerMessage, error) {
 	if opt.Timeout <= 0 {
 		opt.Timeout = 10 * time.Second
 	}
-	d := websocket.Dialer{HandshakeTimeout: opt.Timeout, EnableCompression: opt.Compress, Subprotocols: []string{quirev1.Subprotocol}}
+	d := websocket.Dialer{TLSClientConfig: opt.TLS, HandshakeTimeout: opt.Timeout, EnableCompression: opt.Compress, Subprotocols: []string{quirev1.Subprotocol}}
 	header := http.Header{}
 	if opt.Token != "" {
 		header.Set("Authorization", "Bearer "+opt.Token)
