@@ -261,7 +261,8 @@ class EditorPage {
 
   /** Who may invite others is shown how; everybody else gets the address. */
   get #shares(): boolean {
-    return this.#access.kind === "open" || (this.#access.kind === "known" && includes(this.#role, "admin"));
+    const { kind, session } = this.#access;
+    return kind === "open" || (session?.invites === true && includes(this.#role, "admin"));
   }
 
   async #openShare(): Promise<void> {

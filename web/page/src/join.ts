@@ -101,7 +101,6 @@ function sentence(message: string): string {
 }
 
 /** Returns the path of what an invitation is for: its document, or the list of them. */
-function pathTo({ grants = [] }: Session): string {
-  const [only] = grants;
-  return only && grants.length === 1 && !only.docs.endsWith("*") ? pathOf(only.docs) : "/";
+function pathTo({ docs = "*" }: Session): string {
+  return docs.endsWith("*") ? "/" : pathOf(docs);
 }

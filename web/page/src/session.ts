@@ -24,6 +24,10 @@ export interface Session {
   readonly namespace?: string;
   readonly expires?: string;
   readonly grants?: readonly Grant[];
+  /** Whether admins of documents can invite others. */
+  readonly invites?: boolean;
+  /** The documents of the invitation that was just taken up: a pattern. */
+  readonly docs?: string;
 }
 
 /** Milliseconds within which the server is to say who somebody is. */
@@ -97,6 +101,11 @@ export async function whoAmI(): Promise<Access> {
     if (error instanceof ApiError) return new Access(error.code === "unauthenticated" ? "nobody" : "unknown", undefined, error.message);
     return new Access("unknown", undefined, "The server did not answer in time.");
   }
+}
+
+/** Signs in by a token. Rejects with ApiError. */
+export function signIn(token: string): Promise<Session> {
+  return call("/api/session", saying("POST", { token }));
 }
 
 /** Takes an invitation up under a name. Rejects with ApiError. */
