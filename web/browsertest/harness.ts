@@ -55,7 +55,7 @@ export class QuireServer {
   static async guarded(...flags: string[]): Promise<QuireServer> {
     const key = join(mkdtempSync(join(folder, "key-")), "quire.key");
     execFileSync(binary, ["genkey", key], { stdio: ["ignore", "ignore", "inherit"] });
-    const server = new QuireServer(["--auth-keys", `${key}.pub`, "--auth-links", "true", ...flags]);
+    const server = new QuireServer(["--auth-keys", `${key}.pub`, "--auth-links", ...flags]);
     server.#key = key;
     server.#operator = server.token("operator", ["*=admin"]);
     closers.push(() => server.kill());

@@ -161,6 +161,7 @@ test("a right that goes while somebody writes leaves them their text, and sends 
   const ada = await person("Ada");
   // The real server, with rights that are said in between.
   let say: (role: string) => void = () => {};
+  let forbid: () => void = () => {};
   let role = "write";
   await ada.page.routeWebSocket("**/ws", (page) => {
     const real = page.connectToServer();
@@ -168,6 +169,7 @@ test("a right that goes while somebody writes leaves them their text, and sends 
       role = now;
       page.send(JSON.stringify({ t: "rights", doc: "going", role }));
     };
+    forbid = () => page.send(JSON.stringify({ t: "error", doc: "going", code: "forbidden", class: "fatal", message: "you may not read this document any more" }));
     page.onMessage((message) => {
       const { t, seq } = JSON.parse(String(message));
       if (t === "submit" && role === "read") page.send(JSON.stringify({ t: "error", doc: "going", code: "forbidden", class: "fatal", seq, message: "this needs the right to write; you may read" }));
@@ -205,6 +207,18 @@ test("a right that goes while somebody writes leaves them their text, and sends 
   await page.reload();
   await untilShown(page, (text) => text === "Ours. Mine!");
   assert.equal(await draft.locator("textarea").inputValue(), "Ours. Mine! Late", "across a reload");
+
+  // The right to read goes, too.
+  say("write");
+  await page.locator(".reading").waitFor({ state: "hidden" });
+  role = "read";
+  await page.locator(".cm-content").click();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type(" Last");
+  forbid();
+  await page.locator('[data-panel="forbidden"]', { hasText: "You may not see this document any more" }).waitFor();
+  assert.equal(await draft.last().locator("textarea").inputValue(), "Ours. Mine! Last");
+  await picture(page, "rights-gone");
   assert.deepEqual(ada.complaints, []);
 });
 

@@ -417,7 +417,7 @@ class EditorPage {
     this.#showTitle();
     this.#showRights(here, out, unsaved);
     this.#paper.hidden = this.#panels.hidden = this.#blamePlace.hidden = !here;
-    this.#notice.replaceChildren(...(out ? [signInNotice(this.#signedOut!, () => void this.#signInAgain())] : here ? [] : [this.#panel(state)]));
+    this.#notice.replaceChildren(...(out ? [signInNotice(this.#signedOut!, () => void this.#signInAgain(), this.#access)] : here ? [] : [this.#panel(state)]));
     this.#keeper?.changed();
     // Said aloud only when it has lasted: between keystrokes it changes several times a second.
     clearTimeout(this.#speak);

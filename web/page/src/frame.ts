@@ -1,6 +1,6 @@
 import { ApiError } from "./api.js";
 import { el } from "./dom.js";
-import { signIn } from "./session.js";
+import { signIn, type Access } from "./session.js";
 
 /** Returns the bar on top of a page that shows no document, with more on its right. */
 export function plainBar(...more: (Node | false)[]): HTMLElement {
@@ -16,10 +16,16 @@ export function notice(name: string, heading: string, ...more: (Node | string)[]
   return el("section", { className: "panel", attrs: { "data-panel": name } }, el("h2", {}, heading), ...more);
 }
 
-/** Returns the panel for who has to sign in; `again` is called when they say that they have. */
-export function signInNotice(reason: string, again: () => void): HTMLElement {
-  return notice("unauthenticated", "You need an invitation, or have to sign in",
-    el("p", {}, "This server shows documents to people it knows. Open the address of an invitation that somebody sent you, or sign in at the application that you come from and return."),
+/** Returns the panel for who has to sign in; `again` is called when they say that they have. `was` is who they were, where they were somebody. */
+export function signInNotice(reason: string, again: () => void, was?: Access): HTMLElement {
+  const heading = was ? "You are signed out" : "You need an invitation, or have to sign in";
+  const how = was?.invited
+    ? "The invitation that you came by has ended or was withdrawn, or your session was ended. What you wrote before stays in the document. To go on, open the address of an invitation."
+    : was
+      ? "Your session has ended. Sign in at the application that you come from and return; what was not saved is kept in this browser until then."
+      : "This server shows documents to people it knows. Open the address of an invitation that somebody sent you, or sign in at the application that you come from and return.";
+  return notice("unauthenticated", heading,
+    el("p", {}, how),
     reason !== "" && reason !== "say who you are" ? el("p", { className: "reason" }, `The server says: ${reason}`) : "",
     el("button", { type: "button", className: "primary", on: { click: again } }, "I have signed in"),
     tokenForm(again));

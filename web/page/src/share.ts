@@ -38,7 +38,7 @@ const day = 86_400_000;
 const lifetimes = [["1 day", day], ["7 days", 7 * day], ["30 days", 30 * day], ["No end", 0]] as const;
 
 /** How often: 0 is without a limit. */
-const uses = [["Once", 1], ["10 times", 10], ["Any number of times", 0]] as const;
+const uses = [["Once", 1], ["10 times", 10], ["Without a limit", 0]] as const;
 
 const roleNames: { readonly [role: string]: string } = { read: "May read", write: "May write", admin: "May write and share" };
 
