@@ -415,7 +415,7 @@ class EditorPage {
     this.#state.replaceChildren(words);
     if (kind === "offline" && !out) this.#state.append(" ", this.#link("Try now", () => this.#connection.probe()));
     this.#showTitle();
-    this.#showRights(here, out, unsaved);
+    this.#showRights(here, out || state.code === "forbidden", unsaved);
     this.#paper.hidden = this.#panels.hidden = this.#blamePlace.hidden = !here;
     this.#notice.replaceChildren(...(out ? [signInNotice(this.#signedOut!, () => void this.#signInAgain(), this.#access)] : here ? [] : [this.#panel(state)]));
     this.#keeper?.changed();
@@ -431,6 +431,7 @@ class EditorPage {
     this.#pane?.lock(!writes);
     this.#title.lock(!this.#mayWrite || out);
     this.#history?.lock(!this.#mayWrite || out);
+    this.#share.disabled = out;
     this.#share.textContent = this.#shares ? "Share" : "Copy link";
     this.#menu.showShare(this.#shares ? "Share…" : "Copy link");
     this.#self.element.hidden = kind === "nobody";
