@@ -83,10 +83,10 @@ type clientState struct {
 	tipRev Revision
 	// slow: it was refused for having been sent a composite that it had not seen.
 	slow bool
-	// pace is how often it may submit; nil for as often as it likes. Set once, when it opens the document.
-	pace *limits.Pace
 	// author made the operation that last and rev tell of, as far as that was looked up.
 	author string
+	// pace is how often it may submit; nil for as often as it likes. Set once, when it opens the document.
+	pace *limits.Pace
 }
 
 // submission is one run of operations on its way to the disk.

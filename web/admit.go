@@ -59,7 +59,7 @@ func (s *Server) operator(ctx *fasthttp.RequestCtx) bool {
 // upgrade is refused: one that does not say who it is gets a connection that tells it.
 func (s *Server) connect(ctx *fasthttp.RequestCtx, serve func(start func(*ws.Conn) ws.Handler), handler func(*auth.Pass, *ws.Conn) ws.Handler) {
 	if !s.originAllowed(ctx) {
-		api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
+		refuseOrigin(ctx)
 		return
 	}
 	pass, refusal := s.ask(ctx)

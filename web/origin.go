@@ -93,10 +93,19 @@ func (s *Server) safe(ctx *fasthttp.RequestCtx) bool {
 	backup := string(ctx.Path()) == "/api/backup"
 	unsafe := !ctx.IsGet() && !ctx.IsHead()
 	if unsafe && !s.originAllowed(ctx) || backup && (s.fromElsewhere(ctx) || len(ctx.Request.Header.Peek("Origin")) > 0 && !s.originAllowed(ctx)) {
-		api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
+		refuseOrigin(ctx)
 		return false
 	}
 	return true
+}
+
+// refuseOrigin tells a page of another origin, or a browser that does not say which, that it may not do something.
+func refuseOrigin(ctx *fasthttp.RequestCtx) {
+	detail := "Pages of this origin may not do this here."
+	if len(ctx.Request.Header.Peek("Origin")) == 0 {
+		detail = "Who is logged in by a cookie has to send the header Origin with what changes something."
+	}
+	api.Problem(ctx, fasthttp.StatusForbidden, "origin", detail)
 }
 
 // fromElsewhere reports whether a browser says that a page of another origin asks, without

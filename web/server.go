@@ -382,7 +382,7 @@ func (s *Server) broken(ctx *fasthttp.RequestCtx, err error) {
 	s.secure(ctx)
 	var timeout net.Error
 	var header *fasthttp.ErrSmallBuffer
-	begun := len(ctx.Request.Header.RequestURI()) > 0 // the header is there
+	begun := len(ctx.Request.Header.RawHeaders()) > 0 // the header is there
 	limited := func(name limits.Name, most int, status int, code, format string, args ...any) {
 		s.opt.Metrics.Limited(name)
 		e := api.Errorf(status, code, format, args...)

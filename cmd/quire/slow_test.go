@@ -66,15 +66,15 @@ func slowPeers(t *testing.T, addr string, trust *tls.Config) {
 	}
 	for _, p := range []struct{ name, begin, drip, answer string }{
 		{"says nothing", "", "", ""},
-		{"half a header", "GET / HTTP/1.1\r\nHost: x\r\n", "", " 408 "},
-		{"a header by the byte", "GET / HTTP/1.1\r\nHost: x\r\nX: ", "x", ""},
-		{"half an upgrade", "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", "", " 408 "},
-		{"half a body", "POST /api/docs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", "", " 408 "},
-		{"a body by the byte", "POST /api/docs HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{", "x", ""},
-		{"half a large body", "POST /api/docs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n{", "", " 408 "},
-		{"a large body by the byte", "POST /api/docs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n{", "x", ""},
-		{"half a chunk", "POST /api/docs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n{", "", " 408 "},
-		{"one request and no other", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "", " 200 "},
+		{"half a header", "GET / HTTP/1.1\r\nHost: localhost\r\n", "", " 408 "},
+		{"a header by the byte", "GET / HTTP/1.1\r\nHost: localhost\r\nX: ", "x", ""},
+		{"half an upgrade", "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", "", " 408 "},
+		{"half a body", "POST /api/docs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{", "", " 408 "},
+		{"a body by the byte", "POST /api/docs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{", "x", ""},
+		{"half a large body", "POST /api/docs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n{", "", " 408 "},
+		{"a large body by the byte", "POST /api/docs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n{", "x", ""},
+		{"half a chunk", "POST /api/docs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n{", "", " 408 "},
+		{"one request and no other", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "", " 200 "},
 	} {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
@@ -97,9 +97,9 @@ func slowPeers(t *testing.T, addr string, trust *tls.Config) {
 		})
 	}
 	for name, request := range map[string]string{
-		"takes no answer":  "GET /api/docs/large HTTP/1.1\r\nHost: x\r\n\r\n",
-		"takes no events":  "GET /api/docs/large/events?from=-1 HTTP/1.1\r\nHost: x\r\n\r\n",
-		"takes no answers": strings.Repeat("GET /assets/app.js HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+		"takes no answer":  "GET /api/docs/large HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"takes no events":  "GET /api/docs/large/events?from=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"takes no answers": strings.Repeat("GET /assets/app.js HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -160,7 +160,7 @@ func TestSlowloris(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(c, "GET /?%d HTTP/1.1\r\nHost: x\r\nX-", n)
+		fmt.Fprintf(c, "GET /?%d HTTP/1.1\r\nHost: localhost\r\nX-", n)
 		wg.Go(func() {
 			defer c.Close()
 			_ = c.SetReadDeadline(time.Now().Add(time.Minute))

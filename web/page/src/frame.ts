@@ -26,7 +26,7 @@ export function signInNotice(reason: string, again: () => void, was?: Access): H
       : "This server shows documents to people it knows. Open the address of an invitation that somebody sent you, or sign in at the application that you come from and return.";
   return notice("unauthenticated", heading,
     el("p", {}, how),
-    reason !== "" && reason !== "say who you are" ? el("p", { className: "reason" }, `The server says: ${reason}`) : "",
+    reason !== "" && !reason.startsWith("say who you are") ? el("p", { className: "reason" }, `The server says: ${reason}`) : "",
     el("button", { type: "button", className: "primary", on: { click: again } }, "I have signed in"),
     tokenForm(again));
 }

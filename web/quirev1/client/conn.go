@@ -59,11 +59,11 @@ func Dial(server string, opt Options) (*Conn, *quirev1.ServerMessage, error) {
 	if opt.Timeout <= 0 {
 		opt.Timeout = 10 * time.Second
 	}
-	d := websocket.Dialer{TLSClientConfig: opt.TLS, HandshakeTimeout: opt.Timeout, EnableCompression: opt.Compress, Subprotocols: []string{quirev1.Subprotocol}}
 	header := http.Header{}
 	if opt.Token != "" {
 		header.Set("Authorization", "Bearer "+opt.Token)
 	}
+	d := websocket.Dialer{TLSClientConfig: opt.TLS, HandshakeTimeout: opt.Timeout, EnableCompression: opt.Compress, Subprotocols: []string{quirev1.Subprotocol}}
 	ws, resp, err := d.Dial(addr, header)
 	if err != nil {
 		if resp != nil {
