@@ -50,6 +50,8 @@ async function lookAtEverything({ page }: Person, where: string): Promise<void> 
   await page.locator(".blame-bar .author").first().waitFor();
   await untainted(page, `${where}: colours`);
   await page.locator(".share").click();
+  await page.locator(".share-dialog").waitFor();
+  await untainted(page, `${where}: share`);
   await page.keyboard.press("Escape");
   await page.locator(".history-button").click();
   await page.locator('dialog.history[data-settled="true"][data-busy="false"]').waitFor();

@@ -5,7 +5,7 @@ import { count, el } from "./dom.js";
 import { visible } from "./names.js";
 import { cleanName, colors, initials, keepMe, me, paint } from "./person.js";
 import { forgetAll } from "./recent.js";
-import { signOut, type Access } from "./session.js";
+import { signOut, whoAmI, type Access } from "./session.js";
 
 export interface SelfOptions {
   readonly access: Access;
@@ -108,6 +108,8 @@ export class Self {
     try {
       await signOut();
       forgetAll();
+      const { kind } = await whoAmI();
+      if (kind === "known") return problem.replaceChildren("This server asks the application who you are, and you are signed in there. Sign out there.");
       location.assign("/");
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
