@@ -163,8 +163,14 @@ var limitedCases = map[limits.Name]limitedCase{
 		p.dial()
 		return p.dialed().closed()
 	}},
-	limits.AddressHTTP: {[]string{"1"}, func(p *provoker) string {
+	limits.AddressHTTP: {[]string{"2"}, func(p *provoker) string {
 		p.http("GET", "healthz", "", "") // its connection is kept
+		p.dial()                         // one that became a WebSocket is none of these
+		c, err := net.Dial("tcp", strings.Trim(strings.TrimPrefix(p.url, "http://"), "/"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.t.Cleanup(func() { _ = c.Close() })
 		return p.raw("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	}},
 	limits.Streams: {[]string{"1"}, func(p *provoker) string {
