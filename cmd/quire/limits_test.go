@@ -18,7 +18,12 @@ import (
 
 	"github.com/coder/websocket"
 
+	"quire/ot"
+	"quire/ot/text"
+	"quire/session"
 	"quire/session/limits"
+	"quire/web/quirev1"
+	"quire/web/quirev1/client"
 )
 
 // TestLimitsPage: docs/limits.md has every limit with its unit and default, and no other.
@@ -158,8 +163,14 @@ var limitedCases = map[limits.Name]limitedCase{
 		p.dial()
 		return p.dialed().closed()
 	}},
-	limits.AddressHTTP: {[]string{"1"}, func(p *provoker) string {
+	limits.AddressHTTP: {[]string{"2"}, func(p *provoker) string {
 		p.http("GET", "healthz", "", "") // its connection is kept
+		p.dial()                         // one that became a WebSocket is none of these
+		c, err := net.Dial("tcp", strings.Trim(strings.TrimPrefix(p.url, "http://"), "/"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.t.Cleanup(func() { _ = c.Close() })
 		return p.raw("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	}},
 	limits.Streams: {[]string{"1"}, func(p *provoker) string {
@@ -329,5 +340,64 @@ func (s *plainConn) closed() string {
 			}
 			return end.Reason
 		}
+	}
+}
+
+// TestTooFastLosesNothing: a client that does not care how fast it may go has everything acknowledged, once and in
+// order, by being held up and by sending again what was refused.
+func TestTooFastLosesNothing(t *testing.T) {
+	_, url, _ := start(t, "--data", t.TempDir(), "--max-run", "40", "--max-client-rate", "60")
+	conn, _, err := client.Dial(url, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	doc := client.NewDocument("fast", "client-1", text.Type{})
+	doc.Create, doc.MaxRun = "text", 40
+	say := func(m quirev1.ClientMessage) {
+		if err := conn.Send(&m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(doc.Open())
+	refused, want := 0, ""
+	for begun := false; !begun || doc.Pending() > 0; {
+		m, err := conn.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e *client.RefusedError
+		if err := doc.Receive(m); errors.As(err, &e) && e.Class == session.Retry && e.Code == session.CodeRate {
+			refused++
+			time.Sleep(50 * time.Millisecond) // as the server asks for
+			doc.Again()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if !begun && doc.Current() {
+			begun = true
+			for i := range 200 {
+				op, err := text.Decode(fmt.Appendf(nil, `[%d,"%c"]`, len(want), 'a'+i%26), ot.Limits{})
+				if i == 0 {
+					op, err = text.Decode([]byte(`["a"]`), ot.Limits{})
+				}
+				if err == nil {
+					err = doc.Edit(op)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				want += string(rune('a' + i%26))
+			}
+		}
+		if next := doc.Next(); next != nil {
+			say(*next)
+		}
+	}
+	if refused == 0 {
+		t.Error("it was never refused")
+	}
+	if _, answer := send(t, "GET", url+"api/docs/fast", "", ""); !strings.Contains(answer, `"rev":200,`) || !strings.Contains(answer, want) {
+		t.Errorf("the document is %s, want %s", answer, want)
 	}
 }

@@ -247,7 +247,10 @@ func (b *bench) prepare() error {
 		server = b.server
 	}
 	b.targets = []*target{{name: "quire", exe: server, cpu: cpu,
-		args: []string{"serve", "--listen", "127.0.0.1:0", "--data", b.folder, "--log-level", "warn"}}}
+		args: []string{"serve", "--listen", "127.0.0.1:0", "--data", b.folder, "--log-level", "warn",
+			// What is measured is how fast it can go, all from one address.
+			"--max-client-rate", "0", "--max-author-rate", "0", "--max-document-rate", "0", "--max-open-rate", "0", "--max-rate", "0",
+			"--max-address-connections", "0", "--max-address-http", "0", "--max-connections", "1000000"}}}
 	if b.raw {
 		for _, per := range []string{perFrame, perWakeUp} {
 			b.targets = append(b.targets, &target{name: "raw, per " + per, raw: true, exe: exe, cpu: cpu,

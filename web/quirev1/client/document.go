@@ -106,6 +106,9 @@ func (d *Document) Open() quirev1.ClientMessage {
 // again after the next Open was answered.
 func (d *Document) Disconnected() { d.open, d.resend = false, len(d.inFlight) > 0 }
 
+// Again has Next return what is in flight once more, unchanged: the server refused it for now.
+func (d *Document) Again() { d.resend = len(d.inFlight) > 0 }
+
 // Edit applies an operation to the local copy; Next will submit it.
 func (d *Document) Edit(op ot.Op) error {
 	if !d.known {
@@ -147,7 +150,8 @@ func (e *RefusedError) Error() string { return string(e.Code) + ": " + e.Message
 
 // Receive takes in a message of the server about this document; those that are of no
 // concern to it change nothing. It returns a *RefusedError for an error message, whose
-// Class says what to do: on session.Resync call Disconnected and send Open again. What is
+// Class says what to do: on session.Resync call Disconnected and send Open again; on
+// session.Retry, once the document is open, wait a moment, call Again, and send what Next returns. What is
 // refused with session.CodeForbidden stays pending: Next returns it again when there is the
 // right, and after one without a Seq the document has to be opened again. Any other error
 // means that this copy cannot go on.
