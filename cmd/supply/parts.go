@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -28,11 +27,15 @@ type part struct {
 // goModules returns the modules whose packages are linked into the program as it is delivered, and
 // Go's own library.
 func goModules(root string) ([]part, error) {
-	library, err := licencesOf(runtime.GOROOT())
+	env, err := exec.Command("go", "env", "GOROOT", "GOVERSION").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	folder, version, _ := strings.Cut(strings.TrimSpace(string(env)), "\ngo")
+	library, err := licencesOf(folder)
 	if err != nil {
 		return nil, err
 	}
-	version := strings.TrimPrefix(runtime.Version(), "go")
 	parts := []part{{name: "std", version: version, purl: "pkg:golang/std@" + version, licences: library}}
 	seen := map[string]bool{}
 	cmd := exec.Command("go", "list", "-deps", "-json=Module", "./cmd/quire")
