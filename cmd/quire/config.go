@@ -36,6 +36,7 @@ type Config struct {
 	limitConfig
 	serveConfig
 	watchConfig
+	webConfig
 
 	set *flag.FlagSet // bound to the fields above
 }
@@ -59,6 +60,7 @@ func (c *Config) flags() *flag.FlagSet {
 	c.limitConfig.flags(fs)
 	c.serveConfig.flags(fs)
 	c.watchConfig.flags(fs)
+	c.webConfig.flags(fs)
 	return fs
 }
 
@@ -86,7 +88,7 @@ func configure(args, environ []string, out io.Writer) (*Config, error) {
 		if rest, ok := strings.CutPrefix(name, "QUIRE_"); ok {
 			name := strings.ReplaceAll(strings.ToLower(rest), "_", "-")
 			switch name {
-			case "traces", "server", "author", "handover": // the tests', the other commands', a predecessor's
+			case "traces", "server", "author", "handover", "token", "token-file": // the tests', the other commands', a predecessor's
 				continue
 			}
 			if given[name] {
@@ -174,6 +176,7 @@ func (c *Config) check() error {
 	errs = append(errs, c.limitConfig.check(c)...)
 	errs = append(errs, c.serveConfig.check(c)...)
 	errs = append(errs, c.watchConfig.check(c)...)
+	errs = append(errs, c.webConfig.check(c)...)
 	return errors.Join(errs...)
 }
 

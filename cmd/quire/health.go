@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -19,9 +21,13 @@ const healthWithin = 4 * time.Second
 // health asks a server whether it is ready: that at $QUIRE_SERVER, or else the one on this
 // machine that has these settings.
 func health(ctx context.Context, args, environ []string, out io.Writer) error {
-	c, err := settings(args, environ, out)
-	if err != nil {
+	// Of the settings only the address matters: those that the server was given as arguments, without
+	// which the others may make no sense, are not known here.
+	c, err := configure(args, environ, out)
+	if errors.Is(err, flag.ErrHelp) {
 		return err
+	} else if c == nil {
+		return usageError(err.Error())
 	}
 	url := c.here()
 	for _, kv := range environ {

@@ -7,15 +7,17 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"quire/web/auth"
 )
 
 var updatePage = flag.Bool("update", false, "write what the program answers now into docs/http.md and docs/cli.md")
 
 // changing is what differs each time.
-var changing = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|[0-9a-f]{64}|"id":"[A-Z0-9]{16}"`)
+var changing = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z|[0-9a-f]{64}|-[0-9a-f]{16}(-[0-9a-f]{12})?"|"id":"([A-Z0-9]{16}|[\w-]{8})"|"secret":"[\w-]{51}"|/join#[\w-]{51}|127\.0\.0\.1:\d+|Eve~[0-9a-f]{6}`)
 
 // everywhere are the headers that every answer has.
-var everywhere = regexp.MustCompile(`(?m)^(Date|Server|Content-Length|Content-Security-Policy|X-[\w-]+|Referrer-Policy): .*\n`)
+var everywhere = regexp.MustCompile(`(?m)^(Date|Server|Content-Length|Content-Security-Policy|X-[\w-]+|Referrer-Policy|Cross-Origin-[\w-]+|Permissions-Policy): .*\n`)
 
 // TestHTTPPage runs the commands of docs/http.md, one after another, and compares what
 // they print with what the page says.
@@ -26,7 +28,10 @@ func TestHTTPPage(t *testing.T) {
 		}
 	}
 	_, url, _ := start(t, "--data", t.TempDir())
-	runPage(t, "../../docs/http.md", &shell{t: t, dir: t.TempDir(), env: append(os.Environ(), "Q="+strings.TrimSuffix(url, "/"))}, stable)
+	asking, token := guarded(t)
+	everything := auth.Grant{Docs: "*", Role: auth.Admin}
+	env := append(os.Environ(), "Q="+strings.TrimSuffix(url, "/"), "S="+asking, "TOKEN="+token("tina", "acme", everything), "OPERATOR="+token("op", "", everything))
+	runPage(t, "../../docs/http.md", &shell{t: t, dir: t.TempDir(), env: env}, stable)
 }
 
 // runPage runs the commands of a page and compares what they print, as far as stable leaves it, with

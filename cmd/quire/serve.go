@@ -72,6 +72,8 @@ type Main struct {
 	Logger *slog.Logger
 	// Ready is called with the URL once the server answers. May be nil.
 	Ready func(url string)
+	// Private says that only this process can connect: nobody is asked who they are.
+	Private bool
 	// Listener is where to serve instead of Config.Listen; Run closes it. May be nil.
 	Listener net.Listener
 
@@ -144,7 +146,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 	manager = session.New(session.Options{
 		Store:     store,
 		Types:     types(),
-		Limits:    session.Limits{Document: c.MaxDocument, Run: c.MaxRun},
+		Limits:    c.sessions(),
 		Keep:      session.Keep(c.HistoryKeep),
 		Diff:      diff.Between,
 		IdleAfter: c.IdleAfter,
@@ -170,38 +172,35 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err = web.New(web.Options{
-		Auth:       authority,
-		Manager:    manager,
-		Metrics:    met,
-		Page:       page.Files(),
-		Dialects:   dialects(),
-		Name:       "quire " + version(),
-		Origins:    splitList(c.Origins),
-		Proxies:    c.proxies(),
-		MaxMessage: c.MaxMessage,
-		Formats:    documentFormats{},
-		Unified:    diff.Unified,
-		MaxBody:    c.MaxBody,
-		MaxImport:  c.MaxImport,
-		MaxStreams: c.MaxStreams,
-		MaxRate:    c.MaxRate,
-		MaxConns:   c.MaxConns,
-		PingEvery:  c.PingEvery,
-		ComeBack:   c.ComeBack,
-		Hooks:      webhooks,
-		Backup:     func(ctx context.Context) (api.Copy, error) { return backUp(ctx, store, m.Logger) },
-		Ready:      func() error { return ready(manager) },
-		Logger:     m.Logger,
-		TLS:        f.tls,
-		Timeouts:   c.timeouts(),
-	})
-	if err != nil {
-		return nil, err
-	}
 	ln, err := f.main.listen()
 	if err != nil {
 		return nil, fmt.Errorf("cannot serve on %s: %w", c.Listen, err)
+	}
+	defer authority.Close()
+	server, err = web.New(web.Options{
+		Auth:      authority,
+		Manager:   manager,
+		Metrics:   met,
+		Page:      page.Files(),
+		Dialects:  dialects(),
+		Name:      "quire " + version(),
+		Origins:   splitList(c.Origins),
+		Hosts:     c.hosts(ln.Addr().String()),
+		Formats:   documentFormats{},
+		Unified:   diff.Unified,
+		Limits:    c.limitConfig.web(),
+		PingEvery: c.PingEvery,
+		ComeBack:  c.ComeBack,
+		Hooks:     webhooks,
+		Backup:    func(ctx context.Context) (api.Copy, error) { return backUp(ctx, store, m.Logger) },
+		Ready:     func() error { return ready(manager) },
+		Logger:    m.Logger,
+		TLS:       f.tls,
+		Timeouts:  c.timeouts(),
+	})
+	if err != nil {
+		_ = ln.Close()
+		return nil, err
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()

@@ -71,23 +71,13 @@ func Take(now time.Time, n int, paces ...*Pace) (wait time.Duration, over *Pace)
 	return wait, nil
 }
 
-// Wait waits, unless one of the contexts ends before.
-func Wait(d time.Duration, ctxs ...context.Context) {
-	if d <= 0 {
-		return
-	}
+// Wait waits, unless a or b ends before.
+func Wait(d time.Duration, a, b context.Context) {
 	t := time.NewTimer(d)
 	defer t.Stop()
-	var first, second <-chan struct{}
-	if len(ctxs) > 0 {
-		first = ctxs[0].Done()
-	}
-	if len(ctxs) > 1 {
-		second = ctxs[1].Done()
-	}
 	select {
 	case <-t.C:
-	case <-first:
-	case <-second:
+	case <-a.Done():
+	case <-b.Done():
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
+	"quire/session/limits"
 	"quire/web/auth"
 	"quire/web/stream"
 )
@@ -26,6 +27,13 @@ type Options struct {
 	Streams *stream.Server
 	// Backups makes copies of all data. Required.
 	Backups *Backups
+	// Auth makes logins, invitations and revocations. Required.
+	Auth *auth.Authority
+	// Credentials returns what a request brought to show who sends it, HTTPS whether it was sent by https. Required.
+	Credentials func(ctx *fasthttp.RequestCtx) auth.Credentials
+	HTTPS       func(ctx *fasthttp.RequestCtx) bool
+	// Revoked is told of each revocation. May be nil.
+	Revoked func(ctx context.Context, r auth.Revocation)
 	// Formats are the forms of documents besides text and JSON. Default: none.
 	Formats Formats
 	// Unified returns what differs between two texts as a unified diff with so many lines of
@@ -38,6 +46,11 @@ type Options struct {
 	MaxBody int
 	// MaxImport is the largest bundle, before and after it is decompressed. Default 1 GiB.
 	MaxImport int
+	// MaxPage is the most entries of a list in one answer. Default 1000.
+	MaxPage int
+	// MaxConversion is how many bytes of documents are converted to or from other forms at one time; a
+	// larger one is refused. Default 4 MiB.
+	MaxConversion int
 	// Timeout bounds one request's work; streams and imports have as long as they make
 	// progress. Default 30 s.
 	Timeout time.Duration
@@ -53,10 +66,11 @@ type API struct {
 	opt    Options
 	routes []route
 
-	patching   sync.Mutex    // one change of a document's title and fields at a time
-	converting places        // for documents that are turned into other forms
-	comparing  places        // for differences between revisions
-	longLines  chan struct{} // has a place for each long line of a bundle
+	patching   sync.Mutex     // one change of a document's title and fields at a time
+	converting places         // for documents that are turned into other forms
+	formBytes  *limits.Budget // their bytes
+	comparing  places         // for differences between revisions
+	longLines  chan struct{}  // has a place for each long line of a bundle
 }
 
 // places are the few that may do at a time what takes seconds, and many times the memory of a
@@ -66,13 +80,15 @@ type places chan struct{}
 // fewAtOnce is how many places there are of a kind.
 const fewAtOnce = 2
 
+var errBusy = session.Errorf(session.CodeBusy, "too many documents are converted or compared now")
+
 // take waits for a place and returns how to give it back.
 func (p places) take(r *request) (done func(), err error) {
 	select {
 	case p <- struct{}{}:
 		return func() { <-p }, nil
 	case <-r.c.Done():
-		return nil, session.Errorf(session.CodeBusy, "too many documents are converted or compared now")
+		return nil, errBusy
 	}
 }
 
@@ -86,11 +102,16 @@ func New(opt Options) *API {
 	def(&opt.MaxMessage, 1<<20)
 	def(&opt.MaxBody, 32<<20)
 	def(&opt.MaxImport, 1<<30)
+	def(&opt.MaxPage, 1000)
+	def(&opt.MaxConversion, 4<<20)
 	if opt.Timeout <= 0 {
 		opt.Timeout = 30 * time.Second
 	}
 	if opt.Heartbeat <= 0 {
 		opt.Heartbeat = 15 * time.Second
+	}
+	if opt.Revoked == nil {
+		opt.Revoked = func(context.Context, auth.Revocation) {}
 	}
 	if opt.Formats == nil {
 		opt.Formats = noFormats{}
@@ -100,14 +121,34 @@ func New(opt Options) *API {
 	}
 	return &API{
 		opt: opt, routes: routes(),
-		converting: make(places, fewAtOnce), comparing: make(places, fewAtOnce), longLines: make(chan struct{}, longLines),
+		converting: make(places, fewAtOnce), formBytes: limits.NewBudget(opt.MaxConversion), comparing: make(places, fewAtOnce), longLines: make(chan struct{}, longLines),
 	}
+}
+
+// convert has a document of so many bytes converted, when there is room beside the others, and returns how to
+// say that it has ended.
+func (a *API) convert(r *request, bytes int) (done func(), err error) {
+	if most := a.opt.MaxConversion; bytes > most {
+		return nil, limited(limits.Conversion, most, fasthttp.StatusRequestEntityTooLarge, session.CodeTooLarge,
+			"A document of %d bytes is not converted to or from another form, the limit %s is %d. It can be had and brought back as %s.", bytes, limits.Conversion, most, mediaJSON)
+	}
+	place, err := a.converting.take(r)
+	if err != nil {
+		return nil, err
+	}
+	room, err := a.formBytes.Take(r.c, bytes)
+	if err != nil {
+		place()
+		return nil, errBusy
+	}
+	return func() { room(); place() }, nil
 }
 
 // route is one operation at one kind of address.
 type route struct {
 	method string               // GET answers HEAD too
 	path   []string             // segments after /api/; one in braces matches any that is not empty
+	access access               // what somebody has to be allowed for it
 	query  []string             // the names of its parameters
 	bodies []string             // the media types it takes; nil: it takes no body
 	size   size                 // of its body
@@ -124,8 +165,8 @@ const (
 	whole                // a document, or MaxImport for a bundle
 )
 
-func at(method, path string, serve func(*API, *request) error) route {
-	return route{method: method, path: strings.Split(path, "/"), serve: serve}
+func at(method, path string, need access, serve func(*API, *request) error) route {
+	return route{method: method, path: strings.Split(path, "/"), access: need, serve: serve}
 }
 
 func (r route) params(names ...string) route           { r.query = names; return r }
@@ -150,26 +191,34 @@ const (
 func routes() []route {
 	contents := []string{mediaJSON, mediaText, mediaMarkdown, mediaHTML, mediaDelta}
 	return []route{
-		at("GET", "docs", (*API).list).params("prefix", "after", "limit"),
-		at("POST", "docs", (*API).create).params("id", "title", "type").takes(whole, append(contents, mediaBundle)...),
-		at("GET", "docs/{id}", (*API).read).params("rev", "at", "label", "format"),
-		at("PUT", "docs/{id}", (*API).put).params("type").first((*request).precondition).takes(document, contents...),
-		at("PATCH", "docs/{id}", (*API).patch).takes(small, mediaJSON, mediaMerge),
-		at("DELETE", "docs/{id}", (*API).remove),
-		at("POST", "docs/{id}/operations", (*API).operations).takes(document, mediaJSON),
-		at("GET", "docs/{id}/events", (*API).events).params("from"),
-		at("GET", "docs/{id}/history", (*API).history).params("before", "limit", "pause", "span"),
-		at("GET", "docs/{id}/history/{rev}", (*API).step),
-		at("GET", "docs/{id}/diff", (*API).diff).params("from", "to", "from_at", "to_at", "from_label", "to_label", "fields"),
-		at("GET", "docs/{id}/blame", (*API).blame).params("rev", "since"),
-		at("POST", "docs/{id}/restore", (*API).restore).takes(small, mediaJSON),
-		at("POST", "docs/{id}/revert", (*API).revert).takes(small, mediaJSON),
-		at("GET", "docs/{id}/labels", (*API).labels),
-		at("PUT", "docs/{id}/labels/{name}", (*API).setLabel).takes(small, mediaJSON),
-		at("DELETE", "docs/{id}/labels/{name}", (*API).deleteLabel),
-		at("POST", "docs/{id}/redact", (*API).redact).takes(small, mediaJSON),
-		at("GET", "backup", (*API).backup),
-		at("GET", "openapi.json", (*API).openapi),
+		at("GET", "docs", listed, (*API).list).params("prefix", "after", "limit"),
+		at("POST", "docs", creators, (*API).create).params("id", "title", "type").takes(whole, append(contents, mediaBundle)...),
+		at("GET", "docs/{id}", readers, (*API).read).params("rev", "at", "label", "format"),
+		at("PUT", "docs/{id}", writers, (*API).put).params("type").first((*request).precondition).takes(document, contents...),
+		at("PATCH", "docs/{id}", writers, (*API).patch).takes(small, mediaJSON, mediaMerge),
+		at("DELETE", "docs/{id}", admins, (*API).remove),
+		at("POST", "docs/{id}/operations", writers, (*API).operations).takes(document, mediaJSON),
+		at("GET", "docs/{id}/events", readers, (*API).events).params("from"),
+		at("GET", "docs/{id}/history", readers, (*API).history).params("before", "limit", "pause", "span"),
+		at("GET", "docs/{id}/history/{rev}", readers, (*API).step),
+		at("GET", "docs/{id}/diff", readers, (*API).diff).params("from", "to", "from_at", "to_at", "from_label", "to_label", "fields"),
+		at("GET", "docs/{id}/blame", readers, (*API).blame).params("rev", "since"),
+		at("POST", "docs/{id}/restore", writers, (*API).restore).takes(small, mediaJSON),
+		at("POST", "docs/{id}/revert", writers, (*API).revert).takes(small, mediaJSON),
+		at("GET", "docs/{id}/labels", readers, (*API).labels),
+		at("PUT", "docs/{id}/labels/{name}", writers, (*API).setLabel).takes(small, mediaJSON),
+		at("DELETE", "docs/{id}/labels/{name}", writers, (*API).deleteLabel),
+		at("POST", "docs/{id}/redact", admins, (*API).redact).takes(small, mediaJSON),
+		at("GET", "docs/{id}/links", admins, (*API).links),
+		at("POST", "docs/{id}/links", admins, (*API).invite).takes(small, mediaJSON),
+		at("DELETE", "docs/{id}/links/{link}", admins, (*API).withdraw),
+		at("GET", "session", listed, (*API).session),
+		at("POST", "session", public, (*API).login).takes(small, mediaJSON),
+		at("DELETE", "session", public, (*API).logout),
+		at("GET", "revocations", operators, (*API).revocations),
+		at("POST", "revocations", operators, (*API).revoke).takes(small, mediaJSON),
+		at("GET", "backup", operators, (*API).backup),
+		at("GET", "openapi.json", public, (*API).openapi),
 	}
 }
 
@@ -222,27 +271,65 @@ func (a *API) Route(method, path string) string {
 	return ""
 }
 
-// Serve answers a request to an address under /api/.
-func (a *API) Serve(ctx *fasthttp.RequestCtx) {
-	if err := a.serve(ctx); err != nil {
+// Serve answers a request to an address under /api/, once the sender is known; see auth.Of. read
+// fetches a body that is not there yet, or refuses it, when nothing else speaks against the sender; nil: the
+// body is there.
+func (a *API) Serve(ctx *fasthttp.RequestCtx, read func() bool) {
+	if err := a.serve(ctx, read); err != nil {
 		Refuse(ctx, err)
 	}
 }
 
-func (a *API) serve(ctx *fasthttp.RequestCtx) error {
+func (a *API) serve(ctx *fasthttp.RequestCtx, read func() bool) error {
+	r, err := a.request(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.allow(); err != nil {
+		return err
+	}
+	if read != nil && !read() {
+		return nil
+	}
+	if err := r.check(a); err != nil {
+		return err
+	}
+	c, cancel := context.WithTimeout(context.Background(), a.opt.Timeout)
+	defer cancel()
+	r.c = c
+	return r.route.serve(a, r)
+}
+
+// Allowed returns why the sender of a request may not do what it asks for, or nil, without looking at its body.
+func (a *API) Allowed(ctx *fasthttp.RequestCtx) error {
+	r, err := a.request(ctx)
+	if err != nil {
+		return err
+	}
+	return r.allow()
+}
+
+// Public reports whether a request is for what anybody may have.
+func (a *API) Public(ctx *fasthttp.RequestCtx) bool {
+	rt, _, _ := a.find(string(ctx.Method()), string(ctx.URI().PathOriginal()))
+	return rt != nil && rt.access == public
+}
+
+// request returns what a request is about.
+func (a *API) request(ctx *fasthttp.RequestCtx) (*request, error) {
 	rt, values, allow := a.find(string(ctx.Method()), string(ctx.URI().PathOriginal()))
 	switch {
 	case rt == nil && allow != nil:
 		ctx.Response.Header.Set("Allow", strings.Join(allow, ", "))
-		return Errorf(fasthttp.StatusMethodNotAllowed, "method", "This address takes %s.", strings.Join(allow, ", "))
+		return nil, Errorf(fasthttp.StatusMethodNotAllowed, "method", "This address takes %s.", strings.Join(allow, ", "))
 	case rt == nil:
-		return Errorf(fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address. A document's id is one segment of it: a slash in an id is written %%2F.")
+		return nil, Errorf(fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address. A document's id is one segment of it: a slash in an id is written %%2F.")
 	}
 	r := &request{ctx: ctx, route: rt, pass: auth.Of(ctx)}
 	for i, v := range values {
 		plain, err := url.PathUnescape(v)
 		if err != nil {
-			return Errorf(fasthttp.StatusBadRequest, "bad_id", "The address is not escaped as it should be: a percent sign is written %%25.")
+			return nil, Errorf(fasthttp.StatusBadRequest, "bad_id", "The address is not escaped as it should be: a percent sign is written %%25.")
 		}
 		values[i] = plain
 	}
@@ -252,11 +339,5 @@ func (a *API) serve(ctx *fasthttp.RequestCtx) error {
 	if len(values) > 1 {
 		r.arg = values[1]
 	}
-	if err := r.check(a); err != nil {
-		return err
-	}
-	c, cancel := context.WithTimeout(context.Background(), a.opt.Timeout)
-	defer cancel()
-	r.c = c
-	return rt.serve(a, r)
+	return r, nil
 }

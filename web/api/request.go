@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"mime"
 	"net/url"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	"quire/ot/jsonscan"
 	"quire/session"
+	"quire/session/limits"
 	"quire/web/auth"
 )
 
@@ -232,6 +234,16 @@ func (r *request) number(name string, def, least, most int) (int, error) {
 	return n, nil
 }
 
+// page reads how many entries of a list are wanted.
+func (a *API) page(r *request) (int, error) {
+	most := a.opt.MaxPage
+	n, err := r.number("limit", min(defaultPage, most), 1, math.MaxInt32)
+	if err == nil && n > most {
+		return 0, limited(limits.Page, most, fasthttp.StatusBadRequest, "bad_limit", "limit is %d; it is a number from 1 to %d, the limit %s.", n, most, limits.Page)
+	}
+	return n, err
+}
+
 // duration reads a parameter such as 90s or 2m.
 func (r *request) duration(name string) (time.Duration, error) {
 	s, ok := r.param(name)
@@ -349,6 +361,9 @@ func (a *API) resolved(r *request, label string, t time.Time, missing *Error) (s
 
 // author returns who edits: who sends the request, or whom it names where nobody is asked.
 func (a *API) author(r *request) (session.User, error) {
+	if r.pass.Identity().Kind != auth.Open {
+		return r.pass.User(session.User{}), nil
+	}
 	raw := string(r.ctx.Request.Header.Peek("Quire-Author"))
 	name, err := url.PathUnescape(raw)
 	limit := a.opt.Manager.Limits().UserName

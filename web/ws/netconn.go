@@ -18,17 +18,19 @@ type Listener struct {
 	TLS *tls.Config
 	// HandshakeTimeout is how long a peer may take for the TLS handshake. Default 10 s.
 	HandshakeTimeout time.Duration
+	// Admit decides on a connection by the address it comes from: whether it is one too many, and is
+	// to be told so, and whether it is taken at all. leave is called when the connection is closed or has become a
+	// WebSocket. Nil takes every one.
+	Admit func(from net.Addr) (leave func(), over, ok bool)
 }
 
 // Accept returns the next connection, wrapped, with TCP_NODELAY on (Go's default). The
 // handshake is done when the connection is first used, in the goroutine that serves it.
 func (l Listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
+	nc, err := l.accept()
 	if err != nil {
 		return nil, err
 	}
-	nc := &netConn{wire: wire{Conn: c}}
-	nc.Conn = &nc.wire
 	if l.TLS == nil {
 		return nc, nil
 	}
@@ -41,6 +43,33 @@ func (l Listener) Accept() (net.Conn, error) {
 	return &secureConn{netConn: nc, tls: secure, timeout: timeout}, nil
 }
 
+// accept returns the next connection that is admitted.
+func (l Listener) accept() (*netConn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		nc := &netConn{wire: wire{Conn: c}, leave: func() {}}
+		nc.Conn = &nc.wire
+		if l.Admit == nil {
+			return nc, nil
+		}
+		leave, over, ok := l.Admit(c.RemoteAddr())
+		if ok {
+			nc.leave, nc.over = sync.OnceFunc(leave), over
+			return nc, nil
+		}
+		_ = c.Close()
+	}
+}
+
+// Over reports whether a connection of a Listener is one too many.
+func Over(c net.Conn) bool {
+	g, ok := c.(gatherer)
+	return ok && g.gatherer().over
+}
+
 // gatherer is a connection of Listener.
 type gatherer interface{ gatherer() *netConn }
 
@@ -49,6 +78,8 @@ type gatherer interface{ gatherer() *netConn }
 type netConn struct {
 	net.Conn // &wire, or TLS on it
 	wire     wire
+	leave    func() // of Listener.Admit; may be called twice
+	over     bool   // one too many
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -57,6 +88,42 @@ type netConn struct {
 	wake      func() // called after a write that collected, unless quiet
 	buf       *[]byte
 	err       error
+	closed    bool
+	onClose   []func()
+}
+
+// OnClose has fn called once when the server is done with a connection, whatever became of what was
+// begun on it; at once when it is already. For connections that no Listener made it reports false.
+func OnClose(c net.Conn, fn func()) bool {
+	g, ok := c.(gatherer)
+	if !ok {
+		return false
+	}
+	nc := g.gatherer()
+	nc.mu.Lock()
+	if !nc.closed {
+		nc.onClose = append(nc.onClose, fn)
+		fn = nil
+	}
+	nc.mu.Unlock()
+	if fn != nil {
+		fn()
+	}
+	return true
+}
+
+// Close closes the connection.
+func (c *netConn) Close() error {
+	c.leave()
+	err := c.Conn.Close()
+	c.mu.Lock()
+	fns := c.onClose
+	c.closed, c.onClose = true, nil
+	c.mu.Unlock()
+	for _, fn := range fns {
+		fn()
+	}
+	return err
 }
 
 func (c *netConn) gatherer() *netConn { return c }

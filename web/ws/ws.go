@@ -7,9 +7,11 @@ package ws
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	mrand "math/rand/v2"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -18,6 +20,8 @@ import (
 
 	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
+
+	"quire/session/limits"
 )
 
 // Close codes, RFC 6455 section 7.4.1 and its registry.
@@ -28,6 +32,8 @@ const (
 	CloseTooBig      = websocket.CloseMessageTooBig
 	CloseInternal    = websocket.CloseInternalServerErr
 	CloseTryAgain    = websocket.CloseTryAgainLater
+	// CloseUnauthenticated is for a peer that has to say who it is, again.
+	CloseUnauthenticated = 4401
 )
 
 // Handler is one connection's protocol.
@@ -62,6 +68,12 @@ type Options struct {
 	MaxMessage int
 	// MaxConns is the most connections at once. Default 100,000.
 	MaxConns int
+	// MaxPerAddress is the most connections at once that have the same Address; 0 for no bound.
+	MaxPerAddress int
+	// Address returns where a request comes from, as it is counted. Default: the peer's address.
+	Address func(ctx *fasthttp.RequestCtx) netip.Addr
+	// Limited is told of what is refused because of a limit. May be nil.
+	Limited func(name limits.Name)
 	// PingEvery is the time between pings; a peer that shows no life for two such
 	// spans is cut off. Default 25 s.
 	PingEvery time.Duration
@@ -80,6 +92,7 @@ type Options struct {
 type Server struct {
 	opt      Options
 	upgrader websocket.FastHTTPUpgrader
+	from     *limits.Counts[netip.Addr]
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -106,22 +119,28 @@ func New(opt Options) *Server {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
+	if opt.Address == nil {
+		opt.Address = func(ctx *fasthttp.RequestCtx) netip.Addr {
+			addr, _ := netip.AddrFromSlice(ctx.RemoteIP())
+			return addr.Unmap()
+		}
+	}
+	if opt.Limited == nil {
+		opt.Limited = func(limits.Name) {}
+	}
 	if opt.Sent == nil {
 		opt.Sent = func(int) {}
 	}
 	if opt.Received == nil {
 		opt.Received = func(int) {}
 	}
-	s := &Server{opt: opt, conns: map[*Conn]struct{}{}, empty: make(chan struct{}), stop: make(chan struct{})}
+	s := &Server{opt: opt, from: limits.NewCounts[netip.Addr](opt.MaxPerAddress), conns: map[*Conn]struct{}{}, empty: make(chan struct{}), stop: make(chan struct{})}
 	s.upgrader = websocket.FastHTTPUpgrader{
 		ReadBufferSize:    512,
 		WriteBufferSize:   2048,
 		WriteBufferPool:   &sync.Pool{},
 		CheckOrigin:       opt.CheckOrigin,
 		EnableCompression: true,
-	}
-	if opt.Subprotocol != "" {
-		s.upgrader.Subprotocols = []string{opt.Subprotocol}
 	}
 	go s.pings()
 	return s
@@ -134,11 +153,16 @@ func (s *Server) Serve(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
 		ctx.Error("offer the WebSocket subprotocol "+s.opt.Subprotocol, fasthttp.StatusBadRequest)
 		return
 	}
-	s.ServeAny(ctx, start)
+	s.serve(ctx, s.opt.Subprotocol, start)
 }
 
-// ServeAny is Serve for a protocol that has no name to offer.
-func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
+// ServeAny is Serve for peers that need not offer a subprotocol; when they offer this one it
+// is chosen, since a browser that offers several expects one of them.
+func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, protocol string, start func(c *Conn) Handler) {
+	s.serve(ctx, protocol, start)
+}
+
+func (s *Server) serve(ctx *fasthttp.RequestCtx, protocol string, start func(c *Conn) Handler) {
 	carrier, ok := ctx.Conn().(gatherer)
 	if !ok {
 		ctx.Error("this listener does not carry WebSockets", fasthttp.StatusInternalServerError)
@@ -149,10 +173,13 @@ func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler)
 		return
 	}
 	deflates := strings.Contains(string(ctx.Request.Header.Peek("Sec-WebSocket-Extensions")), "permessage-deflate")
-	err := s.upgrader.Upgrade(ctx, func(w *websocket.Conn) {
+	from := s.opt.Address(ctx)
+	upgrader := s.upgrader
+	upgrader.Subprotocols = []string{protocol}
+	err := upgrader.Upgrade(ctx, func(w *websocket.Conn) {
 		// The request is kept for as long as the connection lives: let its buffers go.
 		ctx.Request, ctx.Response = fasthttp.Request{}, fasthttp.Response{}
-		s.run(&Conn{s: s, w: w, nc: carrier.gatherer(), deflates: deflates}, start)
+		s.run(&Conn{s: s, w: w, nc: carrier.gatherer(), deflates: deflates, from: from}, start)
 	})
 	if err != nil && ctx.Response.StatusCode() < 400 {
 		ctx.Error(err.Error(), fasthttp.StatusBadRequest)
@@ -170,6 +197,7 @@ func offers(ctx *fasthttp.RequestCtx, protocol string) bool {
 
 // run is a connection's life, in the goroutine that fasthttp gives it.
 func (s *Server) run(c *Conn, start func(c *Conn) Handler) {
+	c.nc.leave()
 	c.nc.gather(c.Wake, s.opt.PingEvery/2, c.touch)
 	c.w.SetReadLimit(int64(s.opt.MaxMessage))
 	c.w.SetPongHandler(func(string) error { c.touch(); return nil })
@@ -214,7 +242,12 @@ func (s *Server) add(c *Conn) *CloseError {
 		return &CloseError{CloseGoingAway, "the server is stopping"}
 	}
 	if len(s.conns) >= s.opt.MaxConns {
-		return &CloseError{CloseTryAgain, "too many connections"}
+		s.opt.Limited(limits.Connections)
+		return &CloseError{CloseTryAgain, fmt.Sprintf("too many connections, the limit %s is %d", limits.Connections, s.opt.MaxConns)}
+	}
+	if _, ok := s.from.Enter(c.from, 0); !ok {
+		s.opt.Limited(limits.AddressConnections)
+		return &CloseError{CloseTryAgain, fmt.Sprintf("too many connections from this address, the limit %s is %d", limits.AddressConnections, s.opt.MaxPerAddress)}
 	}
 	s.conns[c] = struct{}{}
 	return nil
@@ -223,6 +256,7 @@ func (s *Server) add(c *Conn) *CloseError {
 func (s *Server) remove(c *Conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
+	s.from.Leave(c.from)
 	if s.leaving && len(s.conns) == 0 {
 		close(s.empty)
 	}
@@ -297,6 +331,7 @@ type Conn struct {
 	w        *websocket.Conn
 	nc       *netConn
 	deflates bool // the peer takes compressed messages
+	from     netip.Addr
 
 	sender sync.Mutex // held by the one goroutine that sends
 
@@ -450,7 +485,7 @@ func (c *Conn) read(h Handler) *CloseError {
 		var end *CloseError
 		switch {
 		case errors.Is(err, errTooBig):
-			end = &CloseError{CloseTooBig, "message too large"}
+			end = c.tooBig()
 		case err != nil:
 			end = c.readError(err)
 		case kind != websocket.TextMessage:
@@ -472,9 +507,14 @@ func (c *Conn) read(h Handler) *CloseError {
 
 func (c *Conn) readError(err error) *CloseError {
 	if errors.Is(err, websocket.ErrReadLimit) {
-		return &CloseError{CloseTooBig, "message too large"}
+		return c.tooBig()
 	}
 	return &CloseError{Code: 0}
+}
+
+func (c *Conn) tooBig() *CloseError {
+	c.s.opt.Limited(limits.Message)
+	return &CloseError{CloseTooBig, fmt.Sprintf("message too large, the limit %s is %d", limits.Message, c.s.opt.MaxMessage)}
 }
 
 var errTooBig = errors.New("ws: message too large")
