@@ -51,7 +51,14 @@ func (m *Main) fillFront(ctx context.Context, f *front) (err error) {
 	if f.main, err = m.socket(f, mainSocket, c.Listen); err != nil {
 		return err
 	}
-	if m.Listener != nil || !c.secure() {
+	if m.Listener != nil {
+		return nil
+	}
+	// The settings were checked, but a socket that was passed may be another one than they say.
+	if tcp, ok := f.main.ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && !c.asks() && !c.InsecureOpen {
+		return fmt.Errorf("other machines can reach %s, and nobody would be asked who they are: configure who is (docs/auth.md), or insecure-open to let everybody do everything", tcp)
+	}
+	if !c.secure() {
 		return nil
 	}
 	var challenges func(http.Handler) http.Handler

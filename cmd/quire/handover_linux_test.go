@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -242,5 +243,27 @@ func TestServiceManager(t *testing.T) {
 	hears("STOPPING=1")
 	if code := l.ended(); code != 0 {
 		t.Errorf("it ended with %d", code)
+	}
+}
+
+// TestPassedSocketIsGuarded refuses a socket that other machines reach when nobody would be asked who they are,
+// whatever address the settings have.
+func TestPassedSocketIsGuarded(t *testing.T) {
+	ln, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := configure([]string{"--data", t.TempDir()}, nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := NewMain(c, io.Discard, slog.New(slog.DiscardHandler))
+	m.passed = &passed{sockets: []*socket{{name: mainSocket, ln: ln}}}
+	if err := m.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "nobody would be asked who they are") {
+		t.Errorf("it serves: %v", err)
+	}
+	if c, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+		c.Close()
+		t.Error("the socket is still open")
 	}
 }

@@ -209,7 +209,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 	go m.heirs(ctx, f, ready)
 	tidied := make(chan struct{})
 	defer close(tidied)
-	go tidy(met, tidied)
+	go tidy(func() uint64 { return met.Messages() + uint64(server.Conns()) }, tidied)
 
 	var next *heir
 	select {
@@ -230,8 +230,8 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 }
 
 // tidy gives memory back to the system when things have become quiet: the collector
-// runs by itself only as new memory is asked for.
-func tidy(met *metrics.Metrics, done <-chan struct{}) {
+// runs by itself only as new memory is asked for. What active returns changes until they are.
+func tidy(active func() uint64, done <-chan struct{}) {
 	const every = 3 * time.Second
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -242,7 +242,7 @@ func tidy(met *metrics.Metrics, done <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		now := met.Messages()
+		now := active()
 		if now != last {
 			last, busy = now, true
 		} else if busy {

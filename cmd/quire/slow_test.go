@@ -19,7 +19,7 @@ import (
 
 // TestSlowPeers cuts off peers that are too slow in each phase of a connection, without TLS and with it.
 func TestSlowPeers(t *testing.T) {
-	slow := []string{"--max-header-time", "150ms", "--body-timeout", "150ms", "--write-timeout", "150ms", "--keep-alive", "150ms", "--handshake-timeout", "150ms"}
+	slow := []string{"--max-header-time", "700ms", "--body-timeout", "700ms", "--write-timeout", "700ms", "--keep-alive", "700ms", "--handshake-timeout", "2s"}
 	pair := certstest.New(t)
 	cert, key := pair.Write(t, t.TempDir())
 	for name, trust := range map[string]*tls.Config{"plain": nil, "tls": {RootCAs: pair.Pool}} {
@@ -34,7 +34,7 @@ func TestSlowPeers(t *testing.T) {
 			if err == nil {
 				resp.Body.Close()
 			}
-			large := `{"id":"large","content":"` + strings.Repeat("large ", 2<<20) + `"}`
+			large := `{"id":"large","content":"` + strings.Repeat("large ", 1<<20) + `"}`
 			if resp, err = c.Post(url+"api/docs", jsonType, strings.NewReader(large)); err != nil || resp.StatusCode != http.StatusCreated {
 				t.Fatal(resp, err)
 			}
@@ -56,8 +56,8 @@ func slowPeers(t *testing.T, addr string, trust *tls.Config) {
 		}
 		t.Cleanup(func() { c.Close() })
 		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
 		if trust != nil {
-			_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
 			trust := trust.Clone()
 			trust.ServerName = "localhost"
 			c = tls.Client(c, trust)
@@ -151,7 +151,7 @@ func drip(c net.Conn, piece string, stop <-chan struct{}) {
 // TestSlowloris has 2,000 connections that never end their request's header: others do not notice, and
 // in the end they are cut off.
 func TestSlowloris(t *testing.T) {
-	_, url, _ := start(t, "--data", t.TempDir(), "--max-header-time", "3s", "--max-address-http", "0")
+	_, url, _ := start(t, "--data", t.TempDir(), "--max-header-time", "2s", "--max-address-http", "0")
 	addr := strings.Trim(strings.TrimPrefix(url, "http://"), "/")
 	const peers = 2000
 	var wg sync.WaitGroup
