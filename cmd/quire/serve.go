@@ -107,7 +107,8 @@ func (m *Main) Run(ctx context.Context) error {
 		func() session.Stats { return manager.Stats() },
 		func() int { return server.Conns() },
 		func() int { return server.Streams() })
-	store, err := openStore(c, met, m.Logger)
+	disk := &health{}
+	store, err := openStore(c, met, disk, m.Logger)
 	if err != nil {
 		return err
 	}
@@ -160,7 +161,7 @@ func (m *Main) Run(ctx context.Context) error {
 		ComeBack:   c.ComeBack,
 		Hooks:      webhooks,
 		Backup:     func(ctx context.Context) (api.Copy, error) { return backUp(ctx, store, m.Logger) },
-		Ready:      func() error { return ready(manager) },
+		Ready:      func() error { return disk.ready(manager.Stats(), store.Stats(), time.Now()) },
 		Logger:     m.Logger,
 	})
 	if err != nil {
@@ -269,13 +270,14 @@ func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *sess
 }
 
 // openStore opens the data file, with sentences for what people get wrong.
-func openStore(c *Config, met *metrics.Metrics, log *slog.Logger) (*bolt.Store, error) {
+func openStore(c *Config, met *metrics.Metrics, disk *health, log *slog.Logger) (*bolt.Store, error) {
 	store, err := bolt.Open(bolt.Options{
 		Path:        filepath.Join(c.Data, dataFile),
 		LockTimeout: c.LockTimeout,
 		Packers:     packers(),
 		Logger:      log,
 		OnCommit: func(s bolt.CommitStats) {
+			disk.commit(s)
 			if s.Appends > 0 && s.Err == nil { // else it is work in the background, or did not happen
 				met.Commit(s.Appends, s.Records, s.Sync)
 			}
@@ -298,14 +300,6 @@ func (e lockedError) Error() string {
 }
 
 func (lockedError) Unwrap() error { return bolt.ErrLocked }
-
-// ready says why the server cannot take edits at the moment.
-func ready(m *session.Manager) error {
-	if n := m.Stats().Failing; n > 0 {
-		return fmt.Errorf("edits of %s cannot be written; they are kept in memory and tried again", count(n, "document"))
-	}
-	return nil
-}
 
 // backUp makes a copy of the data for GET /api/backup.
 func backUp(ctx context.Context, store *bolt.Store, log *slog.Logger) (api.Copy, error) {

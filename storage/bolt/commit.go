@@ -167,6 +167,8 @@ func (s *Store) update(stats *CommitStats, fn func(*bbolt.Tx) error) error {
 	var tx *bbolt.Tx
 	id := 0
 	start := time.Now()
+	s.writing.Store(&start)
+	defer s.writing.Store(nil)
 	err := guard(s.log, func() error {
 		return s.updateDB(func(t *bbolt.Tx) error {
 			tx, id = t, t.ID()

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"quire/session"
+	"quire/storage/bolt"
+)
+
+const (
+	// slowSync is from when on a commit to disk is called slow.
+	slowSync = time.Second
+	// remembered is how long a slow or failed commit is told of when no other came after it.
+	remembered = 15 * time.Second
+)
+
+// health is what the last commits say of the disk. Safe for concurrent use; its zero value is healthy.
+type health struct {
+	mu   sync.Mutex
+	last bolt.CommitStats
+	at   time.Time // of last
+}
+
+// commit takes in how a commit went.
+func (h *health) commit(s bolt.CommitStats) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last, h.at = s, time.Now()
+}
+
+// ready says, in terms for whoever runs the server, why it cannot do its work at the
+// moment; nil when it can. It tells nothing of documents.
+func (h *health) ready(docs session.Stats, store bolt.Stats, now time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	old := now.Sub(h.at) > remembered
+	kept := ""
+	if docs.Failing > 0 {
+		kept = fmt.Sprintf("; edits of %s are kept in memory and tried again", count(docs.Failing, "document"))
+	}
+	switch {
+	case store.Failed != nil:
+		return errors.New("the disk failed in the middle of a commit, and the server has to be started again; edits are not saved, reading goes on")
+	case h.last.Err != nil && (docs.Failing > 0 || !old):
+		return errors.New(diskTrouble(h.last.Err) + kept)
+	case docs.Failing > 0:
+		return errors.New("edits cannot be written" + kept)
+	case store.Busy >= slowSync:
+		return fmt.Errorf("the disk is slow: a commit has been under way for %v", store.Busy.Round(100*time.Millisecond))
+	case h.last.Err == nil && h.last.Duration >= slowSync && !old:
+		return fmt.Errorf("the disk is slow: the last commit took %v", h.last.Duration.Round(100*time.Millisecond))
+	}
+	return nil
+}
+
+// diskTrouble says what an error of the disk means.
+func diskTrouble(err error) string {
+	for _, c := range []struct {
+		err  error
+		text string
+	}{
+		{syscall.ENOSPC, "the disk is full"},
+		{syscall.EDQUOT, "the disk quota is used up"},
+		{syscall.EROFS, "the disk is read-only"},
+		{syscall.EIO, "the disk reports errors"},
+	} {
+		if errors.Is(err, c.err) {
+			return c.text
+		}
+	}
+	return "edits cannot be written; the log says why"
+}
