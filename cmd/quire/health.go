@@ -18,15 +18,26 @@ const (
 	remembered = 15 * time.Second
 )
 
-// health is what the last commits say of the disk. Safe for concurrent use; its zero value is healthy.
+// errDiskFailed ends the program: what the data file holds can only be told by opening it again.
+var errDiskFailed = errors.New("the disk failed in the middle of a commit, so that only a new start can tell what the data file holds; what was acknowledged is there, and clients keep the rest")
+
+// health is what the last commits say of the disk. Safe for concurrent use.
 type health struct {
+	failed chan struct{} // closed when the store can take no more writes
+	once   sync.Once
+
 	mu   sync.Mutex
 	last bolt.CommitStats
 	at   time.Time // of last
 }
 
+func newHealth() *health { return &health{failed: make(chan struct{})} }
+
 // commit takes in how a commit went.
 func (h *health) commit(s bolt.CommitStats) {
+	if errors.Is(s.Err, bolt.ErrFailed) {
+		h.once.Do(func() { close(h.failed) })
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.last, h.at = s, time.Now()
@@ -44,7 +55,7 @@ func (h *health) ready(docs session.Stats, store bolt.Stats, now time.Time) erro
 	}
 	switch {
 	case store.Failed != nil:
-		return errors.New("the disk failed in the middle of a commit, and the server has to be started again; edits are not saved, reading goes on")
+		return errDiskFailed
 	case h.last.Err != nil && (docs.Failing > 0 || !old):
 		return errors.New(diskTrouble(h.last.Err) + kept)
 	case docs.Failing > 0:

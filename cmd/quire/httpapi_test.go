@@ -422,7 +422,7 @@ func squash(t *testing.T, data, doc string, keep session.Keep) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	store, err := openStore(c, nil, &health{}, log)
+	store, err := openStore(c, nil, newHealth(), log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,8 +87,9 @@ func (m *Main) Close() { m.once.Do(func() { close(m.stop) }) }
 
 // Run serves until ctx ends or Close is called. Then it stops accepting, tells
 // clients to come back, saves what is under way and closes the data, all within
-// Config.StopWithin. The error is nil after an orderly stop, also when the store
-// failed: what it did not take was never acknowledged.
+// Config.StopWithin. The error is nil after an orderly stop, also when the store did not
+// take everything: that was never acknowledged. When the disk failed so that the store can
+// take no more writes, Run stops by itself with an error, for whoever starts it again.
 func (m *Main) Run(ctx context.Context) error {
 	c := m.Config
 	ln, err := m.listen()
@@ -107,7 +108,7 @@ func (m *Main) Run(ctx context.Context) error {
 		func() session.Stats { return manager.Stats() },
 		func() int { return server.Conns() },
 		func() int { return server.Streams() })
-	disk := &health{}
+	disk := newHealth()
 	store, err := openStore(c, met, disk, m.Logger)
 	if err != nil {
 		return err
@@ -179,6 +180,8 @@ func (m *Main) Run(ctx context.Context) error {
 	case <-m.stop:
 	case err = <-served:
 		err = fmt.Errorf("serving ended: %w", err)
+	case <-disk.failed:
+		err = errDiskFailed
 	}
 	m.shutDown(server, webhooks, manager, store)
 	return err
@@ -253,7 +256,12 @@ func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *sess
 	if err := webhooks.Close(half); err != nil {
 		m.Logger.Warn("how far webhooks were delivered could not be saved; some are delivered again", "err", err)
 	}
-	if err := manager.Close(ctx); err != nil {
+	saving, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	if store.Stats().Failed != nil {
+		giveUp() // nothing more can be saved
+	}
+	if err := manager.Close(saving); err != nil {
 		m.Logger.Error("some edits could not be saved; they were not acknowledged and their clients still have them", "err", err)
 	}
 	closed := make(chan error, 1)

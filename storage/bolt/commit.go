@@ -162,6 +162,7 @@ func (s *Store) commitAdmitted(batch []*request, stats *CommitStats) error {
 // so are all later writes.
 func (s *Store) update(stats *CommitStats, fn func(*bbolt.Tx) error) error {
 	if err := s.queue.failure(); err != nil {
+		stats.Err = err
 		return err
 	}
 	var tx *bbolt.Tx

@@ -105,11 +105,12 @@ func (r *rig) damaged(file string, sums map[string]string, d *damages) error {
 	return s.log.crashed()
 }
 
-func cut(r *rig, data []byte) []byte { return data[:r.rng.IntN(len(data))] }
+// cut leaves any part of the file, more often a small one: the end is not in use.
+func cut(r *rig, data []byte) []byte { return data[:r.rng.IntN(len(data)>>r.rng.IntN(8))] }
 
 func corrupt(r *rig, data []byte) []byte {
 	page := os.Getpagesize()
-	at := r.rng.IntN(len(data)/page) * page
+	at := r.rng.IntN(len(data)/page>>r.rng.IntN(4)) * page
 	switch r.rng.IntN(3) {
 	case 0:
 		clear(data[at : at+page])
@@ -118,7 +119,7 @@ func corrupt(r *rig, data []byte) []byte {
 			data[at+i] = byte(r.rng.Uint32())
 		}
 	default:
-		data[r.rng.IntN(len(data))] ^= 1 << r.rng.IntN(8)
+		data[at+r.rng.IntN(page)] ^= 1 << r.rng.IntN(8)
 	}
 	return data
 }

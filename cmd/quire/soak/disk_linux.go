@@ -165,13 +165,17 @@ func (r *rig) startReadOnly() error {
 	return r.start()
 }
 
-// slowDisk has each sync take two seconds, for four of them.
+// slowDisk has each sync take two seconds, for a few of them.
 func slowDisk(r *rig, n int) error {
 	if err := r.begin(crewSize, crewPerDoc); err != nil {
 		return err
 	}
+	syncs := 4
+	if r.Hasty {
+		syncs = 1
+	}
 	for range n {
-		goal := r.srv.gate.struck() + 4
+		goal := r.srv.gate.struck() + syncs
 		r.srv.gate.decide(func(c call) verdict {
 			if !c.sync {
 				return verdict{}
@@ -184,7 +188,7 @@ func slowDisk(r *rig, n int) error {
 		if status, _, err := r.srv.get("healthz"); err != nil || status != http.StatusOK {
 			return fmt.Errorf("on a slow disk /healthz is %d, %v", status, err)
 		}
-		if err := r.until("four syncs were slow", func() bool { return r.srv.gate.struck() >= goal }); err != nil {
+		if err := r.until("syncs were slow", func() bool { return r.srv.gate.struck() >= goal }); err != nil {
 			return err
 		}
 		r.srv.gate.decide(nil)
@@ -200,7 +204,7 @@ func slowDisk(r *rig, n int) error {
 
 // syncErrors has syncs fail: those of the data, so that commits are rolled back and tried again, and
 // those of the page that makes a commit count, after which only a new start can tell what
-// the file holds.
+// the file holds: the server ends.
 func syncErrors(r *rig, n int) error {
 	if err := r.begin(crewSize, crewPerDoc); err != nil {
 		return err
@@ -209,21 +213,17 @@ func syncErrors(r *rig, n int) error {
 		before := r.saw.unsaved.Load()
 		late := i%2 == 1
 		r.srv.gate.decide(failSyncs(late))
-		if err := r.unsavedShown(before); err != nil {
-			return err
-		}
 		if !late {
+			if err := r.unsavedShown(before); err != nil {
+				return err
+			}
 			if err := r.says(http.StatusServiceUnavailable, "the disk reports errors"); err != nil {
 				return err
 			}
 			r.pause(300 * time.Millisecond)
 			r.srv.gate.decide(nil)
 		} else {
-			if err := r.says(http.StatusServiceUnavailable, "has to be started again"); err != nil {
-				return err
-			}
-			r.srv.gate.decide(nil)
-			if err := r.srv.stop(); err != nil {
+			if err := r.endsByItself("the disk failed"); err != nil {
 				return err
 			}
 			if err := r.start(); err != nil {

@@ -32,6 +32,9 @@ func badNetwork(r *rig, n int) error {
 			{weather{cut: true, toLeave: true}, r.between(patience/2, patience+time.Second)},
 			{weather{cut: true}, r.between(0, time.Second)},
 		} {
+			if r.Hasty && !w.toLeave {
+				w.lasts /= 3
+			}
 			r.wire.set(w.weather)
 			r.pause(w.lasts)
 			if w.cut {

@@ -80,7 +80,6 @@ func (p *person) live() {
 			}
 			return
 		}
-		p.rec.Disconnected()
 		p.note()
 		p.rig.pause(time.Duration(5+p.rng.IntN(20)) * time.Millisecond) // before trying again
 	}
@@ -108,7 +107,12 @@ func (p *person) connection() (over bool, err error) {
 		return false, nil // the server is down
 	}
 	defer conn.Close()
-	defer p.rig.saw.cuts.Add(1)
+	defer func() {
+		if !over {
+			p.rig.saw.cuts.Add(1)
+			p.rec.Disconnected()
+		}
+	}()
 	msgs, stop := listen(conn)
 	defer close(stop)
 	open := p.rec.Open()
@@ -131,7 +135,6 @@ func (p *person) connection() (over bool, err error) {
 				return false, err
 			}
 			if checked && m.T == "check" {
-				p.rig.saw.cuts.Add(-1) // it leaves by itself
 				return true, nil
 			}
 		case now := <-look.C:

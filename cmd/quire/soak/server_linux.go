@@ -93,7 +93,7 @@ func (r *rig) launch(usable bool) (*server, error) {
 		return nil, &notStarted{s.err, s.log.String()}
 	}
 	s.addr = strings.Trim(strings.TrimPrefix(s.url, "http://"), "/")
-	if usable && r.wire == nil {
+	if usable {
 		if s.base, err = s.measure(); err != nil {
 			s.kill()
 			return nil, err
@@ -123,6 +123,22 @@ func (s *server) stop() error {
 		return fmt.Errorf("an orderly stop ended with %w; the server said:\n%s", s.err, s.log)
 	}
 	return s.log.crashed()
+}
+
+// endsByItself waits until the server ends, with an error that it tells.
+func (r *rig) endsByItself(text string) error {
+	select {
+	case <-r.srv.exited:
+	case <-r.ctx.Done():
+		return r.ctx.Err()
+	case <-time.After(time.Minute):
+		return fmt.Errorf("in a minute the server did not end%s", r.said())
+	}
+	if r.srv.err == nil || !strings.Contains(lastLine(r.srv.log.String()), text) {
+		return fmt.Errorf("the server ended with %v%s", r.srv.err, r.said())
+	}
+	r.notice("the server ended: “%s”", lastLine(r.srv.log.String()))
+	return r.srv.log.crashed()
 }
 
 // tail keeps the end of what a program says, and whether that was a crash.
@@ -243,7 +259,7 @@ func (r *rig) calm(mostMemory float64) error {
 	const spare = 4 // goroutines and descriptors of these very questions
 	base, idle := r.srv.base, 0
 	if r.Hasty {
-		idle = len(r.crew) + r.peers/4 // fasthttp's workers wait ten seconds for more work
+		idle = len(r.crew) + r.peers // fasthttp's workers wait ten seconds for more work
 	}
 	var now gauges
 	err := r.until("the server lets go of everything", func() bool {

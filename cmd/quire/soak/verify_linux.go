@@ -36,10 +36,8 @@ func (r *rig) verify(rep *journal.Report) error {
 			return fmt.Errorf("a fresh reader of %s: %w", doc, err)
 		}
 	}
-	if r.wire == nil { // or there are requests and heartbeats under way
-		if err := r.calm(mostLeft); err != nil {
-			return err
-		}
+	if err := r.calm(mostLeft); err != nil {
+		return err
 	}
 	if err := r.srv.stop(); err != nil {
 		return err
