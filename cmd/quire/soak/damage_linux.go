@@ -24,7 +24,7 @@ func damageScenarios() []*scenario {
 // refuse the documents that it cannot read, and give the others; never to give a document that is empty or
 // wrong, never to change the file it refuses.
 func damage(r *rig, n int, how func(r *rig, data []byte) []byte) error {
-	if err := r.begin(crewSize, crewPerDoc); err != nil {
+	if err := r.begin(r.people(), crewPerDoc); err != nil {
 		return err
 	}
 	if err := r.progress(2000); err != nil { // for there to be something to damage

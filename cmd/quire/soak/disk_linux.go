@@ -3,12 +3,10 @@ package soak
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,7 +35,7 @@ func (r *rig) unsavedShown(before int64) error {
 
 // fullDisk fills the disk, waits until that is noticed, and makes room again.
 func fullDisk(r *rig, n int) error {
-	if err := r.begin(crewSize, crewPerDoc); err != nil {
+	if err := r.begin(r.people(), crewPerDoc); err != nil {
 		return err
 	}
 	filler := filepath.Join(r.data, "filler")
@@ -108,7 +106,7 @@ func fill(path string) error {
 
 // readOnly makes the disk one that takes no writes.
 func readOnly(r *rig, n int) error {
-	if err := r.begin(crewSize, crewPerDoc); err != nil {
+	if err := r.begin(r.people(), crewPerDoc); err != nil {
 		return err
 	}
 	for range n {
@@ -167,7 +165,7 @@ func (r *rig) startReadOnly() error {
 
 // slowDisk has each sync take two seconds, for a few of them.
 func slowDisk(r *rig, n int) error {
-	if err := r.begin(crewSize, crewPerDoc); err != nil {
+	if err := r.begin(r.people(), crewPerDoc); err != nil {
 		return err
 	}
 	syncs := 4
@@ -206,7 +204,7 @@ func slowDisk(r *rig, n int) error {
 // those of the page that makes a commit count, after which only a new start can tell what
 // the file holds: the server ends.
 func syncErrors(r *rig, n int) error {
-	if err := r.begin(crewSize, crewPerDoc); err != nil {
+	if err := r.begin(r.people(), crewPerDoc); err != nil {
 		return err
 	}
 	for i := range n {
@@ -240,36 +238,16 @@ func syncErrors(r *rig, n int) error {
 	return nil
 }
 
-// failSyncs fails every sync, or only those that follow the write of a page that names a
-// commit: the first two of the file.
+// failSyncs fails the syncs that follow the write of a page that names a commit, which are the first
+// two of the file, or all others.
 func failSyncs(late bool) func(call) verdict {
-	var meta atomic.Bool
-	pages := int64(2 * os.Getpagesize())
+	named := int64(2 * os.Getpagesize())
 	return func(c call) verdict {
-		switch {
-		case filepath.Base(c.file) != bolt.FileName:
-		case !c.sync:
-			meta.Store(c.offset < pages)
-		case !late || meta.Load():
+		if c.sync && filepath.Base(c.file) == bolt.FileName && late == (c.offset < named) {
 			return verdict{err: syscall.EIO}
 		}
 		return verdict{}
 	}
-}
-
-// copyFile copies a file in a folder beside it.
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
 }
 
 func lastLine(s string) string {

@@ -28,13 +28,14 @@ type gate struct {
 	mu      sync.Mutex
 	verdict func(call) verdict // nil lets everything through
 	seen    int                // calls that were delayed or failed
+	last    int64              // offset of the last write
 }
 
 // call is a call that waits at the gate.
 type call struct {
 	sync   bool   // it syncs; else it writes
 	file   string // path of the file that it is about
-	offset int64  // of what is written
+	offset int64  // of what is written; of a sync, of what was written last
 }
 
 // verdict is what becomes of a call: it goes on after a delay, or fails.
@@ -204,11 +205,14 @@ func (g *gate) run() {
 // answer lets a call go on, or fail.
 func (g *gate) answer(n *seccompNotif) {
 	g.mu.Lock()
-	decide := g.verdict
+	if n.nr == unix.SYS_PWRITE64 {
+		g.last = int64(n.args[3])
+	}
+	decide, last := g.verdict, g.last
 	g.mu.Unlock()
 	var v verdict
 	if decide != nil {
-		c := call{sync: n.nr != unix.SYS_PWRITE64, offset: int64(n.args[3])}
+		c := call{sync: n.nr != unix.SYS_PWRITE64, offset: last}
 		c.file, _ = os.Readlink("/proc/" + strconv.Itoa(int(n.pid)) + "/fd/" + strconv.Itoa(int(n.args[0])))
 		v = decide(c)
 	}

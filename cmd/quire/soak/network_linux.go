@@ -18,7 +18,7 @@ func networkScenarios() []*scenario {
 
 // badNetwork goes through all weathers n times.
 func badNetwork(r *rig, n int) error {
-	if err := r.begin(crewSize, crewPerDoc); err != nil {
+	if err := r.begin(r.people(), crewPerDoc); err != nil {
 		return err
 	}
 	for range n {

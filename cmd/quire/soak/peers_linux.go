@@ -19,10 +19,10 @@ import (
 
 func peerScenarios() []*scenario {
 	return []*scenario{
-		{name: "deaf", fault: "readers that never read", how: "connections that open a document and take nothing off the network, while it is edited", short: 20, long: 200, run: deaf},
+		{name: "deaf", fault: "readers that never read", how: "connections that open a document and take nothing off the network, while it is edited", short: 10, long: 200, run: deaf},
 		{name: "dribble", fault: "peers that send a byte a second", how: "half of a request's header, of its body, and of a WebSocket frame, a byte a second each", short: 30, long: 300, run: dribble},
-		{name: "flood", fault: "clients that flood", how: "opens, submissions out of order, presence and rubbish as fast as the network takes it", short: 8, long: 50, run: flood},
-		{name: "crowd", fault: "many connections at once", how: "all dial at once and open the document that is being edited", short: 500, long: 5000, round: 5000, run: crowd},
+		{name: "flood", fault: "clients that flood", how: "opens, submissions out of order, presence and rubbish as fast as the network takes it", short: 4, long: 50, run: flood},
+		{name: "crowd", fault: "many connections at once", how: "all dial at once and open the document that is being edited", short: 150, long: 5000, round: 5000, run: crowd},
 	}
 }
 
@@ -57,7 +57,7 @@ func all(n int, f func(i int) error) error {
 // deaf has n readers that never read, and edits large enough to fill every buffer between.
 func deaf(r *rig, n int) error {
 	r.peers = n
-	if err := r.begin(crewSize, crewPerDoc); err != nil {
+	if err := r.begin(r.people(), crewPerDoc); err != nil {
 		return err
 	}
 	doc := r.crew[0].rec.ID
@@ -100,7 +100,7 @@ func deaf(r *rig, n int) error {
 // dribble has n peers that send a byte a second, for as long as the server bears it.
 func dribble(r *rig, n int) error {
 	r.peers = n
-	if err := r.begin(crewSize, crewPerDoc); err != nil {
+	if err := r.begin(r.people(), crewPerDoc); err != nil {
 		return err
 	}
 	const (
@@ -185,7 +185,7 @@ func drip(conn net.Conn, stop <-chan struct{}) {
 // acknowledged a few times.
 func flood(r *rig, n int) error {
 	r.peers = n
-	if err := r.begin(crewSize, crewPerDoc); err != nil {
+	if err := r.begin(r.people(), crewPerDoc); err != nil {
 		return err
 	}
 	var wg sync.WaitGroup

@@ -14,11 +14,19 @@ const (
 	crewPerDoc = 2
 )
 
+// people is how many clients there are.
+func (r *rig) people() int {
+	if r.Hasty {
+		return 3 * crewPerDoc
+	}
+	return crewSize
+}
+
 func processScenarios() []*scenario {
 	return []*scenario{
 		{name: "kill", fault: "killed (SIGKILL) under load", how: "kill -9 at a random moment, started again", short: 12, long: 2000, round: 100, run: kill},
 		{name: "halt", fault: "halted (SIGSTOP) and going on", how: "for up to 0.4 s, each tenth time for 3 s", short: 4, long: 100, round: 50, run: halt},
-		{name: "memory", fault: "little memory", how: "GOMEMLIMIT=48MiB, documents of 20 KB each", short: 60, long: 600, run: littleMemory},
+		{name: "memory", fault: "little memory", how: "GOMEMLIMIT=48MiB, documents of 20 KB each", short: 20, long: 600, run: littleMemory},
 	}
 }
 
@@ -45,7 +53,7 @@ func kill(r *rig, n int) error {
 
 // halt stops the server's process and lets it go on.
 func halt(r *rig, n int) error {
-	if err := r.begin(crewSize, crewPerDoc); err != nil {
+	if err := r.begin(r.people(), crewPerDoc); err != nil {
 		return err
 	}
 	for i := range n {

@@ -25,7 +25,7 @@ type rig struct {
 	gated    bool  // the server is put behind a gate
 	wire     *wire // between server and clients; nil: loopback
 	listen   string
-	peers    int // connections besides those of the crew
+	peers    int    // connections besides those of the crew
 	unmount  func() // may be nil
 
 	srv  *server
@@ -102,8 +102,8 @@ func (r *rig) start() error {
 	return nil
 }
 
-// people makes n clients, and of the kinds in turn, with a document for each few.
-func (r *rig) people(n, perDoc int) error {
+// hire makes n clients, and of the kinds in turn, with a document for each few.
+func (r *rig) hire(n, perDoc int) error {
 	for i := range n {
 		k := r.Kinds[i/perDoc%len(r.Kinds)]
 		if err := r.join(k, fmt.Sprintf("%s-%d", k.Type.Name(), i/perDoc), fmt.Sprintf("client-%04d", i), 0); err != nil {
@@ -118,7 +118,7 @@ func (r *rig) begin(n, perDoc int) error {
 	if err := r.start(); err != nil {
 		return err
 	}
-	if err := r.people(n, perDoc); err != nil {
+	if err := r.hire(n, perDoc); err != nil {
 		return err
 	}
 	return r.everybody()

@@ -27,6 +27,7 @@ type server struct {
 	exited chan struct{} // closed when it has ended
 	err    error         // how; when exited is closed
 	base   gauges        // when it had just started
+	race   bool          // as Options.Race
 }
 
 // notStarted is a program that ended before it served.
@@ -54,7 +55,7 @@ func (r *rig) command(args ...string) *exec.Cmd {
 // launch starts the program on the rig's data and waits until it serves. usable also takes its
 // first measures.
 func (r *rig) launch(usable bool) (*server, error) {
-	s := &server{log: &tail{}, exited: make(chan struct{})}
+	s := &server{race: r.Race, log: &tail{}, exited: make(chan struct{})}
 	s.cmd = r.command(append([]string{"serve", "--listen", r.listen, "--data", r.data}, r.args...)...)
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
@@ -217,11 +218,17 @@ func (r *rig) says(status int, text string) error {
 // gauges are what a server holds.
 type gauges struct {
 	goroutines, descriptors, connections, sessions int
-	memory, cpu                                    float64 // resident bytes, seconds
+	memory                                         float64 // resident bytes; with the race detector those of heap and stacks
 }
 
 // measure asks the server's metrics.
 func (s *server) measure() (g gauges, err error) {
+	var resident, heap float64
+	defer func() {
+		if g.memory = resident; s.race {
+			g.memory = heap
+		}
+	}()
 	status, body, err := s.get("metrics")
 	if err != nil || status != http.StatusOK {
 		return g, errors.Join(err, fmt.Errorf("metrics: status %d", status))
@@ -238,9 +245,9 @@ func (s *server) measure() (g gauges, err error) {
 		case "process_open_fds":
 			g.descriptors = int(v)
 		case "process_resident_memory_bytes":
-			g.memory = v
-		case "process_cpu_seconds_total":
-			g.cpu = v
+			resident = v
+		case "go_memstats_heap_inuse_bytes", "go_memstats_stack_inuse_bytes":
+			heap += v
 		case "quire_connections":
 			g.connections = int(v)
 		case "quire_sessions":

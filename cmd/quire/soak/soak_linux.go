@@ -32,6 +32,8 @@ type Options struct {
 	Kinds []Kind
 	// Hasty does not wait for the last goroutines that would end by themselves.
 	Hasty bool
+	// Race says that Exe has the race detector, whose own memory is not to be measured.
+	Race bool
 	// Keep leaves the folder of a scenario that failed.
 	Keep bool
 }
