@@ -35,7 +35,7 @@ var (
 // TestSimulation runs the whole protocol, from clients' state machines over JSON
 // messages to sessions and a store, in one goroutine that a seed drives: which message
 // is delivered next, who edits, whose connection drops with what in flight, when the
-// server is killed and restarted. In the end every client must hold what the store
+// server is killed and restarted, when somebody sets its clock, by days. In the end every client must hold what the store
 // holds, and every acknowledged operation must be there exactly once.
 func TestSimulation(t *testing.T) {
 	for _, k := range []kind{
@@ -222,6 +222,8 @@ func (s *sim) step() {
 			c.disconnect()
 		}
 		s.start()
+	case n < 97:
+		s.Jump(time.Duration(s.Rng.Int64N(int64(96*time.Hour))) - 48*time.Hour)
 	default:
 		s.Advance(time.Duration(s.Rng.IntN(200)) * time.Millisecond)
 	}
@@ -393,6 +395,7 @@ func (s *sim) verify() {
 		panic(err)
 	}
 	at := map[string]map[uint64]session.Revision{}
+	last := int64(0)
 	for rev := session.Revision(0); rev < info.Head; {
 		recs, err := s.Store.Read(ctx, "doc", rev, info.Head)
 		if err != nil {
@@ -400,6 +403,10 @@ func (s *sim) verify() {
 		}
 		for _, r := range recs {
 			rev++
+			if r.Time < last {
+				panic(fmt.Sprintf("record %d is %d ms older than the one before", rev-1, last-r.Time))
+			}
+			last = r.Time
 			op, err := s.typ.UnmarshalOp(r.Op)
 			if err == nil {
 				doc, err = s.typ.Apply(doc, op)
