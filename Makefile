@@ -1,11 +1,12 @@
 # make          build the program
 # make test     install what the tests need and run all of them
 # make web      build the page's bundle again after changing TypeScript
-# make soak     crash and simulation tests for longer
+# make soak     every fault there is, for longer (KILLS=2000); root, for some of them
 # make bench    measure this machine
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CHROMIUM := /usr/bin/chromium
+KILLS := 2000
 NPM := npm --prefix web --no-fund --no-audit
 
 .PHONY: build test tools lint test-go test-web test-sharedb test-browser web soak bench
@@ -54,8 +55,8 @@ web:
 	$(NPM) ci
 	$(NPM) run build
 
-soak:
-	go test -count=1 -timeout 60m -run TestCrash -v ./cmd/quire -crash.kills 500
+soak: build
+	./quire soak --kills $(KILLS)
 	go test -count=1 -timeout 60m -run TestSimulation ./web/quirev1 -sim.runs 50000
 
 bench:

@@ -62,7 +62,7 @@ func (r *rig) launch(usable bool) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for who runs the soak
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // a Ctrl-C is for who runs the soak
 	switch {
 	case r.gated:
 		s.gate, err = startGated(s.cmd, r.Environ, append([]string{r.Exe}, r.Self...))
@@ -218,17 +218,12 @@ func (r *rig) says(status int, text string) error {
 // gauges are what a server holds.
 type gauges struct {
 	goroutines, descriptors, connections, sessions int
-	memory                                         float64 // resident bytes; with the race detector those of heap and stacks
+	memory                                         float64 // bytes, without the mapped file; with the race detector those of heap and stacks
 }
 
 // measure asks the server's metrics.
 func (s *server) measure() (g gauges, err error) {
-	var resident, heap float64
-	defer func() {
-		if g.memory = resident; s.race {
-			g.memory = heap
-		}
-	}()
+	var heap float64
 	status, body, err := s.get("metrics")
 	if err != nil || status != http.StatusOK {
 		return g, errors.Join(err, fmt.Errorf("metrics: status %d", status))
@@ -244,8 +239,6 @@ func (s *server) measure() (g gauges, err error) {
 			g.goroutines = int(v)
 		case "process_open_fds":
 			g.descriptors = int(v)
-		case "process_resident_memory_bytes":
-			resident = v
 		case "go_memstats_heap_inuse_bytes", "go_memstats_stack_inuse_bytes":
 			heap += v
 		case "quire_connections":
@@ -257,7 +250,26 @@ func (s *server) measure() (g gauges, err error) {
 	if g.goroutines == 0 {
 		return g, errors.New("the metrics do not tell how many goroutines there are")
 	}
-	return g, nil
+	if g.memory = heap; !s.race {
+		g.memory, err = anonymous(s.cmd.Process.Pid)
+	}
+	return g, err
+}
+
+// anonymous returns how many bytes of a process's memory are its own. The data file, which
+// is mapped, is not: the system takes that back when it needs room.
+func anonymous(pid int) (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib float64
+		if n, _ := fmt.Sscanf(line, "RssAnon: %f kB", &kib); n == 1 {
+			return kib * 1024, nil
+		}
+	}
+	return 0, errors.New("the system does not tell how much memory the server has")
 }
 
 // calm waits until a server that everybody has left holds no more than when it had
