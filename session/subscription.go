@@ -17,6 +17,7 @@ type Subscription struct {
 	// Static after opening.
 	s          *Session
 	client     string
+	order      uint64 // as OpenRequest.Order
 	convention Convention
 	state      *clientState
 	notify     func()

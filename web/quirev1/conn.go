@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -42,6 +43,8 @@ type Protocol struct {
 	hello []byte
 	// Under these keys batches and presences keep their messages, encoded once.
 	opsKey, presenceKey any
+
+	conns atomic.Uint64 // made so far
 }
 
 // New makes a Protocol.
@@ -76,6 +79,7 @@ type Sender interface {
 type Conn struct {
 	// Static.
 	p      *Protocol
+	number uint64 // later connections have higher ones
 	pass   *auth.Pass
 	wake   func()
 	ctx    context.Context
@@ -112,7 +116,7 @@ const maxPiece = 256 << 10
 // Connect makes the handler of a new connection of somebody who may do what pass says.
 // wake is called when there is something to send.
 func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
-	c := &Conn{p: p, pass: pass, wake: wake, docs: map[string]*place{}}
+	c := &Conn{p: p, number: p.conns.Add(1), pass: pass, wake: wake, docs: map[string]*place{}}
 	c.room = sync.NewCond(&c.mu)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.out = append(c.out, p.hello)
@@ -262,7 +266,7 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 	if m.Client != "" && !validClient(m.Client) {
 		return session.Errorf(session.CodeBadID, "a client id is 8 to 64 of A-Z a-z 0-9 _ -")
 	}
-	req := session.OpenRequest{Doc: doc, Client: m.Client, Create: m.Create}
+	req := session.OpenRequest{Doc: doc, Client: m.Client, Order: c.number, Create: m.Create}
 	req.User = c.user(m.User)
 	if m.Rev != nil || m.Inc != "" || m.Seq != nil {
 		if m.Rev == nil || m.Inc == "" || m.Seq == nil || m.Client == "" || *m.Rev < 0 {

@@ -255,7 +255,13 @@ func (c *simClient) disconnect() {
 	c.doc.Disconnected()
 	if c.s.Rng.IntN(3) > 0 {
 		l.conn.Ended()
-	} else { // the server notices later, or never
+	} else { // the server notices later, or never, and may read the rest when the client is back
+		c.s.Later(time.Duration(c.s.Rng.IntN(1000))*time.Millisecond, func() {
+			for _, data := range l.toServer {
+				c.s.log("%s > %s (late)", c.doc.Client, data)
+				l.conn.Receive(data)
+			}
+		})
 		c.s.Later(time.Second, l.conn.Ended)
 	}
 }

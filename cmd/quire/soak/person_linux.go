@@ -200,9 +200,7 @@ func (p *person) receive(m *quirev1.ServerMessage) (again bool, err error) {
 	err = p.rec.Receive(m)
 	var refused *client.RefusedError
 	switch {
-	case errors.As(err, &refused) && (refused.Class != session.Fatal || refused.Code == session.CodeReplaced):
-		// Nobody else has this client's id: what replaced it is its own last connection,
-		// which it left before the server came to read it.
+	case errors.As(err, &refused) && refused.Class != session.Fatal:
 		p.rig.saw.refused(string(refused.Code))
 		return true, nil
 	case err != nil:
