@@ -58,7 +58,9 @@ func damage(r *rig, n int, how func(r *rig, data []byte) []byte) error {
 			return err
 		}
 	}
-	r.notice("refused to start %d times, documents refused %d, given whole %d", d.refused, d.unreadable, d.read)
+	r.saw.count("starts refused", d.refused)
+	r.saw.count("documents refused", d.unreadable)
+	r.saw.count("documents given as they were", d.read)
 	if err := os.WriteFile(file, whole, 0o600); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package soak
 
 import (
+	"errors"
 	"time"
 )
 
@@ -46,8 +47,9 @@ func badNetwork(r *rig, n int) error {
 		}
 	}
 	if r.wire.lost.Load() == 0 {
-		r.notice("no packet was lost")
+		return errors.New("no packet was lost")
 	}
-	r.notice("%d packets of %d lost", r.wire.lost.Load(), r.wire.lost.Load()+r.wire.passed.Load())
+	r.saw.count("packets lost", int(r.wire.lost.Load()))
+	r.saw.count("packets passed", int(r.wire.passed.Load()))
 	return r.everybody()
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -233,7 +234,7 @@ func (r *rig) settle() error {
 
 // notice adds a remark to the table, once.
 func (r *rig) notice(format string, args ...any) {
-	s := fmt.Sprintf(format, args...)
+	s := strings.ReplaceAll(fmt.Sprintf(format, args...), r.folder+"/", "")
 	for _, l := range r.log {
 		if l == s {
 			return

@@ -210,7 +210,8 @@ func (r *rig) says(status int, text string) error {
 		return fmt.Errorf("%w\n/readyz last was %d %s", err, code, body)
 	}
 	if status != http.StatusOK {
-		r.notice("/readyz: “%s”", strings.TrimSpace(body))
+		reason, _, _ := strings.Cut(strings.TrimSpace(body), ";")
+		r.notice("/readyz: “%s”", reason)
 	}
 	return nil
 }

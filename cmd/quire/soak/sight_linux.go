@@ -16,7 +16,8 @@ type sight struct {
 
 	mu      sync.Mutex
 	refusal map[string]int
-	slowest time.Duration // the longest time between two acknowledgements of a client
+	tally   map[string]int // of what a scenario counts
+	slowest time.Duration  // the longest time between two acknowledgements of a client
 }
 
 func (s *sight) status(saved bool) {
@@ -32,6 +33,16 @@ func (s *sight) refused(code string) {
 		s.refusal = map[string]int{}
 	}
 	s.refusal[code]++
+}
+
+// count adds to what a scenario counts.
+func (s *sight) count(what string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tally == nil {
+		s.tally = map[string]int{}
+	}
+	s.tally[what] += n
 }
 
 func (s *sight) waited(d time.Duration) {
@@ -51,6 +62,9 @@ func (s *sight) add(o *sight) {
 			s.refused(code)
 		}
 	}
+	for what, n := range o.tally {
+		s.count(what, n)
+	}
 	s.waited(o.slowest)
 }
 
@@ -65,6 +79,9 @@ func (s *sight) String() string {
 	var codes []string
 	for code, n := range s.refusal {
 		codes = append(codes, fmt.Sprintf("%s %d times", code, n))
+	}
+	for what, n := range s.tally {
+		codes = append(codes, fmt.Sprintf("%s: %d", what, n))
 	}
 	slices.Sort(codes)
 	parts = append(parts, codes...)
