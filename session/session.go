@@ -10,6 +10,7 @@ import (
 	"weak"
 
 	"quire/ot"
+	"quire/session/limits"
 	"quire/storage"
 )
 
@@ -32,8 +33,9 @@ import (
 // to the tip, so its place is fixed before it is written.
 type Session struct {
 	// Static after loading.
-	m  *Manager
-	id string
+	m    *Manager
+	id   string
+	rate *limits.Pace // of operations
 
 	// Guarded by Manager.mu.
 	refs int // subscriptions, and opens under way
@@ -65,6 +67,8 @@ type Session struct {
 	snap      snapshots
 	held      chan struct{} // closed when nothing is being written; nil unless it is held
 	idleSince time.Time
+	charged   int  // of Manager.memory
+	left      bool // memory; nothing is charged any more
 }
 
 // clientState is what a session knows of a client that has it open or has
@@ -79,6 +83,8 @@ type clientState struct {
 	tipRev Revision
 	// slow: it was refused for having been sent a composite that it had not seen.
 	slow bool
+	// pace is how often it may submit; nil for as often as it likes. Set once, when it opens the document.
+	pace *limits.Pace
 }
 
 // submission is one run of operations on its way to the disk.
@@ -130,7 +136,7 @@ func (s *Session) stage(u *submission) *Error {
 		}
 	}
 	if size := then.size(); size > s.m.opt.Limits.Document && size > s.tip.size() {
-		return Errorf(CodeTooLarge, "the document would be %d bytes, limit %d", size, s.m.opt.Limits.Document)
+		return s.m.exceeds(limits.Document, s.m.opt.Limits.Document, CodeTooLarge, "the document would be %d bytes", size)
 	}
 	u.out, u.after, u.first = out, then, s.window.tip()
 	u.moved = nil
@@ -329,6 +335,7 @@ func (s *Session) committed(took time.Duration) {
 		s.window.trim(s.head, lim.Window, lim.WindowBytes)
 	}
 	s.idleSince = now
+	s.weigh()
 }
 
 // publish advances the head over the next n entries and cuts them into batches for the

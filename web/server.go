@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"mime"
 	"net"
-	"net/url"
 	"path"
 	"runtime/debug"
 	"strings"
@@ -51,6 +50,11 @@ type Options struct {
 	// Origins are the origins, as browsers send them, whose pages may connect besides
 	// those of the server's own host; "*" allows every one.
 	Origins []string
+	// Hosts are the hosts, without ports, that requests may be for; an entry Loopback stands for all names
+	// and addresses of the machine itself. nil: every host.
+	Hosts []string
+	// Proxies are those that are believed where a request comes from.
+	Proxies Proxies
 	// MaxMessage is the largest message and request body in bytes. Default 1 MiB.
 	MaxMessage int
 	// MaxBody is the largest body with a document or operations in it in bytes, MaxImport
@@ -119,7 +123,7 @@ func New(opt Options) (*Server, error) {
 		opt.Logger = slog.Default()
 	}
 	s := &Server{opt: opt, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
-	s.large = &large{server: s, places: make(chan struct{}, largeAtOnce)}
+	s.large = &large{server: s, each: map[sender]int{}}
 	s.rates = newRates(opt.MaxRate)
 	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, Logger: opt.Logger})
 	s.api = api.New(api.Options{
@@ -162,11 +166,12 @@ func New(opt Options) (*Server, error) {
 		MaxMessage: opt.MaxMessage,
 		PingEvery:  opt.PingEvery,
 		Delivered:  opt.Metrics.Delivered,
+		Renew:      opt.Auth.Renew,
 	})
 	s.http = &fasthttp.Server{
 		Name:                  "quire",
 		Handler:               s.handle,
-		ErrorHandler:          broken,
+		ErrorHandler:          s.broken,
 		HeaderReceived:        s.large.received,
 		ExpectHandler:         s.large.expected,
 		ReadTimeout:           15 * time.Second,
@@ -234,16 +239,27 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return <-done
 }
 
-// handle answers one request. A panic in it must not take the process with it.
+// handle answers one request.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
-	if s.large.takeOver(ctx) {
-		return
+	if !s.large.takeOver(ctx) {
+		s.answer(ctx, nil)
 	}
+}
+
+// answer answers a request. read fetches its body once nothing speaks against its sender, or answers why not;
+// nil: it is there.
+func (s *Server) answer(ctx *fasthttp.RequestCtx, read func() bool) {
 	start := time.Now()
 	class := s.class(ctx)
-	secure(ctx) // before, for what is sent as a stream
-	defer secure(ctx)
-	defer func() { s.opt.Metrics.Request(class, ctx.Response.StatusCode(), time.Since(start)) }()
+	s.guard(ctx, func() { s.route(ctx, read) })
+	s.opt.Metrics.Request(class, ctx.Response.StatusCode(), time.Since(start))
+}
+
+// guard has f answer a request. A panic in it must not take the process with it.
+func (s *Server) guard(ctx *fasthttp.RequestCtx, f func()) {
+	s.secure(ctx) // before, for what is sent as a stream
+	defer private(ctx)
+	defer s.secure(ctx)
 	defer func() {
 		if p := recover(); p != nil {
 			s.opt.Logger.Error("panic in a request", "path", string(ctx.Path()), "panic", p, "stack", string(debug.Stack()))
@@ -251,52 +267,41 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 			api.Problem(ctx, fasthttp.StatusInternalServerError, "internal", "The server failed; its log says why.")
 		}
 	}()
-	s.route(ctx)
+	f()
 }
 
-func (s *Server) route(ctx *fasthttp.RequestCtx) {
+func (s *Server) route(ctx *fasthttp.RequestCtx, read func() bool) {
 	raw := string(ctx.URI().PathOriginal()) // ids may hold dots and slashes
-	switch p := string(ctx.Path()); {
+	p := string(ctx.Path())
+	if p == "/healthz" { // whoever watches may know no name of ours
+		ctx.SetBodyString("ok\n")
+		return
+	}
+	if p == "/readyz" {
+		s.ready(ctx)
+		return
+	}
+	if !s.hostAllowed(ctx) {
+		return
+	}
+	switch {
 	case p == "/ws":
-		s.connect(ctx, func(pass *auth.Pass) {
-			s.sockets.Serve(ctx, func(c *ws.Conn) ws.Handler { return handler{s.protocol.Connect(pass, c.Wake)} })
+		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.Serve(ctx, start) }, func(pass *auth.Pass, c *ws.Conn) ws.Handler {
+			return handler{s.protocol.Connect(pass, c.Wake)}
 		})
 	case p == "/sharedb":
-		s.connect(ctx, func(pass *auth.Pass) {
-			s.sockets.ServeAny(ctx, func(c *ws.Conn) ws.Handler { return shareHandler{s.sharedb.Connect(pass, c.Wake)} })
+		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.ServeAny(ctx, sharedb.Subprotocol, start) }, func(pass *auth.Pass, c *ws.Conn) ws.Handler {
+			return shareHandler{s.sharedb.Connect(pass, c.Wake)}
 		})
 	case strings.HasPrefix(raw, "/api/"):
-		// A page may ask for what it may not read; a backup is too dear for that. For some of what it
-		// asks, such as images, browsers send no Origin.
-		if (!ctx.IsGet() && !ctx.IsHead() || p == "/api/backup") && !s.originAllowed(ctx) || p == "/api/backup" && s.fromElsewhere(ctx) {
-			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
-			return
-		}
-		if !s.rates.allow(ctx, s.remote(ctx)) {
-			return
-		}
-		pass, ok := s.admit(ctx)
-		if !ok {
-			return
-		}
-		defer s.opt.Auth.Release(pass)
-		if p == hooks.Prefix || strings.HasPrefix(raw, hooks.Prefix+"/") {
-			s.opt.Hooks.Serve(ctx)
-			return
-		}
-		s.api.Serve(ctx)
-	case p == "/healthz":
-		ctx.SetBodyString("ok\n")
-	case p == "/readyz":
-		if err := s.opt.Ready(); err != nil {
-			ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
-			ctx.SetBodyString("not ready: " + err.Error() + "\n")
-			return
-		}
-		ctx.SetBodyString("ready\n")
+		s.serveAPI(ctx, read)
 	case p == "/metrics":
+		if !s.operator(ctx) {
+			api.Refuse(ctx, session.Errorf(session.CodeForbidden, "this is for operators of the server"))
+			return
+		}
 		s.metrics(ctx)
-	case p == "/" || strings.HasPrefix(p, "/d/"):
+	case p == "/" || p == "/join" || strings.HasPrefix(p, "/d/"):
 		s.file(ctx, "index.html")
 	case strings.HasPrefix(p, "/assets/"):
 		s.file(ctx, strings.TrimPrefix(p, "/"))
@@ -305,24 +310,57 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	}
 }
 
+// ready answers whether the server can do its work, and operators why it cannot.
+func (s *Server) ready(ctx *fasthttp.RequestCtx) {
+	err := s.opt.Ready()
+	if err == nil {
+		ctx.SetBodyString("ready\n")
+		return
+	}
+	ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+	ctx.SetBodyString("not ready\n")
+	if s.operator(ctx) {
+		ctx.SetBodyString("not ready: " + err.Error() + "\n")
+	}
+}
+
+// serveAPI answers what is under /api/.
+func (s *Server) serveAPI(ctx *fasthttp.RequestCtx, read func() bool) {
+	if !s.safe(ctx) || !s.rates.allow(ctx, s.remote(ctx)) {
+		return
+	}
+	if !s.api.Public(ctx) {
+		done, ok := s.admit(ctx)
+		if !ok {
+			return
+		}
+		defer done()
+	}
+	if hooks.Serves(ctx) {
+		s.opt.Hooks.Serve(ctx, read)
+		return
+	}
+	s.api.Serve(ctx, read)
+}
+
 // class names what a request is about, for metrics.
 func (s *Server) class(ctx *fasthttp.RequestCtx) string {
 	switch raw, p := string(ctx.URI().PathOriginal()), string(ctx.Path()); {
-	case p == hooks.Prefix, strings.HasPrefix(raw, hooks.Prefix+"/"):
+	case hooks.Serves(ctx):
 		return hooks.Prefix
 	case strings.HasPrefix(raw, "/api/"):
 		return s.api.Route(string(ctx.Method()), raw)
 	case p == "/ws", p == "/sharedb", p == "/healthz", p == "/readyz", p == "/metrics":
 		return p
-	case p == "/", strings.HasPrefix(p, "/d/"), strings.HasPrefix(p, "/assets/"):
+	case p == "/", p == "/join", strings.HasPrefix(p, "/d/"), strings.HasPrefix(p, "/assets/"):
 		return "page"
 	}
 	return ""
 }
 
 // broken answers a request that could not be read.
-func broken(ctx *fasthttp.RequestCtx, err error) {
-	defer secure(ctx)
+func (s *Server) broken(ctx *fasthttp.RequestCtx, err error) {
+	s.secure(ctx)
 	var timeout net.Error
 	var header *fasthttp.ErrSmallBuffer
 	switch {
@@ -349,19 +387,6 @@ type shareHandler struct{ *sharedb.Conn }
 // Send implements ws.Handler.
 func (h shareHandler) Send(c *ws.Conn) bool { return h.Conn.Send(c) }
 
-// secure sets the headers that keep pages from being framed, sniffed or made to run
-// foreign scripts.
-func secure(ctx *fasthttp.RequestCtx) {
-	h := &ctx.Response.Header
-	if len(h.Peek("Content-Security-Policy")) > 0 {
-		return
-	}
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: http: https:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Frame-Options", "DENY")
-}
-
 // file serves one of the page's files. They are looked up in a table, so no path
 // reaches a file system.
 func (s *Server) file(ctx *fasthttp.RequestCtx, name string) {
@@ -373,27 +398,4 @@ func (s *Server) file(ctx *fasthttp.RequestCtx, name string) {
 	ctx.SetContentType(a.mime)
 	ctx.Response.Header.Set("Cache-Control", "no-cache")
 	ctx.SetBody(a.body)
-}
-
-// fromElsewhere reports whether a browser says that a page of another origin asks, without
-// saying which (https://www.w3.org/TR/fetch-metadata/).
-func (s *Server) fromElsewhere(ctx *fasthttp.RequestCtx) bool {
-	site := string(ctx.Request.Header.Peek("Sec-Fetch-Site"))
-	return site != "" && site != "same-origin" && site != "none" && len(ctx.Request.Header.Peek("Origin")) == 0
-}
-
-// originAllowed decides whether a browser's page may open a WebSocket or change things. Programs send
-// no Origin and are not concerned.
-func (s *Server) originAllowed(ctx *fasthttp.RequestCtx) bool {
-	origin := string(ctx.Request.Header.Peek("Origin"))
-	if origin == "" {
-		return true
-	}
-	for _, o := range s.opt.Origins {
-		if o == "*" || strings.EqualFold(o, origin) {
-			return true
-		}
-	}
-	u, err := url.Parse(origin)
-	return err == nil && strings.EqualFold(u.Host, string(ctx.Host()))
 }

@@ -70,6 +70,8 @@ type Main struct {
 	Logger *slog.Logger
 	// Ready is called with the URL once the server answers. May be nil.
 	Ready func(url string)
+	// Private says that only this process can connect: nobody is asked who they are.
+	Private bool
 	// Listener is where to serve instead of Config.Listen; Run closes it. May be nil.
 	Listener net.Listener
 
@@ -116,7 +118,7 @@ func (m *Main) Run(ctx context.Context) error {
 	manager = session.New(session.Options{
 		Store:     store,
 		Types:     types(),
-		Limits:    session.Limits{Document: c.MaxDocument, Run: c.MaxRun},
+		Limits:    c.sessions(),
 		Keep:      session.Keep(c.HistoryKeep),
 		Diff:      diff.Between,
 		IdleAfter: c.IdleAfter,
@@ -142,6 +144,7 @@ func (m *Main) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer authority.Close()
 	server, err = web.New(web.Options{
 		Auth:       authority,
 		Manager:    manager,
@@ -150,6 +153,8 @@ func (m *Main) Run(ctx context.Context) error {
 		Dialects:   dialects(),
 		Name:       "quire " + version(),
 		Origins:    splitList(c.Origins),
+		Hosts:      c.hosts(ln.Addr()),
+		Proxies:    c.proxies(),
 		MaxMessage: c.MaxMessage,
 		Formats:    documentFormats{},
 		Unified:    diff.Unified,

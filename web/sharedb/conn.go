@@ -21,6 +21,10 @@ import (
 	"quire/web/ws"
 )
 
+// Subprotocol is the WebSocket subprotocol that is chosen when a client offers it. A browser
+// that sends a token as a subprotocol has to offer this one beside it.
+const Subprotocol = "sharedb"
+
 // Options configures a Protocol.
 type Options struct {
 	// Manager has the documents. Required.

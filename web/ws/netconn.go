@@ -35,6 +35,40 @@ type netConn struct {
 	err       error
 	until     time.Time // when flush gives up; zero: never
 	armed     time.Time // the write deadline that is set
+	closed    bool
+	onClose   []func()
+}
+
+// OnClose has fn called once when the server is done with a connection, whatever became of what was
+// begun on it; at once when it is already. For connections that no Listener made it reports false.
+func OnClose(c net.Conn, fn func()) bool {
+	nc, ok := c.(*netConn)
+	if !ok {
+		return false
+	}
+	nc.mu.Lock()
+	if !nc.closed {
+		nc.onClose = append(nc.onClose, fn)
+		fn = nil
+	}
+	nc.mu.Unlock()
+	if fn != nil {
+		fn()
+	}
+	return true
+}
+
+// Close closes the connection.
+func (c *netConn) Close() error {
+	err := c.Conn.Close()
+	c.mu.Lock()
+	fns := c.onClose
+	c.closed, c.onClose = true, nil
+	c.mu.Unlock()
+	for _, fn := range fns {
+		fn()
+	}
+	return err
 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}

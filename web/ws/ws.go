@@ -28,6 +28,8 @@ const (
 	CloseTooBig      = websocket.CloseMessageTooBig
 	CloseInternal    = websocket.CloseInternalServerErr
 	CloseTryAgain    = websocket.CloseTryAgainLater
+	// CloseUnauthenticated is for a peer that has to say who it is, again.
+	CloseUnauthenticated = 4401
 )
 
 // Handler is one connection's protocol.
@@ -120,9 +122,6 @@ func New(opt Options) *Server {
 		CheckOrigin:       opt.CheckOrigin,
 		EnableCompression: true,
 	}
-	if opt.Subprotocol != "" {
-		s.upgrader.Subprotocols = []string{opt.Subprotocol}
-	}
 	go s.pings()
 	return s
 }
@@ -134,11 +133,16 @@ func (s *Server) Serve(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
 		ctx.Error("offer the WebSocket subprotocol "+s.opt.Subprotocol, fasthttp.StatusBadRequest)
 		return
 	}
-	s.ServeAny(ctx, start)
+	s.serve(ctx, s.opt.Subprotocol, start)
 }
 
-// ServeAny is Serve for a protocol that has no name to offer.
-func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
+// ServeAny is Serve for peers that need not offer a subprotocol; when they offer this one it
+// is chosen, since a browser that offers several expects one of them.
+func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, protocol string, start func(c *Conn) Handler) {
+	s.serve(ctx, protocol, start)
+}
+
+func (s *Server) serve(ctx *fasthttp.RequestCtx, protocol string, start func(c *Conn) Handler) {
 	nc, ok := ctx.Conn().(*netConn)
 	if !ok {
 		ctx.Error("this listener does not carry WebSockets", fasthttp.StatusInternalServerError)
@@ -149,7 +153,9 @@ func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler)
 		return
 	}
 	deflates := strings.Contains(string(ctx.Request.Header.Peek("Sec-WebSocket-Extensions")), "permessage-deflate")
-	err := s.upgrader.Upgrade(ctx, func(w *websocket.Conn) {
+	upgrader := s.upgrader
+	upgrader.Subprotocols = []string{protocol}
+	err := upgrader.Upgrade(ctx, func(w *websocket.Conn) {
 		// The request is kept for as long as the connection lives: let its buffers go.
 		ctx.Request, ctx.Response = fasthttp.Request{}, fasthttp.Response{}
 		s.run(&Conn{s: s, w: w, nc: nc, deflates: deflates}, start)

@@ -124,7 +124,7 @@ func serve(t *testing.T, opt Options) *host {
 	h.http = &fasthttp.Server{ReduceMemoryUsage: true, ReadTimeout: 2 * time.Second, Handler: func(ctx *fasthttp.RequestCtx) {
 		take := h.s.Serve
 		if h.any.Load() {
-			take = h.s.ServeAny
+			take = func(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) { h.s.ServeAny(ctx, "sharedb", start) }
 		}
 		take(ctx, func(c *Conn) Handler {
 			e := &echo{c: c, ended: make(chan struct{})}
@@ -340,6 +340,24 @@ func TestClose(t *testing.T) {
 		t.Errorf("closed with %d", code)
 	}
 	<-e.ended
+}
+
+// TestSubprotocolBesideAToken offers a token as browsers do: it is never what is agreed on.
+func TestSubprotocolBesideAToken(t *testing.T) {
+	h := serve(t, Options{Subprotocol: "quire.v1"})
+	for _, any := range []bool{false, true} {
+		h.any.Store(any)
+		want := map[bool]string{false: "quire.v1", true: "sharedb"}[any]
+		if c, _ := h.dial(peer.CompressionDisabled, "quire.token.a.b.c", "sharedb", "quire.v1"); c.Subprotocol() != want {
+			t.Errorf("agreed on %q, want %q", c.Subprotocol(), want)
+		}
+		if c, _, err := peer.Dial(context.Background(), "ws://"+h.addr+"/", &peer.DialOptions{Subprotocols: []string{"quire.token.a.b.c"}}); err == nil {
+			if c.Subprotocol() != "" {
+				t.Errorf("agreed on %q", c.Subprotocol())
+			}
+			c.CloseNow()
+		}
+	}
 }
 
 // TestServeAny takes peers that offer no subprotocol, on the server that asks for one.

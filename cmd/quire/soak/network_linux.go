@@ -11,6 +11,7 @@ func networkScenarios() []*scenario {
 			prepare: func(r *rig) (err error) {
 				if r.wire, err = newWire(r.Seed); err == nil {
 					r.listen = r.wire.server.String() + ":0"
+					r.args = append(r.args, "--insecure-open") // it does not listen on loopback
 				}
 				return err
 			}, run: badNetwork},
