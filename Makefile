@@ -1,7 +1,7 @@
 # make          build the program
 # make test     install what the tests need and run all of them
 # make web      build the page's bundle again after changing TypeScript
-# make soak     crash and simulation tests for longer
+# make soak     every fault there is, for longer (KILLS=2000); root, for some of them
 # make bench    measure this machine
 # make licences, vulncheck, sbom, reproducible    what the program is made of (see CONTRIBUTING.md)
 
@@ -9,6 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PEBBLE := github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 CHROMIUM := /usr/bin/chromium
+KILLS := 2000
 NPM := npm --prefix web --no-fund --no-audit
 
 .PHONY: build test tools lint test-go test-web test-sharedb test-browser web soak bench licences vulncheck sbom reproducible
@@ -66,8 +67,8 @@ web:
 	$(NPM) ci
 	$(NPM) run build
 
-soak:
-	go test -count=1 -timeout 60m -run TestCrash -v ./cmd/quire -crash.kills 500
+soak: build
+	./quire soak --kills $(KILLS)
 	go test -count=1 -timeout 60m -run TestSimulation ./web/quirev1 -sim.runs 50000
 
 bench:

@@ -247,6 +247,31 @@ func TestSameClientOpensAgain(t *testing.T) {
 	})
 }
 
+// TestLateOpening has the opening of a connection that its client has left arrive after
+// that of the connection it has now, which stays.
+func TestLateOpening(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, session.Options{}, nil)
+		defer w.stop()
+		a := w.editor("author-1")
+		again := session.OpenRequest{Client: "author-1", Resume: true, Incarnation: a.opened.Incarnation, Order: 2}
+		b, err := w.open(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.Order = 1
+		if _, err := w.open(again); code(err) != session.CodeReplaced {
+			t.Errorf("a late opening: %v", err)
+		}
+		b.submit(0, 1, `["x"]`)
+		b.holds("x")
+		again.Order = 2
+		if _, err := w.open(again); err != nil {
+			t.Errorf("once more on the same connection: %v", err)
+		}
+	})
+}
+
 func TestUnknownTypesAndIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, session.Options{}, nil)

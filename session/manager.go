@@ -129,6 +129,10 @@ type OpenRequest struct {
 	Convention Convention
 	// Client is the editing instance; empty for one that only reads.
 	Client string
+	// Order ranks the openings of one client, by when their connections were made: one with
+	// a lower order that comes late, from a connection that the client has left, is
+	// refused with CodeReplaced. Of one with the same order, or a higher one, the last replaces the others.
+	Order uint64
 	// Create names the type to create the document with when it is not there;
 	// empty to open existing documents only.
 	Create string
@@ -412,12 +416,17 @@ func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subsc
 	}
 	if req.Client != "" && req.Convention == Sequenced {
 		for _, old := range s.subs {
+			if old.order > req.Order && old.client == req.Client && old.convention == Sequenced && old.closed == nil {
+				return nil, nil, Errorf(CodeReplaced, "this client has opened the document on a later connection")
+			}
+		}
+		for _, old := range s.subs {
 			if old.client == req.Client && old.convention == Sequenced && old.closed == nil {
 				old.closed = Errorf(CodeReplaced, "this client opened the document again")
 			}
 		}
 	}
-	r := &Subscription{s: s, client: req.Client, convention: req.Convention, state: c, notify: req.Notify, user: req.User, author: s.m.author(req.User), typ: typ, pos: o.Rev, single: c.tipRev, saved: true}
+	r := &Subscription{s: s, client: req.Client, order: req.Order, convention: req.Convention, state: c, notify: req.Notify, user: req.User, author: s.m.author(req.User), typ: typ, pos: o.Rev, single: c.tipRev, saved: true}
 	if c.pace == nil && req.Client != "" {
 		c.pace = limits.NewPace(s.m.clientRate)
 	}

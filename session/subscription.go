@@ -18,6 +18,7 @@ type Subscription struct {
 	// Static after opening.
 	s          *Session
 	client     string
+	order      uint64 // as OpenRequest.Order
 	convention Convention
 	state      *clientState
 	author     authorPace // of the user that it was opened as

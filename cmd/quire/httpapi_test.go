@@ -423,7 +423,7 @@ func squash(t *testing.T, data, doc string, keep session.Keep) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	store, err := openStore(c, nil, log)
+	store, err := openStore(c, nil, newDiskState(), log)
 	if err != nil {
 		t.Fatal(err)
 	}

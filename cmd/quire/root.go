@@ -144,7 +144,10 @@ func serverCommands(p *commands.Program) []*cobra.Command {
 		return bench(cmd.Context(), args, p.Out, p.Err)
 	})
 	benchCmd.ValidArgsFunction = cobra.FixedCompletions([]string{"hot", "fanout", "many", "idle", "replay", "catchup", "open", "history", "raw"}, cobra.ShellCompDirectiveNoFileComp)
-	return []*cobra.Command{serveCmd, checkconfig, healthCmd, benchCmd}
+	soakCmd := own("soak [flags]", "disturb a server of its own in every way, and verify that nothing is lost", func(cmd *cobra.Command, args []string) error {
+		return runSoak(cmd.Context(), args, p.Out, p.Err)
+	})
+	return []*cobra.Command{serveCmd, checkconfig, healthCmd, benchCmd, soakCmd}
 }
 
 // completeSettings completes the names of the server's settings.

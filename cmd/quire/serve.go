@@ -98,8 +98,9 @@ func (m *Main) Close() { m.once.Do(func() { close(m.stop) }) }
 
 // Run serves until ctx ends or Close is called. Then it stops accepting, tells
 // clients to come back, saves what is under way and closes the data, all within
-// Config.StopWithin. The error is nil after an orderly stop, also when the store
-// failed: what it did not take was never acknowledged.
+// Config.StopWithin. The error is nil after an orderly stop, also when the store did not
+// take everything: that was never acknowledged. When the disk failed so that the store can
+// take no more writes, Run stops by itself with an error, for whoever starts it again.
 func (m *Main) Run(ctx context.Context) error {
 	f, err := m.openFront()
 	if err != nil {
@@ -139,7 +140,8 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		func() session.Stats { return manager.Stats() },
 		func() int { return server.Conns() },
 		func() int { return server.Streams() })
-	store, err := openStore(c, met, m.Logger)
+	disk := newDiskState()
+	store, err := openStore(c, met, disk, m.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +195,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		ComeBack:  c.ComeBack,
 		Hooks:     webhooks,
 		Backup:    func(ctx context.Context) (api.Copy, error) { return backUp(ctx, store, m.Logger) },
-		Ready:     func() error { return ready(manager) },
+		Ready:     func() error { return disk.ready(manager.Stats(), store.Stats(), time.Now()) },
 		Logger:    m.Logger,
 		TLS:       f.tls,
 		Timeouts:  c.timeouts(),
@@ -218,6 +220,8 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 	case next = <-ready:
 	case err = <-served:
 		err = fmt.Errorf("serving ended: %w", err)
+	case <-disk.failed:
+		err = errDiskFailed
 	}
 	if next == nil {
 		notify(daemon.SdNotifyStopping)
@@ -298,7 +302,12 @@ func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *sess
 	if err := webhooks.Close(half); err != nil {
 		m.Logger.Warn("how far webhooks were delivered could not be saved; some are delivered again", "err", err)
 	}
-	if err := manager.Close(ctx); err != nil {
+	saving, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	if store.Stats().Failed != nil {
+		giveUp() // nothing more can be saved
+	}
+	if err := manager.Close(saving); err != nil {
 		m.Logger.Error("some edits could not be saved; they were not acknowledged and their clients still have them", "err", err)
 	}
 	closed := make(chan error, 1)
@@ -317,13 +326,14 @@ func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *sess
 }
 
 // openStore opens the data file, with sentences for what people get wrong.
-func openStore(c *Config, met *metrics.Metrics, log *slog.Logger) (*bolt.Store, error) {
+func openStore(c *Config, met *metrics.Metrics, disk *diskState, log *slog.Logger) (*bolt.Store, error) {
 	store, err := bolt.Open(bolt.Options{
 		Path:        filepath.Join(c.Data, dataFile),
 		LockTimeout: c.LockTimeout,
 		Packers:     packers(),
 		Logger:      log,
 		OnCommit: func(s bolt.CommitStats) {
+			disk.commit(s)
 			if s.Appends > 0 && s.Err == nil { // else it is work in the background, or did not happen
 				met.Commit(s.Appends, s.Records, s.Sync)
 			}
@@ -346,14 +356,6 @@ func (e lockedError) Error() string {
 }
 
 func (lockedError) Unwrap() error { return bolt.ErrLocked }
-
-// ready says why the server cannot take edits at the moment.
-func ready(m *session.Manager) error {
-	if n := m.Stats().Failing; n > 0 {
-		return fmt.Errorf("edits of %s cannot be written; they are kept in memory and tried again", count(n, "document"))
-	}
-	return nil
-}
 
 // backUp makes a copy of the data for GET /api/backup.
 func backUp(ctx context.Context, store *bolt.Store, log *slog.Logger) (api.Copy, error) {

@@ -24,6 +24,7 @@ func harness(opts bolt.Options) storagetest.Harness {
 	opts.TimeStep = time.Millisecond // the suite compares times
 	return storagetest.Harness{
 		Open: func(dir string) (storagetest.Store, error) {
+			opts := opts // tests run beside each other
 			opts.Path = filepath.Join(dir, "quire.db")
 			opts.Logger = quietLog
 			s, err := bolt.Open(opts)

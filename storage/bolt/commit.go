@@ -162,11 +162,14 @@ func (s *Store) commitAdmitted(batch []*request, stats *CommitStats) error {
 // so are all later writes.
 func (s *Store) update(stats *CommitStats, fn func(*bbolt.Tx) error) error {
 	if err := s.queue.failure(); err != nil {
+		stats.Err = err
 		return err
 	}
 	var tx *bbolt.Tx
 	id := 0
 	start := time.Now()
+	s.writing.Store(&start)
+	defer s.writing.Store(nil)
 	err := guard(s.log, func() error {
 		return s.updateDB(func(t *bbolt.Tx) error {
 			tx, id = t, t.ID()

@@ -289,3 +289,45 @@ func TestMaxSize(t *testing.T) {
 		}
 	}
 }
+
+// TestFailedCommitIsTold fails the store while another append waits: neither is told
+// of as a commit that went well.
+func TestFailedCommitIsTold(t *testing.T) {
+	told := make(chan CommitStats, 10)
+	s := testStore(t, Options{OnCommit: func(c CommitStats) { told <- c }})
+	info := addDoc(t, s, "doc", 0)
+	for len(told) > 0 {
+		<-told
+	}
+	arrived, opened := make(chan struct{}), make(chan struct{})
+	setUpdate(s, func(fn func(*bbolt.Tx) error) error {
+		arrived <- struct{}{}
+		<-opened
+		if err := s.db.Update(fn); err != nil {
+			return err
+		}
+		return errors.New("the sync failed")
+	})
+	results := make(chan error, 2)
+	go func() { results <- s.Append(t.Context(), "doc", info.Incarnation, 0, typed("client", 0, 1)) }()
+	<-arrived
+	go func() { results <- s.Append(t.Context(), "doc", info.Incarnation, 0, typed("other", 0, 1)) }()
+	waiting(s, 1)
+	close(opened)
+	for range 2 {
+		if err := <-results; !errors.Is(err, ErrFailed) {
+			t.Errorf("append: %v", err)
+		}
+	}
+	if c := <-told; !errors.Is(c.Err, ErrFailed) || c.Appends != 1 {
+		t.Errorf("told %+v", c)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	for len(told) > 0 {
+		if c := <-told; c.Err == nil {
+			t.Errorf("told %+v of an append that failed", c)
+		}
+	}
+}

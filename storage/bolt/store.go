@@ -161,6 +161,9 @@ type Stats struct {
 	FileBytes int64
 	// Failed is why the store accepts no writes any more, or nil.
 	Failed error
+	// Busy is how long the transaction that is being written has taken so far; 0 when
+	// none is.
+	Busy time.Duration
 }
 
 // Store is an open data file; it satisfies storagetest.Store. A context that
@@ -184,6 +187,8 @@ type Store struct {
 	nextNum  atomic.Uint64 // the highest number given to a document
 	nextBlob atomic.Uint64 // the highest number given to a snapshot's content
 	copying  atomic.Bool   // a backup is under way
+
+	writing atomic.Pointer[time.Time] // since when a transaction is written; nil: none is
 
 	// owned by run
 	logNext  uint64 // sequence of the next log entry
@@ -258,6 +263,9 @@ func (s *Store) close() error {
 func (s *Store) Stats() Stats {
 	st := s.index.stats()
 	st.Failed = s.queue.failure()
+	if since := s.writing.Load(); since != nil {
+		st.Busy = time.Since(*since)
+	}
 	if info, err := os.Stat(s.opts.Path); err == nil {
 		st.FileBytes = info.Size()
 	}

@@ -447,7 +447,7 @@ func testTruncated(t *testing.T, f *fixture) {
 
 func testBitFlips(t *testing.T, f *fixture) {
 	n := 400
-	if testing.Short() {
+	if testing.Short() || race {
 		n = 100
 	}
 	opened, whole := damage(t, f, n, func(rng *rand.Rand, data []byte, page int) []byte {

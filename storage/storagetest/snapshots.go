@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -81,11 +82,14 @@ func testSnapshots(t *testing.T, f *fixture) {
 }
 
 // noise returns bytes that cannot be compressed, the same ones every time.
-func noise(n int) []byte {
-	b := make([]byte, n)
+func noise(n int) []byte { return bytes.Clone(allNoise()[:n]) }
+
+// allNoise is as much noise as any test needs, made once.
+var allNoise = sync.OnceValue(func() []byte {
+	b := make([]byte, 5<<20)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
 	return b
-}
+})
 
 // testSnapshotSizes stores snapshots of sizes around those that drivers may split at.
 func testSnapshotSizes(t *testing.T, f *fixture) {
@@ -220,7 +224,11 @@ func testDeleteWhileUsed(t *testing.T, f *fixture) {
 	parallel(4, func(i int) {
 		if i == 0 {
 			defer stop.Store(true)
-			for range 15 {
+			rounds := 15
+			if race {
+				rounds = 5
+			}
+			for range rounds {
 				info := f.create("doc")
 				f.append(&info, records("one", 1, 0, 500)...)
 				f.append(&info, records("one", 501, 500, 100)...)

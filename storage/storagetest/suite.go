@@ -32,12 +32,14 @@ type Harness struct {
 // now is the wall time of the tests, in Unix milliseconds.
 const now = 1_700_000_000_000
 
-// Run runs the suite. It must be the first thing that a test function calls, since
-// the test of killed processes runs that function again in a child process.
+// Run runs the suite, its tests beside each other and beside other tests. It must be the first
+// thing that a test function calls, since the test of killed processes runs that function again in
+// a child process.
 func Run(t *testing.T, h Harness) {
 	if dir := os.Getenv(childEnv); dir != "" {
 		runChild(h, dir)
 	}
+	t.Parallel()
 	tests := []struct {
 		name string
 		run  func(*testing.T, *fixture)
@@ -91,6 +93,7 @@ func Run(t *testing.T, h Harness) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel() // much of each is waiting for the disk
 			f := &fixture{Harness: h, ctx: t.Context(), t: t, dir: t.TempDir()}
 			f.open()
 			defer f.close()

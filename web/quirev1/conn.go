@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -49,6 +50,8 @@ type Protocol struct {
 	hello []byte
 	// Under these keys batches and presences keep their messages, encoded once.
 	opsKey, presenceKey any
+
+	conns atomic.Uint64 // made so far
 }
 
 // New makes a Protocol.
@@ -89,6 +92,7 @@ type Sender interface {
 type Conn struct {
 	// Static.
 	p      *Protocol
+	number uint64 // later connections have higher ones
 	pass   *auth.Pass
 	watch  func() // stops watching pass
 	wake   func()
@@ -137,7 +141,7 @@ const maxPiece = 256 << 10
 // Connect makes the handler of a new connection of somebody who may do what pass says.
 // wake is called when there is something to send.
 func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
-	c := &Conn{p: p, pass: pass, wake: wake, docs: map[string]*place{}}
+	c := &Conn{p: p, number: p.conns.Add(1), pass: pass, wake: wake, docs: map[string]*place{}}
 	c.room = sync.NewCond(&c.mu)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.opens = limits.NewPace(limits.Rate{Name: limits.OpenRate, PerSecond: p.opt.OpenRate})

@@ -16,7 +16,7 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 	if m.Client != "" && !validClient(m.Client) {
 		return session.Errorf(session.CodeBadID, "a client id is 8 to 64 of A-Z a-z 0-9 _ -")
 	}
-	req := session.OpenRequest{Doc: doc, Client: m.Client, Create: m.Create, User: c.user(m.User)}
+	req := session.OpenRequest{Doc: doc, Client: m.Client, Order: c.number, Create: m.Create, User: c.user(m.User)}
 	if m.Rev != nil || m.Inc != "" || m.Seq != nil {
 		if m.Rev == nil || m.Inc == "" || m.Seq == nil || m.Client == "" || *m.Rev < 0 {
 			return session.Errorf(session.CodeBadMessage, "to resume, give client, inc, rev and seq")

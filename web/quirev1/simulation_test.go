@@ -36,7 +36,7 @@ var (
 // TestSimulation runs the whole protocol, from clients' state machines over JSON
 // messages to sessions and a store, in one goroutine that a seed drives: which message
 // is delivered next, who edits, whose connection drops with what in flight, when the
-// server is killed and restarted. In the end every client must hold what the store
+// server is killed and restarted, when somebody sets its clock, by days. In the end every client must hold what the store
 // holds, and every acknowledged operation must be there exactly once.
 func TestSimulation(t *testing.T) {
 	for _, k := range []kind{
@@ -282,6 +282,8 @@ func (s *sim) step() {
 			c.disconnect()
 		}
 		s.start()
+	case n < 97:
+		s.Jump(time.Duration(s.Rng.Int64N(int64(96*time.Hour))) - 48*time.Hour)
 	default:
 		s.Advance(time.Duration(s.Rng.IntN(200)) * time.Millisecond)
 	}
@@ -313,7 +315,13 @@ func (c *simClient) disconnect() {
 	c.doc.Disconnected()
 	if c.s.Rng.IntN(3) > 0 {
 		l.conn.Ended()
-	} else { // the server notices later, or never
+	} else { // the server notices later, or never, and may read the rest when the client is back
+		c.s.Later(time.Duration(c.s.Rng.IntN(1000))*time.Millisecond, func() {
+			for _, data := range l.toServer {
+				c.s.log("%s > %s (late)", c.doc.Client, data)
+				l.conn.Receive(data)
+			}
+		})
 		c.s.Later(time.Second, l.conn.Ended)
 	}
 }
@@ -507,6 +515,7 @@ func (s *sim) verify() {
 		panic(err)
 	}
 	at := map[string]map[uint64]session.Revision{}
+	last := int64(0)
 	for rev := session.Revision(0); rev < info.Head; {
 		recs, err := s.Store.Read(ctx, "doc", rev, info.Head)
 		if err != nil {
@@ -514,6 +523,10 @@ func (s *sim) verify() {
 		}
 		for _, r := range recs {
 			rev++
+			if r.Time < last {
+				panic(fmt.Sprintf("record %d is %d ms older than the one before", rev-1, last-r.Time))
+			}
+			last = r.Time
 			op, err := s.typ.UnmarshalOp(r.Op)
 			if err == nil {
 				doc, err = s.typ.Apply(doc, op)

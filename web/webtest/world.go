@@ -31,7 +31,8 @@ type World struct {
 	// Manager is the present life's.
 	Manager *session.Manager
 
-	now   time.Time
+	now   time.Time     // as timers count it
+	skew  time.Duration // by how much the clock on the wall is wrong
 	tasks []func()
 	later []timer
 	life  int // counts starts; tasks of an earlier life are dropped
@@ -81,7 +82,10 @@ func (w *World) Start() {
 func (w *World) Life() int { return w.life }
 
 // Now is the clock.
-func (w *World) Now() time.Time { return w.now }
+func (w *World) Now() time.Time { return w.now.Add(w.skew) }
+
+// Jump sets the clock forward, or back. Timers go on as if nothing had been.
+func (w *World) Jump(d time.Duration) { w.skew += d }
 
 // Advance lets time pass.
 func (w *World) Advance(d time.Duration) { w.now = w.now.Add(d) }

@@ -1,0 +1,100 @@
+package soak
+
+import (
+	"fmt"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+// crewSize and crewPerDoc are how many clients there usually are, and how many of them edit one
+// document.
+const (
+	crewSize   = 10
+	crewPerDoc = 2
+)
+
+// people is how many clients there are.
+func (r *rig) people() int {
+	if r.Hasty {
+		return 3 * crewPerDoc
+	}
+	return crewSize
+}
+
+func processScenarios() []*scenario {
+	return []*scenario{
+		{name: "kill", fault: "killed (SIGKILL) under load", how: "kill -9 at a random moment, started again", short: 12, long: 2000, round: 100, run: kill},
+		{name: "halt", fault: "halted (SIGSTOP) and going on", how: "for up to 0.4 s, each tenth time for 3 s", short: 4, long: 100, round: 50, run: halt},
+		{name: "memory", fault: "little memory", how: "GOMEMLIMIT=48MiB, documents of 20 KB each", short: 20, long: 200, run: littleMemory},
+	}
+}
+
+// kill kills the server again and again while everybody edits.
+func kill(r *rig, n int) error {
+	if err := r.begin(crewSize, crewPerDoc); err != nil {
+		return err
+	}
+	for range n {
+		r.pause(r.between(0, 100*time.Millisecond))
+		r.srv.kill()
+		if err := r.srv.log.crashed(); err != nil {
+			return err
+		}
+		if err := r.start(); err != nil {
+			return err
+		}
+		if err := r.progress(1); err != nil { // it has work to lose
+			return err
+		}
+	}
+	return r.everybody()
+}
+
+// halt stops the server's process and lets it go on.
+func halt(r *rig, n int) error {
+	if err := r.begin(r.people(), crewPerDoc); err != nil {
+		return err
+	}
+	for i := range n {
+		d := r.between(0, 400*time.Millisecond)
+		if i%10 == 9 {
+			d = patience + 500*time.Millisecond
+		}
+		if err := r.srv.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			return err
+		}
+		r.pause(d)
+		if err := r.srv.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			return err
+		}
+		if err := r.progress(1); err != nil {
+			return err
+		}
+	}
+	return r.everybody()
+}
+
+// littleMemory has one client in each of n documents, with more in them than there is memory for.
+func littleMemory(r *rig, n int) error {
+	r.environ = append(r.environ, "GOMEMLIMIT=48MiB")
+	if err := r.start(); err != nil {
+		return err
+	}
+	const size = 20 << 10
+	for i := range n {
+		k := r.Kinds[i%len(r.Kinds)]
+		if err := r.join(k, fmt.Sprintf("%s-%d", k.Type.Name(), i), fmt.Sprintf("client-%04d", i), size); err != nil {
+			return err
+		}
+	}
+	if err := r.everybody(); err != nil {
+		return err
+	}
+	g, err := r.srv.measure()
+	if err != nil {
+		return err
+	}
+	r.notice("%d documents of 20 KB and more open, %d MiB in memory", n, int(g.memory)>>20)
+	return r.says(http.StatusOK, "ready")
+}
