@@ -41,6 +41,11 @@ func (s *Server) admit(ctx *fasthttp.RequestCtx) (done func(), ok bool) {
 	return auth.Hold(ctx, func() { s.opt.Auth.Release(pass) }), true
 }
 
+// mayAsk refuses, outside /api, whoever has it found out too often who they are.
+func (s *Server) mayAsk(ctx *fasthttp.RequestCtx) bool {
+	return s.opt.Auth.Open() || s.from.allow(ctx, s.remote(ctx))
+}
+
 // operator reports whether one who runs the server asks, or everybody is.
 func (s *Server) operator(ctx *fasthttp.RequestCtx) bool {
 	if s.opt.Auth.Open() {
@@ -60,6 +65,9 @@ func (s *Server) operator(ctx *fasthttp.RequestCtx) bool {
 func (s *Server) connect(ctx *fasthttp.RequestCtx, serve func(start func(*ws.Conn) ws.Handler), handler func(*auth.Pass, *ws.Conn) ws.Handler) {
 	if !s.originAllowed(ctx) {
 		refuseOrigin(ctx)
+		return
+	}
+	if !s.mayAsk(ctx) {
 		return
 	}
 	pass, refusal := s.ask(ctx)

@@ -315,6 +315,9 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, read func() bool) {
 	case strings.HasPrefix(raw, "/api/"):
 		s.serveAPI(ctx, read)
 	case p == "/metrics":
+		if !s.mayAsk(ctx) {
+			return
+		}
 		if !s.operator(ctx) {
 			api.Refuse(ctx, session.Errorf(session.CodeForbidden, "this is for operators of the server"))
 			return
@@ -334,6 +337,9 @@ func (s *Server) ready(ctx *fasthttp.RequestCtx) {
 	err := s.opt.Ready()
 	if err == nil {
 		ctx.SetBodyString("ready\n")
+		return
+	}
+	if !s.mayAsk(ctx) {
 		return
 	}
 	ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
@@ -382,7 +388,7 @@ func (s *Server) broken(ctx *fasthttp.RequestCtx, err error) {
 	s.secure(ctx)
 	var timeout net.Error
 	var header *fasthttp.ErrSmallBuffer
-	begun := len(ctx.Request.Header.RequestURI()) > 0 // the header is there
+	begun := len(ctx.Request.Header.RawHeaders()) > 0 // the header is there
 	limited := func(name limits.Name, most int, status int, code, format string, args ...any) {
 		s.opt.Metrics.Limited(name)
 		e := api.Errorf(status, code, format, args...)

@@ -199,7 +199,9 @@ func offers(ctx *fasthttp.RequestCtx, protocol string) bool {
 func (s *Server) run(c *Conn, start func(c *Conn) Handler) {
 	c.nc.leave()
 	c.nc.gather(c.Wake, s.opt.PingEvery/2, c.touch)
-	c.w.SetReadLimit(int64(s.opt.MaxMessage))
+	// The library closes without a reason, so the first say is ours; but a frame that says that it is
+	// far larger is not waited for.
+	c.w.SetReadLimit(2 * int64(s.opt.MaxMessage))
 	c.w.SetPongHandler(func(string) error { c.touch(); return nil })
 	c.w.SetPingHandler(c.pong)
 	if refusal := s.add(c); refusal != nil {
