@@ -87,8 +87,11 @@ func deaf(r *rig, n int) error {
 	if err := r.join(r.crew[0].kind, doc, "client-loud", 32<<10); err != nil {
 		return err
 	}
-	loud := r.crew[len(r.crew)-1]
-	if err := r.until("much was written", func() bool { return loud.acks.Load() >= 100 }); err != nil {
+	loud, most := r.crew[len(r.crew)-1], int64(200)
+	if r.Hasty {
+		most = 40
+	}
+	if err := r.until("much was written", func() bool { return loud.acks.Load() >= most }); err != nil {
 		return err
 	}
 	if err := r.everybody(); err != nil {
