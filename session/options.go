@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -120,6 +121,12 @@ type Observer struct {
 	Composed func(operations int)
 	// Loaded: a document was read into memory in so long.
 	Loaded func(d time.Duration)
+	// Traced: a submission became durable and was published. When it is nil, nothing is
+	// measured for it. It is called without locks.
+	Traced func(t *Trace)
+	// Loading: a document is about to be read into memory for somebody; done is called with
+	// how that ended. It may be nil, and is called without locks.
+	Loading func(ctx context.Context, doc string) (done func(err error))
 }
 
 func (o Options) withDefaults() Options {

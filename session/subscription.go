@@ -20,6 +20,7 @@ type Subscription struct {
 	convention Convention
 	state      *clientState
 	notify     func()
+	ctx        context.Context // of who opened it, for its values alone
 
 	// Guarded by Session.mu.
 	user     User

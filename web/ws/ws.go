@@ -13,11 +13,14 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
 	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
+
+	"quire/web/request"
 )
 
 // Close codes, RFC 6455 section 7.4.1 and its registry.
@@ -74,6 +77,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Sent and Received are told of bytes on the wire and of each message.
 	Sent, Received func(bytes int)
+	// Closed is told of each connection that has ended, and the close code that it ended
+	// with: the server's, else the peer's, 1006 when neither said one. May be nil.
+	Closed func(c *Conn, code int)
 }
 
 // Server upgrades requests and holds the connections. Safe for concurrent use.
@@ -112,6 +118,9 @@ func New(opt Options) *Server {
 	if opt.Received == nil {
 		opt.Received = func(int) {}
 	}
+	if opt.Closed == nil {
+		opt.Closed = func(*Conn, int) {}
+	}
 	s := &Server{opt: opt, conns: map[*Conn]struct{}{}, empty: make(chan struct{}), stop: make(chan struct{})}
 	s.upgrader = websocket.FastHTTPUpgrader{
 		ReadBufferSize:    512,
@@ -148,11 +157,12 @@ func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler)
 		ctx.Error("the server is stopping", fasthttp.StatusServiceUnavailable)
 		return
 	}
+	info, since := request.Of(ctx), time.Now()
 	deflates := strings.Contains(string(ctx.Request.Header.Peek("Sec-WebSocket-Extensions")), "permessage-deflate")
 	err := s.upgrader.Upgrade(ctx, func(w *websocket.Conn) {
 		// The request is kept for as long as the connection lives: let its buffers go.
 		ctx.Request, ctx.Response = fasthttp.Request{}, fasthttp.Response{}
-		s.run(&Conn{s: s, w: w, nc: nc, deflates: deflates}, start)
+		s.run(&Conn{s: s, w: w, nc: nc, deflates: deflates, info: info, since: since}, start)
 	})
 	if err != nil && ctx.Response.StatusCode() < 400 {
 		ctx.Error(err.Error(), fasthttp.StatusBadRequest)
@@ -174,6 +184,7 @@ func (s *Server) run(c *Conn, start func(c *Conn) Handler) {
 	c.w.SetReadLimit(int64(s.opt.MaxMessage))
 	c.w.SetPongHandler(func(string) error { c.touch(); return nil })
 	c.w.SetPingHandler(c.pong)
+	defer func() { s.opt.Closed(c, int(c.code.Load())) }()
 	if refusal := s.add(c); refusal != nil {
 		c.close(refusal)
 		return
@@ -297,6 +308,11 @@ type Conn struct {
 	w        *websocket.Conn
 	nc       *netConn
 	deflates bool // the peer takes compressed messages
+	info     request.Info
+	since    time.Time
+
+	sent, received, messages atomic.Int64 // bytes on the wire, bytes of messages, messages
+	code                     atomic.Int32 // of the close; 0 until there is one
 
 	sender sync.Mutex // held by the one goroutine that sends
 
@@ -377,6 +393,7 @@ func (c *Conn) takePing() bool {
 func (c *Conn) flush() bool {
 	n, err := c.nc.flush(c.s.opt.PingEvery/2, c.touch)
 	if n > 0 {
+		c.sent.Add(int64(n))
 		c.s.opt.Sent(n)
 	}
 	return err == nil
@@ -416,27 +433,6 @@ func (c *Conn) Waiting() int { return c.nc.waiting() }
 // RemoteAddr returns the peer's address.
 func (c *Conn) RemoteAddr() string { return c.nc.RemoteAddr().String() }
 
-// Shared is a message for many connections; its frames, compressed or not, are made
-// once.
-type Shared struct {
-	text []byte
-	once sync.Once
-	pm   *websocket.PreparedMessage
-}
-
-// NewShared makes a Shared of a text, which it keeps.
-func NewShared(text []byte) *Shared { return &Shared{text: text} }
-
-// Text returns the message; it must not be changed.
-func (m *Shared) Text() []byte { return m.text }
-
-func (m *Shared) prepared() *websocket.PreparedMessage {
-	m.once.Do(func() {
-		m.pm, _ = websocket.NewPreparedMessage(websocket.TextMessage, m.text) // fails for no text message
-	})
-	return m.pm
-}
-
 // read receives messages until the connection ends and returns why.
 func (c *Conn) read(h Handler) *CloseError {
 	for {
@@ -446,6 +442,8 @@ func (c *Conn) read(h Handler) *CloseError {
 		}
 		buf := buffers.Get().(*[]byte)
 		data, err := readLimited((*buf)[:0], r, c.s.opt.MaxMessage, c.touch)
+		c.received.Add(int64(len(data)))
+		c.messages.Add(1)
 		c.s.opt.Received(len(data))
 		var end *CloseError
 		switch {
@@ -474,6 +472,7 @@ func (c *Conn) readError(err error) *CloseError {
 	if errors.Is(err, websocket.ErrReadLimit) {
 		return &CloseError{CloseTooBig, "message too large"}
 	}
+	c.noteCode(err)
 	return &CloseError{Code: 0}
 }
 
@@ -572,6 +571,7 @@ func (c *Conn) Close(code int, reason string) {
 
 // say sends a close frame.
 func (c *Conn) say(code int, reason string) {
+	c.code.CompareAndSwap(0, int32(code))
 	_ = c.w.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(time.Second))
 }
 
