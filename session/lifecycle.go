@@ -25,6 +25,8 @@ type Stats struct {
 	Unsaved int
 	// Failing is how many of them the store refuses at the moment.
 	Failing int
+	// Memory is about how many bytes the sessions hold.
+	Memory int
 }
 
 // Stats returns counts as of now.
@@ -34,6 +36,7 @@ func (m *Manager) Stats() Stats {
 		s.mu.Lock()
 		st.Sessions++
 		st.Subscriptions += len(s.subs)
+		st.Memory += sessionBytes + s.at.size() + s.window.bytes + s.unsaved
 		if s.busy() && s.dead == nil {
 			st.Unsaved++
 		}

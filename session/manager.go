@@ -193,6 +193,7 @@ func (m *Manager) Open(ctx context.Context, req OpenRequest) (*Subscription, *Op
 		m.opt.Observer.Refused(e.Code)
 		return nil, nil, e
 	}
+	m.opt.Observer.Opened(req.Resume)
 	return r, o, nil
 }
 

@@ -121,6 +121,8 @@ type Observer struct {
 	Composed func(operations int)
 	// Loaded: a document was read into memory in so long.
 	Loaded func(d time.Duration)
+	// Opened: a document was opened, by a reader that resumed or a new one.
+	Opened func(resumed bool)
 	// Traced: a submission became durable and was published. When it is nil, nothing is
 	// measured for it. It is called without locks.
 	Traced func(t *Trace)
@@ -176,6 +178,9 @@ func (o Options) withDefaults() Options {
 	}
 	if ob.Composed == nil {
 		ob.Composed = func(int) {}
+	}
+	if ob.Opened == nil {
+		ob.Opened = func(bool) {}
 	}
 	if ob.Loaded == nil {
 		ob.Loaded = func(time.Duration) {}

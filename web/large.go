@@ -174,7 +174,7 @@ func (l *large) read(ctx *fasthttp.RequestCtx, in *slowReader) (whole bool) {
 		api.Refuse(ctx, api.BodyTooLarge(limit, name))
 		return false
 	case err != nil || in.left > len(data):
-		broken(ctx, err)
+		l.server.broken(ctx, err)
 		return false
 	}
 	ctx.Request.SetBodyRaw(data)

@@ -21,13 +21,17 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
+	"quire/web/admin"
 	"quire/web/api"
+	"quire/web/audit"
 	"quire/web/auth"
 	"quire/web/hooks"
 	"quire/web/metrics"
 	"quire/web/quirev1"
 	"quire/web/sharedb"
+	"quire/web/spans"
 	"quire/web/stream"
+	"quire/web/trail"
 	"quire/web/ws"
 )
 
@@ -77,8 +81,16 @@ type Options struct {
 	Backup func(ctx context.Context) (api.Copy, error)
 	// Ready says why the server cannot do its work; nil when it can.
 	Ready func() error
-	// Logger receives failures. Default slog.Default().
+	// Logger receives failures, and at the debug level every request. Default slog.Default().
 	Logger *slog.Logger
+	// AccessLog has every request and connection logged at the info level.
+	AccessLog bool
+	// Audit is told who did what. May be nil.
+	Audit *audit.Log
+	// Tracer makes spans. May be nil.
+	Tracer *spans.Tracer
+	// Admin is what operators see and do; the server fills in what is its own.
+	Admin admin.Options
 }
 
 // Server is the HTTP and WebSocket server.
@@ -90,6 +102,8 @@ type Server struct {
 	sharedb  *sharedb.Protocol
 	api      *api.API
 	streams  *stream.Server
+	admin    *admin.API
+	side     *fasthttp.Server // of the listener for operators
 	large    *large
 	rates    *rates
 	metrics  fasthttp.RequestHandler
@@ -153,6 +167,7 @@ func New(opt Options) (*Server, error) {
 		Logger:      opt.Logger,
 		Sent:        opt.Metrics.Sent,
 		Received:    opt.Metrics.Received,
+		Closed:      s.closed,
 	})
 	s.sharedb = sharedb.New(sharedb.Options{Manager: opt.Manager, Dialects: opt.Dialects, Delivered: opt.Metrics.Delivered, Logger: opt.Logger})
 	s.protocol = quirev1.New(quirev1.Options{
@@ -166,7 +181,7 @@ func New(opt Options) (*Server, error) {
 	s.http = &fasthttp.Server{
 		Name:                  "quire",
 		Handler:               s.handle,
-		ErrorHandler:          broken,
+		ErrorHandler:          s.broken,
 		HeaderReceived:        s.large.received,
 		ExpectHandler:         s.large.expected,
 		ReadTimeout:           15 * time.Second,
@@ -181,6 +196,7 @@ func New(opt Options) (*Server, error) {
 		DisablePreParseMultipartForm: true,
 		Logger:                       quiet{opt.Logger},
 	}
+	s.watch()
 	return s, nil
 }
 
@@ -224,7 +240,7 @@ func (s *Server) Streams() int { return s.streams.Streams() }
 func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() {
-		err := s.http.ShutdownWithContext(ctx)
+		err := errors.Join(s.http.ShutdownWithContext(ctx), s.side.ShutdownWithContext(ctx))
 		s.large.wait(ctx)
 		done <- err
 	}()
@@ -243,11 +259,16 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	class := s.class(ctx)
 	secure(ctx) // before, for what is sent as a stream
 	defer secure(ctx)
-	defer func() { s.opt.Metrics.Request(class, ctx.Response.StatusCode(), time.Since(start)) }()
+	end := s.begin(ctx, class)
+	defer func() {
+		s.finish(ctx, class, start)
+		end()
+	}()
 	defer func() {
 		if p := recover(); p != nil {
-			s.opt.Logger.Error("panic in a request", "path", string(ctx.Path()), "panic", p, "stack", string(debug.Stack()))
+			s.opt.Logger.ErrorContext(trail.Context(ctx), "panic in a request", "path", string(ctx.Path()), "panic", p, "stack", string(debug.Stack()))
 			ctx.Response.Reset()
+			ctx.Response.Header.Set(trail.Header, trail.Of(ctx).ID)
 			api.Problem(ctx, fasthttp.StatusInternalServerError, "internal", "The server failed; its log says why.")
 		}
 	}()
@@ -257,13 +278,21 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	raw := string(ctx.URI().PathOriginal()) // ids may hold dots and slashes
 	switch p := string(ctx.Path()); {
+	case isSide(ctx) && !onSide(p):
+		api.Problem(ctx, fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address of the operators' listener.")
+	case isSide(ctx) && strings.HasPrefix(p, profiles):
+		s.profile(ctx)
 	case p == "/ws":
-		s.connect(ctx, func(pass *auth.Pass) {
-			s.sockets.Serve(ctx, func(c *ws.Conn) ws.Handler { return handler{s.protocol.Connect(pass, c.Wake)} })
+		s.connect(ctx, func(pass *auth.Pass, in context.Context) {
+			s.sockets.Serve(ctx, func(c *ws.Conn) ws.Handler {
+				return handler{s.protocol.ConnectIn(in, pass, c.Wake), peer{"quire.v1", pass}}
+			})
 		})
 	case p == "/sharedb":
-		s.connect(ctx, func(pass *auth.Pass) {
-			s.sockets.ServeAny(ctx, func(c *ws.Conn) ws.Handler { return shareHandler{s.sharedb.Connect(pass, c.Wake)} })
+		s.connect(ctx, func(pass *auth.Pass, in context.Context) {
+			s.sockets.ServeAny(ctx, func(c *ws.Conn) ws.Handler {
+				return shareHandler{s.sharedb.ConnectIn(in, pass, c.Wake), peer{"sharedb", pass}}
+			})
 		})
 	case strings.HasPrefix(raw, "/api/"):
 		// A page may ask for what it may not read; a backup is too dear for that. For some of what it
@@ -280,8 +309,13 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 			return
 		}
 		defer s.opt.Auth.Release(pass)
+		s.denied(ctx, pass, false)
 		if p == hooks.Prefix || strings.HasPrefix(raw, hooks.Prefix+"/") {
 			s.opt.Hooks.Serve(ctx)
+			return
+		}
+		if strings.HasPrefix(raw, admin.Prefix+"/") {
+			s.admin.Serve(ctx)
 			return
 		}
 		s.api.Serve(ctx)
@@ -295,9 +329,13 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 		}
 		ctx.SetBodyString("ready\n")
 	case p == "/metrics":
-		s.metrics(ctx)
+		if onLoopback(ctx) && isSide(ctx) || s.operator(ctx) {
+			s.metrics(ctx)
+		}
 	case p == "/" || strings.HasPrefix(p, "/d/"):
 		s.file(ctx, "index.html")
+	case p == "/admin":
+		s.file(ctx, "admin.html")
 	case strings.HasPrefix(p, "/assets/"):
 		s.file(ctx, strings.TrimPrefix(p, "/"))
 	default:
@@ -310,19 +348,27 @@ func (s *Server) class(ctx *fasthttp.RequestCtx) string {
 	switch raw, p := string(ctx.URI().PathOriginal()), string(ctx.Path()); {
 	case p == hooks.Prefix, strings.HasPrefix(raw, hooks.Prefix+"/"):
 		return hooks.Prefix
+	case strings.HasPrefix(raw, admin.Prefix+"/"):
+		return admin.Route(raw)
 	case strings.HasPrefix(raw, "/api/"):
 		return s.api.Route(string(ctx.Method()), raw)
 	case p == "/ws", p == "/sharedb", p == "/healthz", p == "/readyz", p == "/metrics":
 		return p
-	case p == "/", strings.HasPrefix(p, "/d/"), strings.HasPrefix(p, "/assets/"):
+	case p == "/", p == "/admin", strings.HasPrefix(p, "/d/"), strings.HasPrefix(p, "/assets/"):
 		return "page"
+	case strings.HasPrefix(p, "/debug/pprof/"):
+		return "/debug/pprof"
 	}
 	return ""
 }
 
 // broken answers a request that could not be read.
-func broken(ctx *fasthttp.RequestCtx, err error) {
+func (s *Server) broken(ctx *fasthttp.RequestCtx, err error) {
+	start := time.Now()
+	end := s.begin(ctx, "")
+	defer end()
 	defer secure(ctx)
+	defer func() { s.finish(ctx, "", start) }()
 	var timeout net.Error
 	var header *fasthttp.ErrSmallBuffer
 	switch {
@@ -338,13 +384,19 @@ func broken(ctx *fasthttp.RequestCtx, err error) {
 }
 
 // handler fits a quirev1.Conn to ws.Handler.
-type handler struct{ *quirev1.Conn }
+type handler struct {
+	*quirev1.Conn
+	peer
+}
 
 // Send implements ws.Handler.
 func (h handler) Send(c *ws.Conn) bool { return h.Conn.Send(c) }
 
 // shareHandler fits a sharedb.Conn to ws.Handler.
-type shareHandler struct{ *sharedb.Conn }
+type shareHandler struct {
+	*sharedb.Conn
+	peer
+}
 
 // Send implements ws.Handler.
 func (h shareHandler) Send(c *ws.Conn) bool { return h.Conn.Send(c) }

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -131,8 +130,7 @@ func serve(ctx context.Context, args, environ []string, out, errOut io.Writer) e
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(300)
 	}
-	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: c.LogLevel}))
-	return NewMain(c, out, log).Run(ctx)
+	return NewMain(c, out, c.logger(errOut)).Run(ctx)
 }
 
 // usage prints the settings of the server.

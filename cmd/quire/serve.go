@@ -100,6 +100,11 @@ func (m *Main) Run(ctx context.Context) error {
 		return fmt.Errorf("the data folder cannot be made: %w", err)
 	}
 
+	watch, err := m.watch()
+	if err != nil {
+		return err
+	}
+	defer m.closeWatch(watch)
 	var met *metrics.Metrics
 	var manager *session.Manager
 	var server *web.Server
@@ -119,7 +124,7 @@ func (m *Main) Run(ctx context.Context) error {
 		Diff:      diff.Between,
 		IdleAfter: c.IdleAfter,
 		Logger:    m.Logger,
-		Observer:  met.Observer(),
+		Observer:  watch.observer(met.Observer()),
 	})
 	if err := manager.CleanUp(ctx); err != nil {
 		m.Logger.Error("cannot remove what imports left that did not end; they stay hidden", "err", err)
@@ -159,11 +164,20 @@ func (m *Main) Run(ctx context.Context) error {
 		PingEvery:  c.PingEvery,
 		ComeBack:   c.ComeBack,
 		Hooks:      webhooks,
-		Backup:     func(ctx context.Context) (api.Copy, error) { return backUp(ctx, store, m.Logger) },
+		Backup:     watch.backups(store, met),
 		Ready:      func() error { return ready(manager) },
 		Logger:     m.Logger,
+		AccessLog:  c.AccessLog,
+		Audit:      watch.audit,
+		Tracer:     watch.tracer,
+		Admin:      watch.options(),
 	})
 	if err != nil {
+		return err
+	}
+	watch.ask(met, func() error { return ready(manager) })
+	if err := watch.serve(server, authority.Open()); err != nil {
+		m.shutDown(server, webhooks, manager, store)
 		return err
 	}
 	served := make(chan error, 1)

@@ -15,6 +15,7 @@ import (
 	"quire/session"
 	"quire/web/auth"
 	"quire/web/stream"
+	"quire/web/trail"
 )
 
 // Options configures an API. The zero value of each field but Manager, Streams and
@@ -248,6 +249,7 @@ func (a *API) serve(ctx *fasthttp.RequestCtx) error {
 	}
 	if len(values) > 0 {
 		r.id = values[0]
+		trail.SetDoc(ctx, r.id)
 	}
 	if len(values) > 1 {
 		r.arg = values[1]
@@ -255,7 +257,7 @@ func (a *API) serve(ctx *fasthttp.RequestCtx) error {
 	if err := r.check(a); err != nil {
 		return err
 	}
-	c, cancel := context.WithTimeout(context.Background(), a.opt.Timeout)
+	c, cancel := context.WithTimeout(trail.Context(ctx), a.opt.Timeout)
 	defer cancel()
 	r.c = c
 	return rt.serve(a, r)

@@ -15,6 +15,8 @@ import (
 	"quire/ot/jsonvalue"
 	"quire/session"
 	"quire/storage"
+	"quire/web/audit"
+	"quire/web/trail"
 )
 
 // doc is a document in answers.
@@ -260,6 +262,7 @@ func (a *API) make(r *request, d draft) error {
 
 // created answers with a document that is new.
 func (a *API) created(r *request, info session.Info, m session.Meta) {
+	trail.SetDoc(r.ctx, info.ID)
 	answer(r.ctx, fasthttp.StatusCreated, mediaJSON, describe(info, m))
 	r.ctx.Response.Header.Set("Location", "/api/docs/"+url.PathEscape(info.ID))
 	etag(r.ctx, info.Head)
@@ -294,6 +297,7 @@ func (a *API) patch(r *request) error {
 		return err
 	}
 	if id != nil && *id != r.id {
+		audit.Note(r.ctx, "to", *id)
 		if err := a.opt.Manager.Rename(r.c, r.id, *id); err != nil {
 			return err
 		}

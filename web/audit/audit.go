@@ -14,7 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"golang.org/x/time/rate"
 
-	"quire/web/request"
+	"quire/web/trail"
 )
 
 // What names a kind of event.
@@ -229,7 +229,7 @@ const detailKey = "quire.audit"
 // Note has a detail written with the event of a request, when it is one that has an
 // event. No secrets, no text of documents.
 func Note(ctx *fasthttp.RequestCtx, name, value string) {
-	m, _ := ctx.UserValue(detailKey).(map[string]string)
+	m := Noted(ctx)
 	if m == nil {
 		m = map[string]string{}
 		ctx.SetUserValue(detailKey, m)
@@ -237,10 +237,15 @@ func Note(ctx *fasthttp.RequestCtx, name, value string) {
 	m[name] = value
 }
 
+// Noted returns what Note was told of a request.
+func Noted(ctx *fasthttp.RequestCtx) map[string]string {
+	m, _ := ctx.UserValue(detailKey).(map[string]string)
+	return m
+}
+
 // Request begins the event of a request, with what Note was told of it. Who and Outcome
 // are left to set.
 func Request(ctx *fasthttp.RequestCtx, what What, doc string) Event {
-	info := request.Of(ctx)
-	detail, _ := ctx.UserValue(detailKey).(map[string]string)
-	return Event{What: what, From: info.Remote, Doc: doc, Req: info.ID, Detail: detail}
+	info := trail.Of(ctx)
+	return Event{What: what, From: info.Remote, Doc: doc, Req: info.ID, Detail: Noted(ctx)}
 }

@@ -1,6 +1,10 @@
 package auth
 
-import "quire/web/audit"
+import (
+	"github.com/valyala/fasthttp"
+
+	"quire/web/audit"
+)
 
 var kindNames = [...]string{Open: "open", Token: "token", Callback: "callback", Link: "link"}
 
@@ -11,4 +15,12 @@ func (i *Identity) Who() audit.Who {
 		w.Kind = kindNames[i.Kind]
 	}
 	return w
+}
+
+// WhoSent returns who sent a request, as far as Attach was told; nobody when it was not.
+func WhoSent(ctx *fasthttp.RequestCtx) audit.Who {
+	if p, ok := ctx.UserValue(passKey).(*Pass); ok {
+		return p.Identity().Who()
+	}
+	return audit.Who{}
 }

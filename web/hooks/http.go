@@ -12,6 +12,8 @@ import (
 
 	"quire/session"
 	"quire/web/api"
+	"quire/web/audit"
+	"quire/web/trail"
 )
 
 // requestTime bounds one request's work.
@@ -53,7 +55,7 @@ type letterView struct {
 // Serve answers what is under Prefix: GET lists the hooks and POST registers one; GET and
 // DELETE of Prefix/{id}; GET of Prefix/{id}/dead, and POST of Prefix/{id}/dead/retry.
 func (h *Hooks) Serve(ctx *fasthttp.RequestCtx) {
-	c, cancel := context.WithTimeout(context.Background(), requestTime)
+	c, cancel := context.WithTimeout(trail.Context(ctx), requestTime)
 	defer cancel()
 	path := strings.Split(strings.Trim(strings.TrimPrefix(string(ctx.URI().PathOriginal()), Prefix), "/"), "/")
 	rest := strings.Join(path[min(1, len(path)):], "/")
@@ -139,6 +141,8 @@ func (h *Hooks) register(c context.Context, ctx *fasthttp.RequestCtx) {
 		api.Refuse(ctx, err)
 		return
 	}
+	audit.Note(ctx, "hook", k.ID)
+	trail.SetDoc(ctx, k.Doc)
 	out := viewOf(Status{Hook: k})
 	ctx.Response.Header.Set("Location", Prefix+"/"+k.ID)
 	reply(ctx, fasthttp.StatusCreated, out)
@@ -154,6 +158,7 @@ func (h *Hooks) get(ctx *fasthttp.RequestCtx, id string) {
 }
 
 func (h *Hooks) remove(c context.Context, ctx *fasthttp.RequestCtx, id string) {
+	audit.Note(ctx, "hook", id)
 	if err := h.Remove(c, id); err != nil {
 		api.Refuse(ctx, err)
 		return

@@ -29,6 +29,8 @@ type Metrics struct {
 	batch, sync, ack, deliver, load       prometheus.Histogram
 	commitAppends, commitRecords, commits prometheus.Histogram
 	hooks                                 hooks
+	server                                server
+	acks, delivers, appends               recent
 }
 
 // New makes the metrics. stats, conns and streams are asked at each scrape.
@@ -54,6 +56,7 @@ func New(stats func() session.Stats, conns, streams func() int) *Metrics {
 	gauge("sessions", "Documents in memory.", func(s session.Stats) int { return s.Sessions })
 	gauge("subscriptions", "Documents open on connections.", func(s session.Stats) int { return s.Subscriptions })
 	gauge("unsaved_documents", "Documents with edits that are not on disk yet.", func(s session.Stats) int { return s.Unsaved })
+	gauge("sessions_memory_bytes", "About what documents in memory need.", func(s session.Stats) int { return s.Memory })
 	gauge("failing_documents", "Documents whose edits the store refuses at the moment.", func(s session.Stats) int { return s.Failing })
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "quire", Name: "connections", Help: "Open WebSocket connections."},
@@ -84,6 +87,7 @@ func New(stats func() session.Stats, conns, streams func() int) *Metrics {
 	m.commitAppends = histogram("commit_appends", "Appends in one commit of the store.", counts)
 	m.commitRecords = histogram("commit_records", "Operations in one commit of the store.", counts)
 	m.hooks = newHooks(m.registry)
+	m.server = newServer(m.registry)
 	return m
 }
 
@@ -101,6 +105,7 @@ func (m *Metrics) Observer() session.Observer {
 		WriteFailed:  m.writeFailures.Inc,
 		Composed:     func(n int) { m.composed.Add(float64(n)) },
 		Loaded:       func(d time.Duration) { m.load.Observe(d.Seconds()) },
+		Opened:       m.opened,
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
 
-	"quire/web/request"
+	"quire/web/trail"
 )
 
 // Close codes, RFC 6455 section 7.4.1 and its registry.
@@ -157,7 +157,7 @@ func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler)
 		ctx.Error("the server is stopping", fasthttp.StatusServiceUnavailable)
 		return
 	}
-	info, since := request.Of(ctx), time.Now()
+	info, since := trail.Of(ctx), time.Now()
 	deflates := strings.Contains(string(ctx.Request.Header.Peek("Sec-WebSocket-Extensions")), "permessage-deflate")
 	err := s.upgrader.Upgrade(ctx, func(w *websocket.Conn) {
 		// The request is kept for as long as the connection lives: let its buffers go.
@@ -308,7 +308,7 @@ type Conn struct {
 	w        *websocket.Conn
 	nc       *netConn
 	deflates bool // the peer takes compressed messages
-	info     request.Info
+	info     trail.Info
 	since    time.Time
 
 	sent, received, messages atomic.Int64 // bytes on the wire, bytes of messages, messages

@@ -1,7 +1,7 @@
-// Package request keeps what is known of an HTTP request, or of the WebSocket that it
+// Package trail keeps what is known of an HTTP request, or of the WebSocket that it
 // became, before anything is done for it: the id by which logs and answers name it, and
 // the address it comes from.
-package request
+package trail
 
 import (
 	"crypto/rand"
@@ -25,8 +25,24 @@ type Info struct {
 	Remote netip.Addr
 }
 
-// infoKey is where a request keeps its Info.
-const infoKey = "quire.request"
+// facts is what is learned of a request on its way.
+type facts struct {
+	info Info
+	doc  string
+	code string
+}
+
+// factsKey is where a request keeps its facts.
+const factsKey = "quire.request"
+
+func of(ctx *fasthttp.RequestCtx) *facts {
+	if f, ok := ctx.UserValue(factsKey).(*facts); ok {
+		return f
+	}
+	f := &facts{}
+	ctx.SetUserValue(factsKey, f)
+	return f
+}
 
 // Attach gives a request its id, keeps what is known with it, and puts the id into the
 // answer's header. The id is the one that the request brings if trusted says that who
@@ -38,16 +54,26 @@ func Attach(ctx *fasthttp.RequestCtx, remote netip.Addr, trusted bool) Info {
 	} else {
 		info.ID = NewID()
 	}
-	ctx.SetUserValue(infoKey, info)
+	of(ctx).info = info
 	ctx.Response.Header.Set(Header, info.ID)
 	return info
 }
 
 // Of returns what Attach kept; nothing when it was not called.
-func Of(ctx *fasthttp.RequestCtx) Info {
-	info, _ := ctx.UserValue(infoKey).(Info)
-	return info
-}
+func Of(ctx *fasthttp.RequestCtx) Info { return of(ctx).info }
+
+// SetDoc keeps which document a request is about, SetCode with what code it was refused.
+func SetDoc(ctx *fasthttp.RequestCtx, doc string) { of(ctx).doc = doc }
+
+// SetCode keeps the code of the refusal of a request.
+func SetCode(ctx *fasthttp.RequestCtx, code string) { of(ctx).code = code }
+
+// Doc returns which document a request is about, as far as is known; Code with what code
+// it was refused, "" when it was not.
+func Doc(ctx *fasthttp.RequestCtx) string { return of(ctx).doc }
+
+// Code returns what SetCode kept.
+func Code(ctx *fasthttp.RequestCtx) string { return of(ctx).code }
 
 // NewID returns an id that no other request has: 16 hexadecimal digits, random.
 func NewID() string {

@@ -1,0 +1,113 @@
+package web
+
+import (
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/pprofhandler"
+
+	"quire/web/admin"
+	"quire/web/api"
+	"quire/web/ws"
+)
+
+// maxProfile is the longest that a profile may take, in seconds.
+const maxProfile = 60
+
+// watch makes what operators use.
+func (s *Server) watch() {
+	opt := s.opt.Admin
+	opt.Manager = s.opt.Manager
+	opt.Sockets = s.sockets
+	opt.Streams = s.Streams
+	opt.Ready = s.opt.Ready
+	opt.Latency = s.opt.Metrics.Latency
+	opt.Logger = s.opt.Logger
+	opt.Copy = s.opt.Backup
+	s.admin = admin.New(opt)
+	s.side = &fasthttp.Server{
+		Name:                  "quire",
+		Handler:               s.handleSide,
+		ErrorHandler:          s.broken,
+		ReadTimeout:           15 * time.Second,
+		WriteTimeout:          (maxProfile + 30) * time.Second,
+		IdleTimeout:           60 * time.Second,
+		MaxRequestBodySize:    s.opt.MaxMessage,
+		ReadBufferSize:        8 << 10,
+		NoDefaultServerHeader: true,
+		CloseOnShutdown:       true,
+		Logger:                quiet{s.opt.Logger},
+
+		DisablePreParseMultipartForm: true,
+	}
+}
+
+// sideKey marks the requests that came to the listener for operators.
+const sideKey = "quire.side"
+
+// ServeSide answers operators on a listener of their own until Shutdown; it returns nil
+// then. It has their page and its interface, metrics, whether the server is ready, and
+// profiles, which nobody has elsewhere.
+func (s *Server) ServeSide(ln net.Listener) error { return s.side.Serve(ws.Listener{Listener: ln}) }
+
+func (s *Server) handleSide(ctx *fasthttp.RequestCtx) {
+	ctx.SetUserValue(sideKey, true)
+	s.handle(ctx)
+}
+
+// isSide reports whether a request came to the listener for operators.
+func isSide(ctx *fasthttp.RequestCtx) bool { return ctx.UserValue(sideKey) != nil }
+
+// onLoopback reports whether a request came to an address of this machine that no other reaches.
+func onLoopback(ctx *fasthttp.RequestCtx) bool {
+	a, ok := ctx.LocalAddr().(*net.TCPAddr)
+	return ok && a.IP.IsLoopback()
+}
+
+// onSide reports whether the listener for operators has something at an address.
+func onSide(path string) bool {
+	switch path {
+	case "/admin", "/metrics", "/healthz", "/readyz", "/api/session", "/api/backup":
+		return true
+	}
+	for _, prefix := range []string{admin.Prefix + "/", "/assets/", profiles} {
+		if strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// profiles is where profiles are, on the listener for operators.
+const profiles = "/debug/pprof/"
+
+// operator admits a request of an operator, or refuses it.
+func (s *Server) operator(ctx *fasthttp.RequestCtx) bool {
+	pass, ok := s.admit(ctx)
+	if !ok {
+		return false
+	}
+	defer s.opt.Auth.Release(pass)
+	if !pass.Operator() {
+		api.Problem(ctx, fasthttp.StatusForbidden, "forbidden", "This is for operators: the role admin in all documents.")
+		return false
+	}
+	return true
+}
+
+// profile answers with a profile of the running program.
+func (s *Server) profile(ctx *fasthttp.RequestCtx) {
+	if !s.operator(ctx) {
+		return
+	}
+	if v := ctx.QueryArgs().Peek("seconds"); len(v) > 0 {
+		if n, err := strconv.Atoi(string(v)); err != nil || n < 1 || n > maxProfile {
+			api.Problem(ctx, fasthttp.StatusBadRequest, "bad_field", "seconds is 1 to "+strconv.Itoa(maxProfile)+".")
+			return
+		}
+	}
+	pprofhandler.PprofHandler(ctx)
+}
