@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"quire/cmd/quire/commands"
+	"quire/cmd/quire/top"
 )
 
 // newRoot makes the tree of all commands.
@@ -140,7 +141,7 @@ func serverCommands(p *commands.Program) []*cobra.Command {
 		return bench(cmd.Context(), args, p.Out, p.Err)
 	})
 	benchCmd.ValidArgsFunction = cobra.FixedCompletions([]string{"hot", "fanout", "many", "idle", "replay", "catchup", "open", "history", "raw"}, cobra.ShellCompDirectiveNoFileComp)
-	return []*cobra.Command{serveCmd, checkconfig, benchCmd}
+	return []*cobra.Command{serveCmd, checkconfig, benchCmd, top.Command(p, p.In, p.Out)}
 }
 
 // completeSettings completes the names of the server's settings.
