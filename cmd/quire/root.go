@@ -141,7 +141,7 @@ func serverCommands(p *commands.Program) []*cobra.Command {
 		return bench(cmd.Context(), args, p.Out, p.Err)
 	})
 	benchCmd.ValidArgsFunction = cobra.FixedCompletions([]string{"hot", "fanout", "many", "idle", "replay", "catchup", "open", "history", "raw"}, cobra.ShellCompDirectiveNoFileComp)
-	return []*cobra.Command{serveCmd, checkconfig, benchCmd, top.Command(p, p.In, p.Out)}
+	return []*cobra.Command{serveCmd, checkconfig, benchCmd, top.Command(p)}
 }
 
 // completeSettings completes the names of the server's settings.

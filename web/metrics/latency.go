@@ -34,7 +34,7 @@ type Latencies struct {
 // last if that is longer ago.
 func (m *Metrics) Latency() Latencies {
 	now := time.Now()
-	return Latencies{m.acks.latency(m.ack, now), m.delivers.latency(m.deliver, now), m.appends.latency(m.sync, now)}
+	return Latencies{m.acks.latency(m.ack, m.started, now), m.delivers.latency(m.deliver, m.started, now), m.appends.latency(m.sync, m.started, now)}
 }
 
 // recent remembers what a histogram had counted at earlier moments.
@@ -56,18 +56,16 @@ const (
 	recentStep = time.Second
 )
 
-func (r *recent) latency(h prometheus.Histogram, now time.Time) Latency {
+func (r *recent) latency(h prometheus.Histogram, started, now time.Time) Latency {
 	to := read(h, now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.points) > 1 && now.Sub(r.points[1].at) >= recentSpan {
 		r.points = r.points[1:]
 	}
-	from := point{counts: make([]uint64, len(to.counts))}
-	over := 0.0
+	from := point{at: started, counts: make([]uint64, len(to.counts))}
 	if len(r.points) > 0 {
 		from = r.points[0]
-		over = now.Sub(from.at).Seconds()
 	}
 	if n := len(r.points); n == 0 || now.Sub(r.points[n-1].at) >= recentStep {
 		r.points = append(r.points, to)
@@ -76,7 +74,7 @@ func (r *recent) latency(h prometheus.Histogram, now time.Time) Latency {
 	for i := range counts {
 		counts[i] = to.counts[i] - from.counts[i]
 	}
-	l := Latency{Over: over, Count: counts[len(counts)-1]}
+	l := Latency{Over: math.Round(now.Sub(from.at).Seconds()), Count: counts[len(counts)-1]}
 	if l.Count > 0 {
 		p50, p99 := 1000*quantile(0.5, to.bounds, counts), 1000*quantile(0.99, to.bounds, counts)
 		l.P50, l.P99 = &p50, &p99

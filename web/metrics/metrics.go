@@ -31,11 +31,12 @@ type Metrics struct {
 	hooks                                 hooks
 	server                                server
 	acks, delivers, appends               recent
+	started                               time.Time
 }
 
 // New makes the metrics. stats, conns and streams are asked at each scrape.
 func New(stats func() session.Stats, conns, streams func() int) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry()}
+	m := &Metrics{registry: prometheus.NewRegistry(), started: time.Now()}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "quire", Name: name, Help: help})
 		m.registry.MustRegister(c)

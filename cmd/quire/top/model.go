@@ -4,17 +4,10 @@ import (
 	"context"
 	"slices"
 	"time"
-
-	tea "github.com/charmbracelet/bubbletea"
 )
 
-// model is the live view, as bubbletea has it.
+// model is the live view: what is shown, and what the person wants to see.
 type model struct {
-	// Static.
-	ctx   context.Context
-	from  source
-	every time.Duration
-
 	by, connBy    string
 	conns         bool // connections are shown, not documents
 	skip          int  // rows that were scrolled past
@@ -22,75 +15,29 @@ type model struct {
 	frame         Frame
 	shown         bool  // there is a frame
 	failed        error // why there is no newer one
-	asking        bool
 }
 
-type (
-	framed struct {
-		f   Frame
-		err error
-	}
-	due struct{}
-)
-
-// Init asks for the first frame.
-func (m *model) Init() tea.Cmd { return m.ask() }
-
-// ask asks for a frame, one at a time.
-func (m *model) ask() tea.Cmd {
-	if m.asking {
-		return nil
-	}
-	m.asking = true
-	by, connBy := m.by, m.connBy
-	return func() tea.Msg {
-		f, err := take(m.ctx, m.from, by, connBy)
-		return framed{f, err}
-	}
-}
-
-// Update takes in what happened.
-func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	switch msg := msg.(type) {
-	case tea.WindowSizeMsg:
-		m.width, m.height = msg.Width, msg.Height
-	case framed:
-		m.asking = false
-		if m.failed = msg.err; msg.err == nil {
-			m.frame, m.shown = msg.f, true
-		} else if !m.shown {
-			return m, tea.Quit
-		}
-		return m, tea.Tick(m.every, func(time.Time) tea.Msg { return due{} })
-	case due:
-		return m, m.ask()
-	case tea.KeyMsg:
-		return m, m.key(msg.String())
-	}
-	return m, nil
-}
-
-func (m *model) key(key string) tea.Cmd {
+// key does what a key is for. again says that a frame is wanted at once.
+func (m *model) key(key string) (again, quit bool) {
 	switch key {
-	case "q", "esc", "ctrl+c":
-		return tea.Quit
-	case "tab", "c":
+	case "q", "\x1b", "\x03":
+		return false, true
+	case "\t", "c":
 		m.conns, m.skip = !m.conns, 0
 	case "s":
-		m.skip = 0
+		m.skip, again = 0, true
 		if m.conns {
 			m.connBy = next(connOrders, m.connBy)
 		} else {
 			m.by = next(orders, m.by)
 		}
-		return m.ask()
-	case "down", "j":
+	case "j", "\x1b[B", "\x1bOB":
 		m.skip++
-	case "up", "k":
+	case "k", "\x1b[A", "\x1bOA":
 		m.skip--
-	case "pgdown", " ":
+	case " ", "\x1b[6~":
 		m.skip += m.height / 2
-	case "pgup":
+	case "\x1b[5~":
 		m.skip -= m.height / 2
 	}
 	n := len(m.frame.Sessions)
@@ -98,16 +45,85 @@ func (m *model) key(key string) tea.Cmd {
 		n = len(m.frame.Connections)
 	}
 	m.skip = max(0, min(m.skip, n-1))
-	return nil
+	return again, false
 }
 
 // next returns what comes after one of all, round and round.
 func next(all []string, one string) string { return all[(slices.Index(all, one)+1)%len(all)] }
 
-// View is the screen.
-func (m *model) View() string {
-	if !m.shown {
-		return "asking …\n"
+// terminal is where a person looks and types.
+type terminal interface {
+	// Size returns its size in characters.
+	Size() (width, height int)
+	// Draw shows lines, each at most as wide as it is.
+	Draw(lines []string)
+	// Keys brings what is typed; nil is what is read from it when it is closed.
+	Keys() <-chan string
+}
+
+// resized is how often the terminal is asked for its size.
+const resized = 200 * time.Millisecond
+
+// taken is a frame that was asked for, or why there is none.
+type taken struct {
+	f   Frame
+	err error
+}
+
+// watch shows frames until the person wants no more or ctx ends. A server that
+// cannot be asked at first is an error; later it is shown.
+func watch(ctx context.Context, from source, by string, every time.Duration, t terminal) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m := &model{by: by, connBy: connOrders[0]}
+	answers := make(chan taken, 1)
+	asking := false
+	ask := func() {
+		if asking {
+			return
+		}
+		asking = true
+		by, connBy := m.by, m.connBy
+		go func() {
+			f, err := take(ctx, from, by, connBy)
+			answers <- taken{f, err}
+		}()
 	}
-	return m.screen()
+	ask()
+	due := time.NewTicker(every)
+	defer due.Stop()
+	look := time.NewTicker(resized)
+	defer look.Stop()
+	for {
+		draw := true
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-due.C:
+			ask()
+			draw = false
+		case <-look.C:
+			w, h := t.Size()
+			draw = w != m.width || h != m.height
+		case a := <-answers:
+			asking = false
+			if m.failed = a.err; a.err == nil {
+				m.frame, m.shown = a.f, true
+			} else if !m.shown {
+				return a.err
+			}
+		case key, open := <-t.Keys():
+			again, quit := m.key(key)
+			if quit || !open {
+				return nil
+			}
+			if again {
+				ask()
+			}
+		}
+		if draw && m.shown {
+			m.width, m.height = t.Size()
+			t.Draw(m.screen())
+		}
+	}
 }

@@ -5,10 +5,10 @@ package top
 import (
 	"context"
 	"fmt"
-	"io"
+	"os"
+	"slices"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
 	"github.com/spf13/cobra"
 
 	"quire/cmd/quire/commands"
@@ -56,8 +56,8 @@ func take(ctx context.Context, from source, by, connBy string) (f Frame, err err
 	return f, err
 }
 
-// Command makes quire top. in is the terminal's keyboard.
-func Command(p *commands.Program, in io.Reader, out io.Writer) *cobra.Command {
+// Command makes quire top.
+func Command(p *commands.Program) *cobra.Command {
 	var once bool
 	var every time.Duration
 	var by, at string
@@ -70,7 +70,7 @@ func Command(p *commands.Program, in io.Reader, out io.Writer) *cobra.Command {
 				return err
 			}
 		}
-		if !known(by) {
+		if !slices.Contains(orders, by) {
 			return commands.Errorf(commands.Usage, "--by is %q; it has to be rate, memory, readers or doc", by)
 		}
 		if once || !p.Terminal || c.JSON() {
@@ -84,7 +84,12 @@ func Command(p *commands.Program, in io.Reader, out io.Writer) *cobra.Command {
 			fmt.Fprint(p.Out, Table(f))
 			return nil
 		}
-		return watch(c.Ctx, c.Client, by, every, in, out)
+		t, err := open(os.Stdin, os.Stdout)
+		if err != nil {
+			return err
+		}
+		defer t.close()
+		return watch(c.Ctx, c.Client, by, every, t)
 	})
 	cmd.GroupID = "serve"
 	cmd.Flags().BoolVar(&once, "once", false, "print what is so now and end; so it is without a terminal and with --json")
@@ -92,26 +97,4 @@ func Command(p *commands.Program, in io.Reader, out io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&by, "by", orders[0], "`order` of the documents: rate, memory, readers or doc")
 	cmd.Flags().StringVar(&at, "admin", "", "`URL` of the server's listener for operators (default: that of the server)")
 	return cmd
-}
-
-func known(by string) bool {
-	for _, o := range orders {
-		if o == by {
-			return true
-		}
-	}
-	return false
-}
-
-// watch shows frames until the person wants no more.
-func watch(ctx context.Context, from source, by string, every time.Duration, in io.Reader, out io.Writer) error {
-	m := &model{ctx: ctx, from: from, by: by, connBy: connOrders[0], every: every}
-	_, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithAltScreen(), tea.WithInput(in), tea.WithOutput(out)).Run()
-	if m.failed != nil && !m.shown {
-		return m.failed
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
 }

@@ -6,19 +6,25 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/charmbracelet/lipgloss"
+	"github.com/rivo/uniseg"
 
 	"quire/cmd/quire/commands"
 	"quire/web/admin"
 	"quire/web/metrics"
 )
 
-var (
-	strong = lipgloss.NewStyle().Bold(true)
-	faint  = lipgloss.NewStyle().Faint(true)
-	alarm  = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Color("1"))
-	header = lipgloss.NewStyle().Reverse(true)
+const (
+	strong = style("1")
+	faint  = style("2")
+	alarm  = style("1;31")
+	header = style("7")
 )
+
+// style is a way to write, as a terminal has it.
+type style string
+
+// Render writes s that way.
+func (st style) Render(s string) string { return "\x1b[" + string(st) + "m" + s + "\x1b[0m" }
 
 // Table is a frame as text without colours, the whole of it.
 func Table(f Frame) string {
@@ -36,7 +42,7 @@ func Table(f Frame) string {
 }
 
 // screen is what fits of a frame.
-func (m *model) screen() string {
+func (m *model) screen() []string {
 	lines := head(m.frame)
 	for i, line := range lines {
 		switch {
@@ -66,7 +72,7 @@ func (m *model) screen() string {
 		lines = append(lines, "")
 	}
 	lines = append(lines, faint.Render(cut("q ends · tab documents or connections · s order ("+order+") · ↑↓ scroll", m.width)))
-	return strings.Join(lines[:min(len(lines), max(1, m.height))], "\n")
+	return lines[:min(len(lines), max(1, m.height))]
 }
 
 // head is what is so of the server as a whole; what is wrong begins with "!".
@@ -152,7 +158,7 @@ func columns(rows [][]string, width int) []string {
 	for _, row := range rows {
 		for i := range row {
 			row[i] = cut(row[i], maxCell)
-			widths[i] = max(widths[i], lipgloss.Width(row[i]))
+			widths[i] = max(widths[i], uniseg.StringWidth(row[i]))
 		}
 	}
 	lines := make([]string, len(rows))
@@ -176,15 +182,15 @@ func columns(rows [][]string, width int) []string {
 
 // pad fills s up to a width.
 func pad(s string, width int) string {
-	return s + strings.Repeat(" ", max(0, width-lipgloss.Width(s)))
+	return s + strings.Repeat(" ", max(0, width-uniseg.StringWidth(s)))
 }
 
 // cut shortens s to a width, 0 for none.
 func cut(s string, width int) string {
-	if width <= 0 || lipgloss.Width(s) <= width {
+	if width <= 0 || uniseg.StringWidth(s) <= width {
 		return s
 	}
-	for lipgloss.Width(s) > width-1 && s != "" {
+	for uniseg.StringWidth(s) > width-1 && s != "" {
 		_, n := utf8.DecodeLastRuneInString(s)
 		s = s[:len(s)-n]
 	}
