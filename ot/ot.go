@@ -10,6 +10,7 @@ package ot
 
 import (
 	"errors"
+	"fmt"
 	"math"
 )
 
@@ -84,6 +85,8 @@ var (
 	ErrMismatch = errors.New("operation does not fit the document")
 	// ErrLimit: a limit of Limits was passed.
 	ErrLimit = errors.New("limit passed")
+	// ErrComponents: it was Limits.MaxComponents.
+	ErrComponents = fmt.Errorf("%w: too many components", ErrLimit)
 )
 
 // Type is a kind of document: its operations, their algebra and their encodings.
@@ -194,6 +197,21 @@ type Pairwise interface {
 	Type
 	// Pairwise does nothing.
 	Pairwise()
+}
+
+// Weighty is a Type whose documents take more memory than about what Size says.
+type Weighty interface {
+	Type
+	// Weight returns about how many bytes of memory a byte of Size takes at most.
+	Weight() int
+}
+
+// Weight returns about how many bytes of memory a byte of Size takes of a type's documents.
+func Weight(t Type) int {
+	if w, ok := t.(Weighty); ok {
+		return w.Weight()
+	}
+	return 1
 }
 
 // TransformCost returns what it costs to transform each of ops over each of over, in

@@ -179,6 +179,8 @@ func (s *Session) conclude(took time.Duration, err error, conflict bool, backlog
 		}
 	case errors.Is(err, storage.ErrNotFound):
 		s.end(Errorf(CodeDeleted, "the document was deleted"))
+	case s.unhoused(err):
+		recovered = false
 	case len(s.appending) > 0 && s.appending[0].giveUp(err):
 		recovered = false
 		s.log().Error("cannot create a document", "err", err)
@@ -203,6 +205,21 @@ func (s *Session) conclude(took time.Duration, err error, conflict bool, backlog
 	}
 	s.snapshotIfDue()
 	return nil, nil, false, false // as the deferred function says
+}
+
+// unhoused hands a creation back, and with it what came after, when the store's answer was a
+// refusal: it would be the same another time.
+func (s *Session) unhoused(err error) bool {
+	var refusal *Error
+	if s.inc != 0 || len(s.appending) == 0 || !errors.As(err, &refusal) {
+		return false
+	}
+	u := s.appending[0]
+	rest := s.retract(s.appending[1:])
+	s.handBack(u, refusal)
+	s.release(u.sub.client, u.client)
+	s.restage(rest)
+	return true
 }
 
 // giveUp reports whether a submission is handed back when it could not be written: a
@@ -293,6 +310,7 @@ func (s *Session) overtaken(recs []storage.Record) {
 		s.turn(op, then)
 	}
 	s.publish(from, len(recs), time.Time{})
+	s.weigh()
 	s.restage(again)
 }
 

@@ -298,7 +298,10 @@ func (m *Manager) RevisionAt(ctx context.Context, id string, at time.Time) (Revi
 
 // unwritable says why something beside a document's log could not be written.
 func (m *Manager) unwritable(ctx context.Context, id string, err error) *Error {
+	var e *Error
 	switch {
+	case errors.As(err, &e):
+		return e
 	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrExists):
 		return AsError(err)
 	}

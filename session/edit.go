@@ -2,8 +2,11 @@ package session
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"quire/ot"
+	"quire/session/limits"
 )
 
 // Edit applies operations, in JSON wire form and one after another, that were made on
@@ -56,13 +59,14 @@ func (m *Manager) decodeRun(typ ot.Type, ops [][]byte) (ot.Op, *Error) {
 	case len(ops) == 0:
 		return nil, Errorf(CodeBadMessage, "an edit has at least one operation")
 	case len(ops) > lim.Run:
-		return nil, Errorf(CodeTooLarge, "an edit of %d operations, limit %d", len(ops), lim.Run)
+		return nil, m.Exceeds(limits.Run, lim.Run, CodeTooLarge, "an edit of %d operations", len(ops))
 	}
 	run := make([]ot.Op, len(ops))
 	for i, data := range ops {
-		var err error
-		if run[i], err = typ.DecodeOp(data, lim.Op); err != nil {
-			return nil, Errorf(CodeBadOp, "operation %d of the edit: %v", i+1, err)
+		var err *Error
+		if run[i], err = m.decodeOp(typ, data); err != nil {
+			err.Message = fmt.Sprintf("operation %d of the edit: %s", i+1, err.Message)
+			return nil, err
 		}
 	}
 	op, err := typ.ComposeAll(run)
@@ -70,9 +74,37 @@ func (m *Manager) decodeRun(typ ot.Type, ops [][]byte) (ot.Op, *Error) {
 		return nil, Errorf(CodeBadOp, "the operations do not follow one another: %v", err)
 	}
 	if n := typ.Cost(op); n > lim.Op.MaxComponents {
-		return nil, Errorf(CodeTooLarge, "the operations make one of %d components, limit %d", n, lim.Op.MaxComponents)
+		return nil, m.Exceeds(limits.Components, lim.Op.MaxComponents, CodeTooLarge, "the operations make one of %d components", n)
 	}
 	return op, nil
+}
+
+// decodeOp reads an operation in JSON wire form.
+func (m *Manager) decodeOp(typ ot.Type, data []byte) (ot.Op, *Error) {
+	if err := m.CheckOp(data); err != nil {
+		return nil, err
+	}
+	op, err := typ.DecodeOp(data, m.opt.Limits.Op)
+	if err != nil {
+		return nil, m.BadOp(err)
+	}
+	return op, nil
+}
+
+// CheckOp refuses an operation, in JSON, that is larger than Limits.Operation.
+func (m *Manager) CheckOp(data []byte) *Error {
+	if n, most := len(data), m.opt.Limits.Operation; n > most {
+		return m.Exceeds(limits.Operation, most, CodeTooLarge, "an operation of %d bytes", n)
+	}
+	return nil
+}
+
+// BadOp returns the refusal of an operation that its type could not read.
+func (m *Manager) BadOp(err error) *Error {
+	if errors.Is(err, ot.ErrComponents) {
+		return m.Exceeds(limits.Components, m.opt.Limits.Op.MaxComponents, CodeTooLarge, "an operation of too many components")
+	}
+	return Errorf(CodeBadOp, "%v", err)
 }
 
 // Seen returns what of content is there for someone who reads it in a form that does not say
@@ -114,7 +146,7 @@ const quickDiff = 64 << 10
 // between plans the operation that makes what was seen of a view into the document to.
 func (m *Manager) between(ctx context.Context, from View, to ot.Doc, seen Seen) (plan, error) {
 	if size, limit := from.Type.Size(to), m.opt.Limits.Document; size > limit && size > from.Type.Size(from.Doc) {
-		return plan{}, Errorf(CodeTooLarge, "the document would be %d bytes, limit %d", size, limit)
+		return plan{}, m.Exceeds(limits.Document, limit, CodeTooLarge, "the document would be %d bytes", size)
 	}
 	if seen != nil || from.Type.Size(from.Doc)+from.Type.Size(to) > quickDiff {
 		done, err := m.place(ctx, m.edits)

@@ -93,7 +93,8 @@ func (m *Manager) Rename(ctx context.Context, doc, to string) error {
 	}
 	if err := m.opt.Store.Rename(ctx, doc, to); err != nil {
 		m.let(s, nil, nil)
-		if errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrExists) {
+		var refusal *Error
+		if errors.As(err, &refusal) || errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrExists) {
 			return AsError(err)
 		}
 		m.opt.Logger.ErrorContext(ctx, "cannot rename a document", "doc", doc, "err", err)

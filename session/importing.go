@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"quire/session/limits"
 	"quire/storage"
 )
 
@@ -45,6 +46,11 @@ func (m *Manager) Import(ctx context.Context, doc string, meta Meta, labels []La
 		return Info{}, AsError(storage.ErrExists)
 	} else if !errors.Is(err, storage.ErrNotFound) {
 		return Info{}, m.unreadable(ctx, doc, Head, err)
+	}
+	if m.namespaces != nil {
+		if err := m.namespaces.room(ctx, doc); err != nil {
+			return Info{}, m.unwritable(ctx, doc, err)
+		}
 	}
 	p := &importing{m: m, id: importPrefix + strconv.FormatUint(rand.Uint64(), 36), rev: Unborn, clients: map[string]uint64{}}
 	err := p.run(ctx, next)
@@ -122,7 +128,7 @@ func (p *importing) step(ctx context.Context, e Entry) error {
 		return bad("%v", err)
 	}
 	if size, limit := then.size(), p.m.opt.Limits.Document; size > limit {
-		return Errorf(CodeTooLarge, "revision %d: the document would be %d bytes, limit %d", e.Rev, size, limit)
+		return p.m.Exceeds(limits.Document, limit, CodeTooLarge, "revision %d: the document would be %d bytes", e.Rev, size)
 	}
 	rec := encode(p.at.typ, e.Op)
 	rec.Author, rec.Client, rec.Seq, rec.Time = e.Author, e.Client, e.Seq, ms

@@ -150,7 +150,7 @@ func TestImportRefusals(t *testing.T) {
 			{"an unknown type", []session.Entry{{Op: session.Creation{Type: stranger{}}, Time: time.UnixMilli(12)}}, "bad_op: revision 0: unknown document type"},
 			{"no content", []session.Entry{{Op: session.Creation{Type: text.Type{}}, Time: time.UnixMilli(12)}}, "bad_op: revision 0: a creation without content"},
 			{"a sequence number twice", []session.Entry{begin, written(1, 11, "ann", 1, `["x"]`)}, `bad_op: revision 1: sequence number 1 of client "ann-1" is not above the one before`},
-			{"a large document", []session.Entry{begin, written(1, 11, "ann", 2, `["xxxxxxxxxxxxxxxxxxxx"]`)}, "too_large: revision 1: the document would be 23 bytes, limit 20"},
+			{"a large document", []session.Entry{begin, written(1, 11, "ann", 2, `["xxxxxxxxxxxxxxxxxxxx"]`)}, "too_large: revision 1: the document would be 23 bytes, the limit max-document is 20"},
 			{"a control character", []session.Entry{begin, written(1, 11, "a\x00", 0, `["x"]`)}, "bad_op: revision 1: a name holds a control character or is not UTF-8"},
 		} {
 			_, err := w.Import(ctx, "doc", session.Meta{}, nil, from(c.entries))

@@ -11,8 +11,8 @@ type Activity struct {
 	Doc, Type string
 	// Head is the newest revision, Oldest the first that is kept.
 	Head, Oldest Revision
-	// Size is the document's size in bytes, Window the bytes of operations in memory.
-	Size, Window int
+	// Size is the document's size in bytes, Memory about how many bytes the session takes.
+	Size, Memory int
 	// Places is on how many connections it is open, Writers how many of them have an edit
 	// in it.
 	Places, Writers int
@@ -28,12 +28,6 @@ type Activity struct {
 	// Edited is when something was committed last, or it was read into memory.
 	Edited time.Time
 }
-
-// Memory is about how many bytes the session holds.
-func (a *Activity) Memory() int { return sessionBytes + a.Size + a.Window + a.UnsavedBytes }
-
-// sessionBytes is about what a session needs that holds nothing.
-const sessionBytes = 4 << 10
 
 // Activities returns what all sessions are doing, in no order. It takes each session's
 // lock for a moment.
@@ -52,8 +46,8 @@ func (m *Manager) Activities() []Activity {
 // activity is called with the lock held.
 func (s *Session) activity(now time.Time) Activity {
 	a := Activity{
-		Doc: s.id, Head: s.head, Oldest: s.oldest, Size: s.at.size(), Window: s.window.bytes, Places: len(s.subs),
-		UnsavedOps: s.window.tip() - s.head, UnsavedBytes: s.unsaved, Rate: s.pace.at(now),
+		Doc: s.id, Head: s.head, Oldest: s.oldest, Size: s.at.size(), Memory: s.cost(), Places: len(s.subs),
+		UnsavedOps: s.window.tip() - s.head, UnsavedBytes: s.unsaved, Rate: s.flow.at(now),
 		Failures: s.failures, Failure: s.failure, Edited: s.idleSince,
 	}
 	if s.at.typ != nil {
@@ -89,23 +83,23 @@ func (m *Manager) Release(doc string) error {
 	return nil
 }
 
-// pace is how fast something happens: what happened weighs less the longer ago it was.
-type pace struct {
+// flow is how fast something happens: what happened weighs less the longer ago it was.
+type flow struct {
 	rate float64 // a second, at time last
 	last time.Time
 }
 
-// paceOver is about the span that a pace is a mean of.
-const paceOver = 5 * time.Second
+// flowOver is about the span that a flow is a mean of.
+const flowOver = 5 * time.Second
 
 // add notes that n things happened. A clock that goes back costs nothing but accuracy.
-func (p *pace) add(n int, now time.Time) {
-	p.rate, p.last = p.at(now)+float64(n)/paceOver.Seconds(), now
+func (p *flow) add(n int, now time.Time) {
+	p.rate, p.last = p.at(now)+float64(n)/flowOver.Seconds(), now
 }
 
-func (p *pace) at(now time.Time) float64 {
+func (p *flow) at(now time.Time) float64 {
 	if p.last.IsZero() {
 		return 0
 	}
-	return p.rate * math.Exp(-max(0, now.Sub(p.last).Seconds())/paceOver.Seconds())
+	return p.rate * math.Exp(-max(0, now.Sub(p.last).Seconds())/flowOver.Seconds())
 }

@@ -25,18 +25,17 @@ type Stats struct {
 	Unsaved int
 	// Failing is how many of them the store refuses at the moment.
 	Failing int
-	// Memory is about how many bytes the sessions hold.
+	// Memory is about how many bytes the sessions take.
 	Memory int
 }
 
 // Stats returns counts as of now.
 func (m *Manager) Stats() Stats {
-	var st Stats
+	st := Stats{Memory: m.memory.used()}
 	for _, s := range m.all() {
 		s.mu.Lock()
 		st.Sessions++
 		st.Subscriptions += len(s.subs)
-		st.Memory += sessionBytes + s.at.size() + s.window.bytes + s.unsaved
 		if s.busy() && s.dead == nil {
 			st.Unsaved++
 		}
@@ -74,7 +73,7 @@ func (m *Manager) sweep() {
 	now := m.opt.Now()
 	for _, s := range m.all() {
 		s.mu.Lock()
-		idle := len(s.subs) == 0 && !s.busy() && !s.committer && !s.snap.busy && now.Sub(s.idleSince) >= m.opt.IdleAfter
+		idle := s.idle() && now.Sub(s.idleSince) >= m.opt.IdleAfter
 		s.mu.Unlock()
 		if idle && s.lastSnapshot() {
 			m.drop(s)
@@ -112,8 +111,8 @@ func (m *Manager) drop(s *Session) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.subs) == 0 && !s.busy() && !s.committer && !s.snap.busy {
-		delete(m.sessions, s.id)
+	if s.idle() {
+		m.remove(s)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"quire/session/limits"
 	"quire/storage"
 )
 
@@ -19,6 +20,13 @@ func (m *Manager) session(ctx context.Context, id string) (*Session, error) {
 		m.mu.Lock()
 		l := m.sessions[id]
 		if l == nil {
+			if !m.memory.fits() {
+				m.mu.Unlock()
+				if err := m.makeRoom(); err != nil {
+					return nil, err
+				}
+				continue
+			}
 			l = &loading{done: make(chan struct{})}
 			m.sessions[id] = l
 			m.mu.Unlock()
@@ -65,8 +73,17 @@ func (m *Manager) load(asker context.Context, id string, l *loading) {
 		m.mu.Unlock()
 		close(l.done)
 	}()
+	leave, busy := m.place(ctx, m.memory.places)
+	if busy != nil {
+		err = busy
+		return
+	}
+	defer leave()
 	if s, err = m.read(ctx, id); err == nil {
 		m.opt.Observer.Loaded(m.opt.Now().Sub(start))
+		if refusal := m.admitted(s); refusal != nil {
+			s, err = nil, refusal
+		}
 	} else {
 		s = nil
 		m.opt.Logger.ErrorContext(asker, "cannot read a document; it is refused", "doc", id, "err", err)
@@ -77,7 +94,7 @@ func (m *Manager) load(asker context.Context, id string, l *loading) {
 // read makes a session from the newest snapshot and the records after it. For a
 // document that is not there it makes one that waits for its creation.
 func (m *Manager) read(ctx context.Context, id string) (*Session, error) {
-	s := &Session{m: m, id: id, head: Unborn, oldest: Unborn, clients: map[string]*clientState{}, idleSince: m.opt.Now()}
+	s := &Session{m: m, id: id, rate: limits.NewPace(m.documentRate), head: Unborn, oldest: Unborn, clients: map[string]*clientState{}, idleSince: m.opt.Now()}
 	s.snap.at = m.opt.Now()
 	s.people.version, s.people.public = 1, 1
 	s.window.start = Unborn
@@ -135,7 +152,9 @@ func (m *Manager) unref(s *Session) {
 func (m *Manager) forget(s *Session) {
 	m.mu.Lock()
 	if l := m.sessions[s.id]; l != nil && l.s == s {
-		delete(m.sessions, s.id)
+		s.mu.Lock()
+		m.remove(s)
+		s.mu.Unlock()
 	}
 	m.mu.Unlock()
 }

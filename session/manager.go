@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"quire/ot"
+	"quire/session/limits"
 	"quire/storage"
 )
 
@@ -36,6 +37,12 @@ type Manager struct {
 	contents *recent[content]
 	// blames are those that were asked for lately.
 	blames *recent[keptBlame]
+	// authors have their rates, clientRate and documentRate are each client's and document's.
+	authors                  *limits.Table[string]
+	clientRate, documentRate limits.Rate
+	// namespaces has the store's documents counted; nil without Limits.Namespace.
+	namespaces *housed
+	memory     memory
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -67,6 +74,14 @@ func New(opt Options) *Manager {
 	}
 	for _, t := range opt.Types {
 		m.types[t.Name()] = t
+	}
+	lim := &m.opt.Limits
+	m.memory = newMemory(lim.Memory)
+	client, author, document := lim.rates()
+	m.authors, m.clientRate, m.documentRate = limits.NewTable[string](author), client, document
+	if lim.Namespace > 0 {
+		m.namespaces = &housed{Store: opt.Store, m: m, most: lim.Namespace, spaces: map[string]*namespace{}}
+		m.opt.Store = m.namespaces
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.opt.After(m.opt.IdleAfter/2, m.sweep)
@@ -362,7 +377,10 @@ func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subsc
 			}
 		}
 	}
-	r := &Subscription{s: s, client: req.Client, convention: req.Convention, state: c, notify: req.Notify, user: req.User, typ: typ, pos: o.Rev, single: c.tipRev, saved: true}
+	r := &Subscription{s: s, client: req.Client, convention: req.Convention, state: c, notify: req.Notify, user: req.User, author: s.m.author(req.User), typ: typ, pos: o.Rev, single: c.tipRev, saved: true}
+	if c.pace == nil && req.Client != "" {
+		c.pace = limits.NewPace(s.m.clientRate)
+	}
 	if req.Convention == Versioned {
 		r.single = Head
 	}
@@ -420,6 +438,9 @@ func (s *Session) create(ctx context.Context, typ ot.Type, content []byte, user 
 		return Errorf(CodeBadOp, "the content: %v", err)
 	}
 	if err := user.check(s.m.opt.Limits); err != nil {
+		return err
+	}
+	if err := s.paceOnce(user); err != nil {
 		return err
 	}
 	done := make(chan *Error, 1)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quire/ot"
+	"quire/session/limits"
 )
 
 // Limits bounds what one document may cost. A zero field means its default.
@@ -34,8 +35,25 @@ type Limits struct {
 	// no one can hold a document up with a huge operation on an old base.
 	// Default 8 million, about a quarter of a second.
 	Work int
+	// Operation is the largest operation in bytes as JSON. Default 16 MiB.
+	Operation int
 	// Op is passed to the types' decoders.
 	Op ot.Limits
+	// ClientRate, AuthorRate and DocumentRate bound the operations a second of a client in a document,
+	// of an author and in a document, with twice as many, and at least Run, at once after a pause. Who
+	// comes a little too soon is held up for up to limits.MaxWait, then refused with CodeRate.
+	// 0: no bound.
+	ClientRate, AuthorRate, DocumentRate int
+	// Namespace is the most documents of a namespace; see NamespaceOf. A document that would be
+	// another is refused with CodeTooMany. 0: no bound.
+	Namespace int
+	// Memory is about how many bytes the sessions may take. Past it those leave that nobody uses, the
+	// least recently used first; when none is left, documents that are not in memory are refused
+	// with CodeBusy. What is in memory goes on. 0: no bound.
+	Memory int
+	// CatchUp is about how many bytes what readers have missed may take on its way to them, beside
+	// what is in the sessions. Default 256 MiB.
+	CatchUp int
 }
 
 func def(p *int, v int) {
@@ -53,6 +71,8 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Window, 16384)
 	def(&l.WindowBytes, 8<<20)
 	def(&l.Work, 8<<20)
+	def(&l.Operation, 16<<20)
+	def(&l.CatchUp, 256<<20)
 	l.Op = l.Op.WithDefaults()
 	return l
 }
@@ -129,6 +149,10 @@ type Observer struct {
 	// Loading: a document is about to be read into memory for somebody; done is called with
 	// how that ended. It may be nil, and is called without locks.
 	Loading func(ctx context.Context, doc string) (done func(err error))
+	// Limited: something was refused because of a limit.
+	Limited func(name limits.Name)
+	// Slowed: somebody who submits too fast is held up for so long.
+	Slowed func(d time.Duration)
 }
 
 func (o Options) withDefaults() Options {
@@ -184,6 +208,12 @@ func (o Options) withDefaults() Options {
 	}
 	if ob.Loaded == nil {
 		ob.Loaded = func(time.Duration) {}
+	}
+	if ob.Limited == nil {
+		ob.Limited = func(limits.Name) {}
+	}
+	if ob.Slowed == nil {
+		ob.Slowed = func(time.Duration) {}
 	}
 	return o
 }

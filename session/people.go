@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"quire/ot"
+	"quire/session/limits"
 )
 
 // people is who is here: one entry for each client that gave a name or a cursor.
@@ -255,8 +256,8 @@ func (r *Subscription) decodeCursor(data []byte) (ot.Cursor, ot.Type, *Error) {
 	s.mu.Lock()
 	typ := r.typ
 	s.mu.Unlock()
-	if lim := s.m.opt.Limits.Presence; len(data) > lim {
-		return nil, nil, Errorf(CodeTooLarge, "a cursor of %d bytes, limit %d", len(data), lim)
+	if most := s.m.opt.Limits.Presence; len(data) > most {
+		return nil, nil, s.m.Exceeds(limits.Presence, most, CodeTooLarge, "a cursor of %d bytes", len(data))
 	}
 	if typ == nil {
 		return nil, nil, Errorf(CodeNotFound, "no such document")

@@ -10,6 +10,7 @@ import (
 	"weak"
 
 	"quire/ot"
+	"quire/session/limits"
 	"quire/storage"
 )
 
@@ -32,8 +33,9 @@ import (
 // to the tip, so its place is fixed before it is written.
 type Session struct {
 	// Static after loading.
-	m  *Manager
-	id string
+	m    *Manager
+	id   string
+	rate *limits.Pace // of operations
 
 	// Guarded by Manager.mu.
 	refs int // subscriptions, and opens under way
@@ -57,7 +59,7 @@ type Session struct {
 	gather    int           // the next batch waits for so many submissions
 	failures  int           // failed writes in a row
 	failure   string        // what the last one said
-	pace      pace          // of operations
+	flow      flow          // of operations
 	handed    time.Time     // when appending was given to the store; only when traced
 	traces    []Trace       // of what was just committed
 	dead      *Error        // why the session ended
@@ -69,6 +71,8 @@ type Session struct {
 	snap      snapshots
 	held      chan struct{} // closed when nothing is being written; nil unless it is held
 	idleSince time.Time
+	charged   int  // of Manager.memory
+	left      bool // memory; nothing is charged any more
 }
 
 // clientState is what a session knows of a client that has it open or has
@@ -83,6 +87,8 @@ type clientState struct {
 	tipRev Revision
 	// slow: it was refused for having been sent a composite that it had not seen.
 	slow bool
+	// pace is how often it may submit; nil for as often as it likes. Set once, when it opens the document.
+	pace *limits.Pace
 }
 
 // submission is one run of operations on its way to the disk.
@@ -135,7 +141,7 @@ func (s *Session) stage(u *submission) *Error {
 		}
 	}
 	if size := then.size(); size > s.m.opt.Limits.Document && size > s.tip.size() {
-		return Errorf(CodeTooLarge, "the document would be %d bytes, limit %d", size, s.m.opt.Limits.Document)
+		return s.m.Exceeds(limits.Document, s.m.opt.Limits.Document, CodeTooLarge, "the document would be %d bytes", size)
 	}
 	u.out, u.after, u.first = out, then, s.window.tip()
 	u.moved = nil
@@ -333,12 +339,13 @@ func (s *Session) committed(took time.Duration) {
 	s.m.opt.Observer.Committed(len(s.appending), ops, took)
 	s.appending = nil
 	s.failures, s.failure = 0, ""
-	s.pace.add(ops, now)
+	s.flow.add(ops, now)
 	if lim := &s.m.opt.Limits; s.window.over(lim.Window, lim.WindowBytes) {
 		s.people.settle(s)
 		s.window.trim(s.head, lim.Window, lim.WindowBytes)
 	}
 	s.idleSince = now
+	s.weigh()
 }
 
 // publish advances the head over the next n entries and cuts them into batches for the

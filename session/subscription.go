@@ -7,6 +7,7 @@ import (
 	"weak"
 
 	"quire/ot"
+	"quire/session/limits"
 	"quire/storage"
 )
 
@@ -19,6 +20,7 @@ type Subscription struct {
 	client     string
 	convention Convention
 	state      *clientState
+	author     authorPace // of the user that it was opened as
 	notify     func()
 	ctx        context.Context // of who opened it, for its values alone
 
@@ -60,15 +62,19 @@ func (r *Subscription) submit(base Revision, seq uint64, ops [][]byte, cursor []
 	case len(ops) == 0:
 		return Errorf(CodeBadMessage, "a run has at least one operation")
 	case len(ops) > lim.Run:
-		return Errorf(CodeTooLarge, "a run of %d operations, limit %d", len(ops), lim.Run)
+		return s.m.Exceeds(limits.Run, lim.Run, CodeTooLarge, "a run of %d operations", len(ops))
 	case seq == 0 || seq > 1<<53-1-uint64(len(ops)):
 		return Errorf(CodeSeq, "seq %d is not in 1 to 2^53-1", seq)
 	}
 	u := &submission{sub: r, client: r.state, received: s.m.opt.Now(), base: base, seq: seq, typ: r.typ, side: ot.Right, ops: make([]ot.Op, len(ops))}
+	if err := s.pace(len(ops), r.state.pace, r.author); err != nil {
+		return err
+	}
 	for i, data := range ops {
-		var err error
-		if u.ops[i], err = r.typ.DecodeOp(data, lim.Op); err != nil {
-			return Errorf(CodeBadOp, "operation %d of the run: %v", i+1, err)
+		var err *Error
+		if u.ops[i], err = s.m.decodeOp(r.typ, data); err != nil {
+			err.Message = fmt.Sprintf("operation %d of the run: %s", i+1, err.Message)
+			return err
 		}
 	}
 	if cursor != nil {
@@ -386,6 +392,7 @@ func (s *Session) leave(r *Subscription) []*Subscription {
 		r.closed = Errorf(CodeNotOpen, "the document was closed")
 	}
 	s.release(r.client, r.state)
+	s.m.leave(r.author)
 	if !s.here(r.client) {
 		s.people.remove(s, r.client)
 	}

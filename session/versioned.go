@@ -47,6 +47,9 @@ func (r *Subscription) change(ctx context.Context, c Change) *Error {
 	if c.Seq == 0 || c.Seq >= 1<<53-1 {
 		return Errorf(CodeSeq, "seq %d is not in 1 to 2^53-2", c.Seq)
 	}
+	if err := s.pace(1, r.state.pace, r.author); err != nil {
+		return err
+	}
 	u := &submission{sub: r, client: r.state, received: s.m.opt.Now(), base: c.Base, seq: c.Seq, typ: c.Type, side: c.Side, ops: []ot.Op{c.Op}}
 	work := 0
 	for {

@@ -132,6 +132,9 @@ func (m *Manager) tryWrite(ctx context.Context, doc string, w Writer, propose fu
 	if _, creates := p.op.(Creation); !creates && p.typ.IsIdentity(p.op) {
 		return s.nothing(p.typ)
 	}
+	if err := s.paceOnce(w.User); err != nil {
+		return Edited{}, err
+	}
 	u.received, u.base, u.typ, u.ops = m.opt.Now(), p.base, p.typ, []ot.Op{p.op}
 	before, err = s.submit(ctx, u)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http/httputil"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -16,31 +17,76 @@ import (
 
 	"quire/session"
 	"quire/web/api"
+	"quire/web/auth"
 )
 
 // Requests with large bodies, or bodies of a length that is not known, are few beside the
 // others. fasthttp could hand all bodies on as streams, but then keeps a read buffer for
 // each connection, also of the many that became WebSockets. So these take their
 // connection over instead: the limit is the one of their address, a slow body is cut off,
-// only so many are held at once, and a bundle passes without being held at all. The connection
-// ends with the answer.
+// only so many are held at once, few of one sender, and a bundle passes without being held at all. Nothing is
+// read for who may not do what they ask. The connection ends with the answer.
 
 const (
-	// largeAtOnce is how many large bodies are read or held at once.
+	// largeAtOnce is how many large bodies are read or held at once, largeEach how many of them of one
+	// sender.
 	largeAtOnce = 16
+	largeEach   = 4
 	// patience is how long a body may take beside what its length allows, at
 	// slowestBody bytes a second.
 	patience    = 15 * time.Second
 	slowestBody = 16 << 10
 	// lengthHeader keeps the length of a body that fasthttp is not to read: -1 when it is chunked.
 	lengthHeader = "Quire-Internal-Length"
+	// wrongHeader keeps why a request is not to be believed.
+	wrongHeader = "Quire-Internal-Wrong"
 )
 
 // large handles requests with large bodies.
 type large struct {
 	server  *Server
-	places  chan struct{}
 	running sync.WaitGroup
+
+	mu     sync.Mutex
+	places int            // taken; guarded by mu
+	each   map[sender]int // by whom; guarded by mu
+}
+
+// sender is whom the places are counted for: somebody who said who they are, or an address.
+type sender struct {
+	author, namespace string
+	network           netip.Addr
+}
+
+func (l *large) sender(ctx *fasthttp.RequestCtx) sender {
+	if i := auth.Of(ctx).Identity(); i.Kind != auth.Open && i.Author != "" {
+		return sender{author: i.Author, namespace: i.Namespace}
+	}
+	return sender{network: network(l.server.remote(ctx))}
+}
+
+// enter takes a place, unless there is none.
+func (l *large) enter(who sender) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.places >= largeAtOnce:
+		return session.Errorf(session.CodeBusy, "the server reads %d large requests already, the most at once", largeAtOnce)
+	case l.each[who] >= largeEach:
+		return session.Errorf(session.CodeBusy, "the server reads %d large requests of yours already, the most at once", largeEach)
+	}
+	l.places++
+	l.each[who]++
+	return nil
+}
+
+func (l *large) leave(who sender) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.places--
+	if l.each[who]--; l.each[who] == 0 {
+		delete(l.each, who)
+	}
 }
 
 // wait waits until the requests that there are have ended, or ctx has. It is called when
@@ -58,30 +104,53 @@ func (l *large) wait(ctx context.Context) {
 }
 
 // received decides on a request when its header is there: one with a large body has it
-// left unread.
+// left unread, and one that is not to be believed is not read on.
 func (l *large) received(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	h.Del(lengthHeader)
+	h.Del(wrongHeader)
 	n := h.ContentLength()
-	if n > l.server.opt.MaxMessage || n == -1 {
+	if why := ambiguous(h); why != "" {
+		h.SetContentLength(0)
+		h.SetConnectionClose()
+		h.Set(wrongHeader, why)
+	} else if n > l.server.opt.MaxMessage || n == -1 {
 		h.SetContentLength(0)
 		h.Set(lengthHeader, strconv.Itoa(n))
 	}
-	return fasthttp.RequestConfig{}
+	return fasthttp.RequestConfig{ReadTimeout: patience}
 }
 
-// expected refuses, before it is sent, a body that is past its limit.
+// expected refuses, before it is sent, a body that is past its limit, or of who may not do
+// what they ask.
 func (l *large) expected(ctx *fasthttp.RequestCtx) int {
 	n, ok := l.length(ctx)
 	if !ok {
 		return fasthttp.StatusContinue
 	}
-	limit, name, _ := l.server.api.Limit(&ctx.Request.Header, string(ctx.URI().PathOriginal()))
-	if n <= limit {
-		return fasthttp.StatusContinue
+	welcome := false
+	l.server.guard(ctx, func() {
+		l.server.route(ctx, func() bool {
+			welcome = !l.tooLarge(ctx, n)
+			return false
+		})
+	})
+	if !welcome {
+		return ctx.Response.StatusCode()
 	}
-	secure(ctx)
-	api.Refuse(ctx, api.BodyTooLarge(limit, name))
-	return ctx.Response.StatusCode()
+	return fasthttp.StatusContinue
+}
+
+// tooLarge refuses a body of a length that is past its limit.
+func (l *large) tooLarge(ctx *fasthttp.RequestCtx, n int) bool {
+	limit, name, _ := l.limit(ctx)
+	if n > limit {
+		api.Refuse(ctx, api.BodyTooLarge(limit, name))
+	}
+	return n > limit
+}
+
+func (l *large) limit(ctx *fasthttp.RequestCtx) (limit int, name string, streamed bool) {
+	return l.server.api.Limit(&ctx.Request.Header, string(ctx.URI().PathOriginal()))
 }
 
 // length returns the length of the body that was left unread, -1 when it is not known.
@@ -97,6 +166,13 @@ func (l *large) length(ctx *fasthttp.RequestCtx) (n int, ok bool) {
 // takeOver has a request with a large body answered on a connection of its own, and
 // reports whether it is one.
 func (l *large) takeOver(ctx *fasthttp.RequestCtx) bool {
+	if why := ctx.Request.Header.Peek(wrongHeader); why != nil {
+		l.server.guard(ctx, func() {
+			api.Problem(ctx, fasthttp.StatusBadRequest, "bad_request", "This request could be read in more than one way: "+string(why)+".")
+		})
+		ctx.Response.Header.SetConnectionClose()
+		return true
+	}
 	n, ok := l.length(ctx)
 	if !ok {
 		return false
@@ -104,6 +180,7 @@ func (l *large) takeOver(ctx *fasthttp.RequestCtx) bool {
 	req := fasthttp.AcquireRequest()
 	ctx.Request.CopyTo(req)
 	req.Header.Del(lengthHeader)
+	conn := ctx.Conn()
 	ctx.HijackSetNoResponse(true)
 	l.running.Add(1)
 	ctx.Hijack(func(c net.Conn) {
@@ -113,73 +190,94 @@ func (l *large) takeOver(ctx *fasthttp.RequestCtx) bool {
 				l.server.opt.Logger.Error("panic in a request", "path", string(req.URI().Path()), "panic", p, "stack", string(debug.Stack()))
 			}
 		}()
-		l.serve(c, req, n)
+		l.serve(conn, c, req, n)
 		fasthttp.ReleaseRequest(req)
 	})
 	return true
 }
 
-// serve reads the body, has the request answered as any other, and sends the answer.
-func (l *large) serve(c net.Conn, req *fasthttp.Request, n int) {
+// serve has the request answered as any other, and sends the answer. conn is the connection, in what is
+// read of it: more may have been read than the header.
+func (l *large) serve(conn, in net.Conn, req *fasthttp.Request, n int) {
 	var ctx fasthttp.RequestCtx
-	ctx.Init2(c, quiet{l.server.opt.Logger}, true)
+	ctx.Init2(conn, quiet{l.server.opt.Logger}, true)
 	req.CopyTo(&ctx.Request)
-	body := &slowReader{conn: c, left: n, patience: patience}
-	whole := l.read(&ctx, body)
+	u := &upload{l: l, ctx: &ctx, in: &slowReader{conn: in, left: n, patience: patience}}
+	if ctx.IsGet() || ctx.IsHead() { // its answer might be a stream, on a connection that is taken
+		l.server.guard(&ctx, func() {
+			api.Problem(&ctx, fasthttp.StatusBadRequest, "unwanted_body", "This request has no body.")
+		})
+	} else {
+		l.server.answer(&ctx, u.read)
+	}
+	whole := u.end()
 	ctx.Response.Header.SetConnectionClose()
 	ctx.Response.Header.SetServer("quire")
-	w := bufio.NewWriter(c)
-	_ = c.SetWriteDeadline(time.Now().Add(30 * time.Second))
+	w := bufio.NewWriter(in)
+	_ = in.SetWriteDeadline(time.Now().Add(30 * time.Second))
 	if err := ctx.Response.Write(w); err != nil || w.Flush() != nil {
 		return
 	}
 	if !whole {
-		body.linger()
+		u.in.linger()
 	}
 }
 
-// read has the request answered into ctx.Response, and reports whether all of the body
-// was read.
-func (l *large) read(ctx *fasthttp.RequestCtx, in *slowReader) (whole bool) {
-	defer secure(ctx)
-	limit, name, streamed := l.server.api.Limit(&ctx.Request.Header, string(ctx.URI().PathOriginal()))
-	if in.left > limit {
-		api.Refuse(ctx, api.BodyTooLarge(limit, name))
+// upload is a large body on its way.
+type upload struct {
+	l     *large
+	ctx   *fasthttp.RequestCtx
+	in    *slowReader
+	leave func()    // gives the place back; nil: it has none
+	rest  io.Reader // what is handed on as a stream
+	whole bool      // all of it was read
+}
+
+// read fetches the body, or refuses it.
+func (u *upload) read() bool {
+	limit, name, streamed := u.l.limit(u.ctx)
+	if u.l.tooLarge(u.ctx, u.in.left) {
 		return false
 	}
-	if ctx.IsGet() || ctx.IsHead() { // its answer might be a stream, on a connection that is taken
-		api.Problem(ctx, fasthttp.StatusBadRequest, "unwanted_body", "This request has no body.")
+	who := u.l.sender(u.ctx)
+	if err := u.l.enter(who); err != nil {
+		api.Refuse(u.ctx, err)
 		return false
 	}
-	select {
-	case l.places <- struct{}{}:
-		defer func() { <-l.places }()
-	default:
-		api.Refuse(ctx, session.Errorf(session.CodeBusy, "the server reads %d large requests already, the most at once", largeAtOnce))
-		return false
-	}
-	body := io.LimitReader(in, int64(in.left))
-	if in.left < 0 {
-		body = httputil.NewChunkedReader(in)
+	u.leave = func() { u.l.leave(who) }
+	body := io.LimitReader(u.in, int64(u.in.left))
+	if u.in.left < 0 {
+		body = httputil.NewChunkedReader(u.in)
 	}
 	if streamed {
-		ctx.Request.SetBodyStream(body, -1)
-		l.server.handle(ctx)
-		n, err := io.CopyN(io.Discard, body, 1)
-		return n == 0 && errors.Is(err, io.EOF)
+		u.rest = body
+		u.ctx.Request.SetBodyStream(body, -1)
+		return true
 	}
 	data, err := io.ReadAll(io.LimitReader(body, int64(limit)+1))
 	switch {
 	case len(data) > limit:
-		api.Refuse(ctx, api.BodyTooLarge(limit, name))
+		api.Refuse(u.ctx, api.BodyTooLarge(limit, name))
 		return false
-	case err != nil || in.left > len(data):
-		l.server.broken(ctx, err)
+	case err != nil || u.in.left > len(data):
+		u.l.server.broken(u.ctx, err)
 		return false
 	}
-	ctx.Request.SetBodyRaw(data)
-	l.server.handle(ctx)
+	u.whole = true
+	u.ctx.Request.SetBodyRaw(data)
 	return true
+}
+
+// end gives the place back, and reports whether all of the body was read.
+func (u *upload) end() (whole bool) {
+	if u.leave != nil {
+		defer u.leave()
+	}
+	if u.rest != nil {
+		n, err := io.CopyN(io.Discard, u.rest, 1)
+		return n == 0 && errors.Is(err, io.EOF)
+	}
+	return u.whole
 }
 
 // slowReader reads a connection at the pace that a body has to have.

@@ -1,88 +1,76 @@
 package web
 
 import (
+	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"quire/session/limits"
 	"quire/web/api"
+	"quire/web/ws"
 )
 
-// rates bounds how many requests one address may make. Each has a bucket of tokens that
-// fills at the rate and holds two seconds' worth.
-type rates struct {
-	perSecond float64 // 0: no bound
-	now       func() time.Time
-
-	mu      sync.Mutex
-	buckets map[netip.Addr]bucket // guarded by mu
+// addresses bounds what comes from one address.
+type addresses struct {
+	server *Server
+	rate   limits.Rate
+	rates  *limits.Table[netip.Addr]
+	// open counts connections that are not WebSockets.
+	open *limits.Counts[netip.Addr]
 }
 
-// bucket has so many tokens at a time.
-type bucket struct {
-	tokens float64
-	at     time.Time
+func newAddresses(s *Server) *addresses {
+	rate := limits.Rate{Name: limits.RequestRate, PerSecond: s.opt.MaxRate}
+	return &addresses{s, rate, limits.NewTable[netip.Addr](rate), limits.NewCounts[netip.Addr](s.opt.MaxAddressHTTP)}
 }
 
-// maxAddresses is how many buckets are kept; then those that are full again go, and where
-// none is, all of them: whoever commands so many addresses is not to be held up this way.
-const maxAddresses = 1 << 16
+// overTold is how many connections past the limit an address may have in order to be told.
+const overTold = 16
 
-func newRates(perSecond int) *rates {
-	return &rates{perSecond: float64(perSecond), now: time.Now, buckets: map[netip.Addr]bucket{}}
-}
-
-// take reports whether an address may make a request now.
-func (r *rates) take(addr netip.Addr) bool {
-	if r.perSecond == 0 {
-		return true
+// admit counts a connection. One past the limit is answered with a refusal; one far past it is closed.
+func (a *addresses) admit(from net.Addr) (leave func(), over, ok bool) {
+	tcp, isTCP := from.(*net.TCPAddr)
+	if !isTCP {
+		return func() {}, false, true
 	}
-	now := r.now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	b, known := r.buckets[addr]
-	if !known && len(r.buckets) >= maxAddresses {
-		r.forget(now)
+	addr := tcp.AddrPort().Addr().Unmap()
+	if a.server.opt.Proxies.trusts(addr) {
+		return func() {}, false, true
 	}
-	b = r.filled(b, now)
-	if b.tokens < 1 {
+	addr = network(addr)
+	n, ok := a.open.Enter(addr, overTold)
+	if !ok {
+		a.server.opt.Metrics.Limited(limits.AddressHTTP)
+		return nil, true, false
+	}
+	return func() { a.open.Leave(addr) }, a.open.Most() > 0 && n > a.open.Most(), true
+}
+
+// crowded answers a request on a connection that is one too many, and reports whether it is.
+func (a *addresses) crowded(ctx *fasthttp.RequestCtx) bool {
+	if !ws.Over(ctx.Conn()) {
 		return false
 	}
-	b.tokens--
-	r.buckets[addr] = b
+	a.server.opt.Metrics.Limited(limits.AddressHTTP)
+	ctx.SetConnectionClose()
+	most := int64(a.open.Most())
+	e := api.Errorf(fasthttp.StatusTooManyRequests, "too_many", "This address has more than %d connections, the limit %s.", most, limits.AddressHTTP)
+	e.Limit = &most
+	api.Refuse(ctx, e)
 	return true
 }
 
-// filled returns a bucket as it is now; one that is new is full.
-func (r *rates) filled(b bucket, now time.Time) bucket {
-	most := 2 * r.perSecond
-	if b.at.IsZero() {
-		return bucket{most, now}
-	}
-	return bucket{min(most, b.tokens+now.Sub(b.at).Seconds()*r.perSecond), now}
-}
-
-func (r *rates) forget(now time.Time) {
-	for addr, b := range r.buckets {
-		if r.filled(b, now).tokens >= 2*r.perSecond {
-			delete(r.buckets, addr)
-		}
-	}
-	if len(r.buckets) >= maxAddresses {
-		clear(r.buckets)
-	}
-}
-
 // allow answers a request that comes too soon with 429, and reports whether it may go on.
-func (r *rates) allow(ctx *fasthttp.RequestCtx, addr netip.Addr) bool {
-	if r.take(addr) {
+func (a *addresses) allow(ctx *fasthttp.RequestCtx, from netip.Addr) bool {
+	if a.rates.Allow(network(from), time.Now()) {
 		return true
 	}
-	e := api.Errorf(fasthttp.StatusTooManyRequests, "rate", "This address makes more than %d requests a second, the limit max-rate.", int(r.perSecond))
-	limit := int64(r.perSecond)
-	e.Limit = &limit
+	a.server.opt.Metrics.Limited(limits.RequestRate)
+	most := int64(a.rate.PerSecond)
+	e := api.Errorf(fasthttp.StatusTooManyRequests, "rate", "This address makes more than %d requests a second, the limit %s.", most, limits.RequestRate)
+	e.Limit = &most
 	api.Refuse(ctx, e)
 	return false
 }

@@ -12,7 +12,7 @@ import (
 	"log/slog"
 	"mime"
 	"net"
-	"net/url"
+	"net/netip"
 	"path"
 	"runtime/debug"
 	"strings"
@@ -21,6 +21,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
+	"quire/session/limits"
 	"quire/web/admin"
 	"quire/web/api"
 	"quire/web/audit"
@@ -55,6 +56,11 @@ type Options struct {
 	// Origins are the origins, as browsers send them, whose pages may connect besides
 	// those of the server's own host; "*" allows every one.
 	Origins []string
+	// Hosts are the hosts, without ports, that requests may be for; an entry Loopback stands for all names
+	// and addresses of the machine itself. nil: every host.
+	Hosts []string
+	// Proxies are those that are believed where a request comes from.
+	Proxies Proxies
 	// MaxMessage is the largest message and request body in bytes. Default 1 MiB.
 	MaxMessage int
 	// MaxBody is the largest body with a document or operations in it in bytes, MaxImport
@@ -68,6 +74,24 @@ type Options struct {
 	MaxRate int
 	// MaxConns is the most WebSocket connections. Default 100,000.
 	MaxConns int
+	// MaxAddressConns and MaxAddressHTTP are the most connections from one address, an IPv6 network of
+	// 64 bits being one, that are WebSockets and that are not; those of Proxies are not counted among the
+	// latter. 0: no bound.
+	MaxAddressConns, MaxAddressHTTP int
+	// MaxHeader is the largest header of a request in bytes, HeaderTime the time it may take.
+	// Defaults 8 KiB and 10 s.
+	MaxHeader  int
+	HeaderTime time.Duration
+	// MaxPage is the most entries of a list in one answer. Default 1000.
+	MaxPage int
+	// MaxOpen is the most documents open on one connection. Default 10,000.
+	MaxOpen int
+	// OpenRate and PresenceRate are how many documents a second a connection may open or read, and how
+	// many presences a second it may send. 0: no bound.
+	OpenRate, PresenceRate int
+	// MaxConversion is how many bytes of documents are converted to or from other forms at one time.
+	// Default 4 MiB.
+	MaxConversion int
 	// PingEvery is the time between pings. Default 25 s.
 	PingEvery time.Duration
 	// ComeBack is the span over which clients are told to reconnect when the server
@@ -105,7 +129,7 @@ type Server struct {
 	admin    *admin.API
 	side     *fasthttp.Server // of the listener for operators
 	large    *large
-	rates    *rates
+	from     *addresses
 	metrics  fasthttp.RequestHandler
 	assets   map[string]asset
 }
@@ -123,6 +147,15 @@ func New(opt Options) (*Server, error) {
 	if opt.PingEvery <= 0 {
 		opt.PingEvery = 25 * time.Second
 	}
+	if opt.MaxHeader <= 0 {
+		opt.MaxHeader = 8 << 10
+	}
+	if opt.MaxOpen <= 0 {
+		opt.MaxOpen = 10_000
+	}
+	if opt.HeaderTime <= 0 {
+		opt.HeaderTime = 10 * time.Second
+	}
 	if opt.ComeBack <= 0 {
 		opt.ComeBack = 3 * time.Second
 	}
@@ -133,8 +166,8 @@ func New(opt Options) (*Server, error) {
 		opt.Logger = slog.Default()
 	}
 	s := &Server{opt: opt, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
-	s.large = &large{server: s, places: make(chan struct{}, largeAtOnce)}
-	s.rates = newRates(opt.MaxRate)
+	s.large = &large{server: s, each: map[sender]int{}}
+	s.from = newAddresses(s)
 	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, Logger: opt.Logger})
 	s.api = api.New(api.Options{
 		Manager:    opt.Manager,
@@ -159,36 +192,43 @@ func New(opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.sockets = ws.New(ws.Options{
-		Subprotocol: quirev1.Subprotocol,
-		MaxMessage:  opt.MaxMessage,
-		MaxConns:    opt.MaxConns,
-		PingEvery:   opt.PingEvery,
-		CheckOrigin: s.originAllowed,
-		Logger:      opt.Logger,
-		Sent:        opt.Metrics.Sent,
-		Received:    opt.Metrics.Received,
-		Closed:      s.closed,
+		Subprotocol:   quirev1.Subprotocol,
+		MaxMessage:    opt.MaxMessage,
+		MaxConns:      opt.MaxConns,
+		PingEvery:     opt.PingEvery,
+		MaxPerAddress: opt.MaxAddressConns,
+		Address:       func(ctx *fasthttp.RequestCtx) netip.Addr { return network(s.remote(ctx)) },
+		Limited:       opt.Metrics.Limited,
+		CheckOrigin:   s.originAllowed,
+		Logger:        opt.Logger,
+		Sent:          opt.Metrics.Sent,
+		Received:      opt.Metrics.Received,
+		Closed:        s.closed,
 	})
-	s.sharedb = sharedb.New(sharedb.Options{Manager: opt.Manager, Dialects: opt.Dialects, Delivered: opt.Metrics.Delivered, Logger: opt.Logger})
+	s.sharedb = sharedb.New(sharedb.Options{Manager: opt.Manager, Dialects: opt.Dialects, MaxDocs: opt.MaxOpen, OpenRate: opt.OpenRate, PresenceRate: opt.PresenceRate, Delivered: opt.Metrics.Delivered, Logger: opt.Logger})
 	s.protocol = quirev1.New(quirev1.Options{
-		Manager:    opt.Manager,
-		Server:     opt.Name,
-		Instance:   rand.Text(),
-		MaxMessage: opt.MaxMessage,
-		PingEvery:  opt.PingEvery,
-		Delivered:  opt.Metrics.Delivered,
+		Manager:      opt.Manager,
+		Server:       opt.Name,
+		Instance:     rand.Text(),
+		MaxDocs:      opt.MaxOpen,
+		OpenRate:     opt.OpenRate,
+		PresenceRate: opt.PresenceRate,
+		MaxMessage:   opt.MaxMessage,
+		PingEvery:    opt.PingEvery,
+		Delivered:    opt.Metrics.Delivered,
+		Renew:        opt.Auth.Renew,
 	})
 	s.http = &fasthttp.Server{
 		Name:                  "quire",
 		Handler:               s.handle,
-		ErrorHandler:          s.broken,
+		ErrorHandler:          s.unread,
 		HeaderReceived:        s.large.received,
 		ExpectHandler:         s.large.expected,
-		ReadTimeout:           15 * time.Second,
+		ReadTimeout:           opt.HeaderTime, // then large.received has its say
 		WriteTimeout:          30 * time.Second,
 		IdleTimeout:           60 * time.Second,
 		MaxRequestBodySize:    opt.MaxMessage,
-		ReadBufferSize:        8 << 10,
+		ReadBufferSize:        opt.MaxHeader,
 		ReduceMemoryUsage:     true,
 		NoDefaultServerHeader: true,
 		CloseOnShutdown:       true,
@@ -226,7 +266,9 @@ func (q quiet) Printf(format string, args ...any) {
 }
 
 // Serve answers on a listener until Shutdown; it returns nil then.
-func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ws.Listener{Listener: ln}) }
+func (s *Server) Serve(ln net.Listener) error {
+	return s.http.Serve(ws.Listener{Listener: ln, Admit: s.from.admit})
+}
 
 // Conns returns how many WebSocket connections are open.
 func (s *Server) Conns() int { return s.sockets.Conns() }
@@ -250,20 +292,34 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return <-done
 }
 
-// handle answers one request. A panic in it must not take the process with it.
+// handle answers one request.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
-	if s.large.takeOver(ctx) {
+	if s.from.crowded(ctx) {
+		s.secure(ctx)
 		return
 	}
-	start := time.Now()
-	class := s.class(ctx)
-	secure(ctx) // before, for what is sent as a stream
-	defer secure(ctx)
+	if !s.large.takeOver(ctx) {
+		s.answer(ctx, nil)
+	}
+}
+
+// answer answers a request. read fetches its body once nothing speaks against its sender, or answers why not;
+// nil: it is there.
+func (s *Server) answer(ctx *fasthttp.RequestCtx, read func() bool) {
+	s.guard(ctx, func() { s.route(ctx, read) })
+}
+
+// guard gives a request its id and has f answer it. A panic in it must not take the process with it.
+func (s *Server) guard(ctx *fasthttp.RequestCtx, f func()) {
+	start, class := time.Now(), s.class(ctx)
 	end := s.begin(ctx, class)
 	defer func() {
 		s.finish(ctx, class, start)
 		end()
 	}()
+	s.secure(ctx) // before, for what is sent as a stream
+	defer private(ctx)
+	defer s.secure(ctx)
 	defer func() {
 		if p := recover(); p != nil {
 			s.opt.Logger.ErrorContext(trail.Context(ctx), "panic in a request", "path", string(ctx.Path()), "panic", p, "stack", string(debug.Stack()))
@@ -272,67 +328,45 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 			api.Problem(ctx, fasthttp.StatusInternalServerError, "internal", "The server failed; its log says why.")
 		}
 	}()
-	s.route(ctx)
+	f()
 }
 
-func (s *Server) route(ctx *fasthttp.RequestCtx) {
+func (s *Server) route(ctx *fasthttp.RequestCtx, read func() bool) {
 	raw := string(ctx.URI().PathOriginal()) // ids may hold dots and slashes
-	switch p := string(ctx.Path()); {
+	p := string(ctx.Path())
+	if p == "/healthz" { // whoever watches may know no name of ours
+		ctx.SetBodyString("ok\n")
+		return
+	}
+	if p == "/readyz" {
+		s.ready(ctx)
+		return
+	}
+	if !s.hostAllowed(ctx) {
+		return
+	}
+	switch {
 	case isSide(ctx) && !onSide(p):
 		api.Problem(ctx, fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address of the operators' listener.")
 	case isSide(ctx) && strings.HasPrefix(p, profiles):
 		s.profile(ctx)
 	case p == "/ws":
-		s.connect(ctx, func(pass *auth.Pass, in context.Context) {
-			s.sockets.Serve(ctx, func(c *ws.Conn) ws.Handler {
-				return handler{s.protocol.ConnectIn(in, pass, c.Wake), peer{"quire.v1", pass}}
-			})
+		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.Serve(ctx, start) }, func(in context.Context, pass *auth.Pass, c *ws.Conn) ws.Handler {
+			return handler{s.protocol.ConnectIn(in, pass, c.Wake), connected{"quire.v1", pass}}
 		})
 	case p == "/sharedb":
-		s.connect(ctx, func(pass *auth.Pass, in context.Context) {
-			s.sockets.ServeAny(ctx, func(c *ws.Conn) ws.Handler {
-				return shareHandler{s.sharedb.ConnectIn(in, pass, c.Wake), peer{"sharedb", pass}}
-			})
+		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.ServeAny(ctx, sharedb.Subprotocol, start) }, func(in context.Context, pass *auth.Pass, c *ws.Conn) ws.Handler {
+			return shareHandler{s.sharedb.ConnectIn(in, pass, c.Wake), connected{"sharedb", pass}}
 		})
 	case strings.HasPrefix(raw, "/api/"):
-		// A page may ask for what it may not read; a backup is too dear for that. For some of what it
-		// asks, such as images, browsers send no Origin.
-		if (!ctx.IsGet() && !ctx.IsHead() || p == "/api/backup") && !s.originAllowed(ctx) || p == "/api/backup" && s.fromElsewhere(ctx) {
-			api.Problem(ctx, fasthttp.StatusForbidden, "origin", "Pages of this origin may not do this here.")
-			return
-		}
-		if !s.rates.allow(ctx, s.remote(ctx)) {
-			return
-		}
-		pass, ok := s.admit(ctx)
-		if !ok {
-			return
-		}
-		defer s.opt.Auth.Release(pass)
-		s.denied(ctx, pass, false)
-		if p == hooks.Prefix || strings.HasPrefix(raw, hooks.Prefix+"/") {
-			s.opt.Hooks.Serve(ctx)
-			return
-		}
-		if strings.HasPrefix(raw, admin.Prefix+"/") {
-			s.admin.Serve(ctx)
-			return
-		}
-		s.api.Serve(ctx)
-	case p == "/healthz":
-		ctx.SetBodyString("ok\n")
-	case p == "/readyz":
-		if err := s.opt.Ready(); err != nil {
-			ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
-			ctx.SetBodyString("not ready: " + err.Error() + "\n")
-			return
-		}
-		ctx.SetBodyString("ready\n")
+		s.serveAPI(ctx, read)
 	case p == "/metrics":
-		if onLoopback(ctx) && isSide(ctx) || s.operator(ctx) {
-			s.metrics(ctx)
+		if !(isSide(ctx) && onLoopback(ctx)) && !s.operator(ctx) {
+			api.Refuse(ctx, session.Errorf(session.CodeForbidden, "this is for operators of the server"))
+			return
 		}
-	case p == "/" || strings.HasPrefix(p, "/d/"):
+		s.metrics(ctx)
+	case p == "/" || p == "/join" || strings.HasPrefix(p, "/d/"):
 		s.file(ctx, "index.html")
 	case p == "/admin":
 		s.file(ctx, "admin.html")
@@ -343,10 +377,50 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	}
 }
 
+// ready answers whether the server can do its work, and operators why it cannot.
+func (s *Server) ready(ctx *fasthttp.RequestCtx) {
+	err := s.opt.Ready()
+	if err == nil {
+		ctx.SetBodyString("ready\n")
+		return
+	}
+	ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+	ctx.SetBodyString("not ready\n")
+	if s.operator(ctx) {
+		ctx.SetBodyString("not ready: " + err.Error() + "\n")
+	}
+}
+
+// serveAPI answers what is under /api/.
+func (s *Server) serveAPI(ctx *fasthttp.RequestCtx, read func() bool) {
+	if !s.safe(ctx) || !s.from.allow(ctx, s.remote(ctx)) {
+		return
+	}
+	if !s.api.Public(ctx) {
+		done, ok := s.admit(ctx)
+		if !ok {
+			return
+		}
+		defer done()
+		s.denied(ctx, auth.Of(ctx), false)
+	}
+	if strings.HasPrefix(string(ctx.URI().PathOriginal()), admin.Prefix+"/") {
+		if read == nil || read() {
+			s.admin.Serve(ctx)
+		}
+		return
+	}
+	if hooks.Serves(ctx) {
+		s.opt.Hooks.Serve(ctx, read)
+		return
+	}
+	s.api.Serve(ctx, read)
+}
+
 // class names what a request is about, for metrics.
 func (s *Server) class(ctx *fasthttp.RequestCtx) string {
 	switch raw, p := string(ctx.URI().PathOriginal()), string(ctx.Path()); {
-	case p == hooks.Prefix, strings.HasPrefix(raw, hooks.Prefix+"/"):
+	case hooks.Serves(ctx):
 		return hooks.Prefix
 	case strings.HasPrefix(raw, admin.Prefix+"/"):
 		return admin.Route(raw)
@@ -354,7 +428,7 @@ func (s *Server) class(ctx *fasthttp.RequestCtx) string {
 		return s.api.Route(string(ctx.Method()), raw)
 	case p == "/ws", p == "/sharedb", p == "/healthz", p == "/readyz", p == "/metrics":
 		return p
-	case p == "/", p == "/admin", strings.HasPrefix(p, "/d/"), strings.HasPrefix(p, "/assets/"):
+	case p == "/", p == "/join", p == "/admin", strings.HasPrefix(p, "/d/"), strings.HasPrefix(p, "/assets/"):
 		return "page"
 	case strings.HasPrefix(p, "/debug/pprof/"):
 		return "/debug/pprof"
@@ -362,20 +436,32 @@ func (s *Server) class(ctx *fasthttp.RequestCtx) string {
 	return ""
 }
 
+// unread answers a request that could not be read by fasthttp.
+func (s *Server) unread(ctx *fasthttp.RequestCtx, err error) {
+	s.guard(ctx, func() { s.broken(ctx, err) })
+}
+
 // broken answers a request that could not be read.
 func (s *Server) broken(ctx *fasthttp.RequestCtx, err error) {
-	start := time.Now()
-	end := s.begin(ctx, "")
-	defer end()
-	defer secure(ctx)
-	defer func() { s.finish(ctx, "", start) }()
+	s.secure(ctx)
 	var timeout net.Error
 	var header *fasthttp.ErrSmallBuffer
+	begun := len(ctx.Request.Header.RequestURI()) > 0 // the header is there
+	limited := func(name limits.Name, most int, status int, code, format string, args ...any) {
+		s.opt.Metrics.Limited(name)
+		e := api.Errorf(status, code, format, args...)
+		if n := int64(most); n > 0 {
+			e.Limit = &n
+		}
+		api.Refuse(ctx, e)
+	}
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		api.Problem(ctx, fasthttp.StatusRequestEntityTooLarge, "too_large", "The request is larger than this server's limit, max-message.")
+		limited(limits.Message, s.opt.MaxMessage, fasthttp.StatusRequestEntityTooLarge, "too_large", "The request has more than %d bytes, the limit %s.", s.opt.MaxMessage, limits.Message)
 	case errors.As(err, &header):
-		api.Problem(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "too_large", "The request's header is too large.")
+		limited(limits.Header, s.opt.MaxHeader, fasthttp.StatusRequestHeaderFieldsTooLarge, "too_large", "The request's header has more than %d bytes, the limit %s.", s.opt.MaxHeader, limits.Header)
+	case errors.As(err, &timeout) && timeout.Timeout() && !begun:
+		limited(limits.HeaderTime, 0, fasthttp.StatusRequestTimeout, "timeout", "The request's header did not arrive in %v, the limit %s.", s.opt.HeaderTime, limits.HeaderTime)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		api.Problem(ctx, fasthttp.StatusRequestTimeout, "timeout", "The request did not arrive in time.")
 	default:
@@ -386,7 +472,7 @@ func (s *Server) broken(ctx *fasthttp.RequestCtx, err error) {
 // handler fits a quirev1.Conn to ws.Handler.
 type handler struct {
 	*quirev1.Conn
-	peer
+	connected
 }
 
 // Send implements ws.Handler.
@@ -395,24 +481,11 @@ func (h handler) Send(c *ws.Conn) bool { return h.Conn.Send(c) }
 // shareHandler fits a sharedb.Conn to ws.Handler.
 type shareHandler struct {
 	*sharedb.Conn
-	peer
+	connected
 }
 
 // Send implements ws.Handler.
 func (h shareHandler) Send(c *ws.Conn) bool { return h.Conn.Send(c) }
-
-// secure sets the headers that keep pages from being framed, sniffed or made to run
-// foreign scripts.
-func secure(ctx *fasthttp.RequestCtx) {
-	h := &ctx.Response.Header
-	if len(h.Peek("Content-Security-Policy")) > 0 {
-		return
-	}
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: http: https:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Frame-Options", "DENY")
-}
 
 // file serves one of the page's files. They are looked up in a table, so no path
 // reaches a file system.
@@ -425,27 +498,4 @@ func (s *Server) file(ctx *fasthttp.RequestCtx, name string) {
 	ctx.SetContentType(a.mime)
 	ctx.Response.Header.Set("Cache-Control", "no-cache")
 	ctx.SetBody(a.body)
-}
-
-// fromElsewhere reports whether a browser says that a page of another origin asks, without
-// saying which (https://www.w3.org/TR/fetch-metadata/).
-func (s *Server) fromElsewhere(ctx *fasthttp.RequestCtx) bool {
-	site := string(ctx.Request.Header.Peek("Sec-Fetch-Site"))
-	return site != "" && site != "same-origin" && site != "none" && len(ctx.Request.Header.Peek("Origin")) == 0
-}
-
-// originAllowed decides whether a browser's page may open a WebSocket or change things. Programs send
-// no Origin and are not concerned.
-func (s *Server) originAllowed(ctx *fasthttp.RequestCtx) bool {
-	origin := string(ctx.Request.Header.Peek("Origin"))
-	if origin == "" {
-		return true
-	}
-	for _, o := range s.opt.Origins {
-		if o == "*" || strings.EqualFold(o, origin) {
-			return true
-		}
-	}
-	u, err := url.Parse(origin)
-	return err == nil && strings.EqualFold(u.Host, string(ctx.Host()))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/pprofhandler"
 
+	"quire/session"
 	"quire/web/admin"
 	"quire/web/api"
 	"quire/web/ws"
@@ -31,7 +32,7 @@ func (s *Server) watch() {
 	s.side = &fasthttp.Server{
 		Name:                  "quire",
 		Handler:               s.handleSide,
-		ErrorHandler:          s.broken,
+		ErrorHandler:          s.unread,
 		ReadTimeout:           15 * time.Second,
 		WriteTimeout:          (maxProfile + 30) * time.Second,
 		IdleTimeout:           60 * time.Second,
@@ -84,23 +85,10 @@ func onSide(path string) bool {
 // profiles is where profiles are, on the listener for operators.
 const profiles = "/debug/pprof/"
 
-// operator admits a request of an operator, or refuses it.
-func (s *Server) operator(ctx *fasthttp.RequestCtx) bool {
-	pass, ok := s.admit(ctx)
-	if !ok {
-		return false
-	}
-	defer s.opt.Auth.Release(pass)
-	if !pass.Operator() {
-		api.Problem(ctx, fasthttp.StatusForbidden, "forbidden", "This is for operators: the role admin in all documents.")
-		return false
-	}
-	return true
-}
-
 // profile answers with a profile of the running program.
 func (s *Server) profile(ctx *fasthttp.RequestCtx) {
 	if !s.operator(ctx) {
+		api.Refuse(ctx, session.Errorf(session.CodeForbidden, "this is for operators of the server"))
 		return
 	}
 	if v := ctx.QueryArgs().Peek("seconds"); len(v) > 0 {

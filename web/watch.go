@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -26,12 +25,8 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx, class string) (end func()) {
 	return end
 }
 
-// trusted reports whether whoever sent a request may choose its id: a proxy that also said where
-// the request comes from.
-func (s *Server) trusted(ctx *fasthttp.RequestCtx) bool {
-	sender, _ := netip.AddrFromSlice(ctx.RemoteIP())
-	return s.remote(ctx) != sender.Unmap()
-}
+// trusted reports whether whoever sent a request may choose its id: a proxy that is trusted.
+func (s *Server) trusted(ctx *fasthttp.RequestCtx) bool { return s.opt.Proxies.trusts(peer(ctx)) }
 
 // maxLoggedPath is how much of an address is logged, in bytes.
 const maxLoggedPath = 300
@@ -143,17 +138,17 @@ func (s *Server) denied(ctx *fasthttp.RequestCtx, pass *auth.Pass, connection bo
 	})
 }
 
-// peer is a connection's protocol and who is there; it makes of a handler an admin.Peer.
-type peer struct {
+// connected is a connection's protocol and who is there; it makes of a handler an admin.Peer.
+type connected struct {
 	protocol string
 	pass     *auth.Pass
 }
 
 // Protocol implements admin.Peer.
-func (p peer) Protocol() string { return p.protocol }
+func (p connected) Protocol() string { return p.protocol }
 
 // Who implements admin.Peer.
-func (p peer) Who() audit.Who { return p.pass.Identity().Who() }
+func (p connected) Who() audit.Who { return p.pass.Identity().Who() }
 
 // closed logs and counts a connection that has ended.
 func (s *Server) closed(c *ws.Conn, code int) {

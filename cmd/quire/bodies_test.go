@@ -20,7 +20,17 @@ type connection struct {
 
 func connect(t *testing.T, url string) *connection {
 	t.Helper()
-	c, err := net.Dial("tcp", strings.Trim(strings.TrimPrefix(url, "http://"), "/"))
+	return connectFrom(t, url, "127.0.0.1")
+}
+
+// connectFrom is connect from one of the machine's own addresses.
+func connectFrom(t *testing.T, url, addr string) *connection {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
+	c, err := d.Dial("tcp", strings.Trim(strings.TrimPrefix(url, "http://"), "/"))
+	if err != nil && addr != "127.0.0.1" {
+		t.Skipf("this machine has no %s: %v", addr, err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +59,7 @@ func (c *connection) answer() (*http.Response, string) {
 // TestLargeBodies sends bodies above max-message in all the ways there are.
 func TestLargeBodies(t *testing.T) {
 	_, url, _ := start(t, "--data", t.TempDir(), "--max-message", "2000", "--max-body", "50000")
-	const head = "PUT /api/docs/%s HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nContent-Type: text/plain\r\n"
+	const head = "PUT /api/docs/%s HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\nContent-Type: text/plain\r\n"
 	text := strings.Repeat("large text\n", 4000) // 44,000 bytes
 	chunks := func(s string) string {
 		var b bytes.Buffer
@@ -91,7 +101,7 @@ func TestLargeBodies(t *testing.T) {
 
 	// What is only read has no body.
 	c := connect(t, url)
-	go c.say("GET /api/docs/small/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+	go c.say("GET /api/docs/small/events HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
 	if resp, body := c.answer(); resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, "unwanted_body") {
 		t.Errorf("%s %s", resp.Status, body)
 	}
@@ -126,14 +136,15 @@ func TestLargeBodies(t *testing.T) {
 	}
 }
 
-// TestManyLargeBodies refuses one large body more than are read at once, and takes it
-// when another ended.
+// TestManyLargeBodies refuses one large body more than are read at once, of one sender and in all, and takes
+// it when another ended.
 func TestManyLargeBodies(t *testing.T) {
 	_, url, _ := start(t, "--data", t.TempDir(), "--max-message", "2000")
-	const head = "PUT /api/docs/%s HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nContent-Type: text/plain\r\nContent-Length: 3000\r\nExpect: 100-continue\r\n\r\n"
+	const head = "PUT /api/docs/%s HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\nContent-Type: text/plain\r\nContent-Length: 3000\r\nExpect: 100-continue\r\n\r\n"
 	var waiting []*connection
+	senders := []string{"127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.6"}
 	for i := range 40 {
-		c := connect(t, url)
+		c := connectFrom(t, url, senders[i%len(senders)])
 		c.say(head, fmt.Sprint("held", i))
 		if resp, err := http.ReadResponse(c.in, nil); err != nil || resp.StatusCode != http.StatusContinue {
 			t.Fatal(resp, err)
@@ -148,12 +159,13 @@ func TestManyLargeBodies(t *testing.T) {
 	for put() != http.StatusServiceUnavailable { // until so many are being read
 		must(t, "DELETE", url+"api/docs/more", "", "")
 	}
-	taken := 0
-	for _, c := range waiting {
+	taken, each := 0, map[string]int{}
+	for i, c := range waiting {
 		go c.say("%s", strings.Repeat("x", 2999))
 		switch resp, body := c.answer(); resp.StatusCode {
 		case http.StatusCreated:
 			taken++
+			each[senders[i%len(senders)]]++
 		case http.StatusServiceUnavailable:
 		default:
 			t.Errorf("%s %s", resp.Status, body)
@@ -161,6 +173,11 @@ func TestManyLargeBodies(t *testing.T) {
 	}
 	if taken != 16 {
 		t.Errorf("%d were taken", taken)
+	}
+	for who, n := range each {
+		if n > 4 {
+			t.Errorf("%d were taken of %s", n, who)
+		}
 	}
 	for put() != http.StatusCreated { // a place is free once its answer is sent
 	}

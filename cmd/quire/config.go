@@ -12,8 +12,6 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"quire/storage"
 )
 
 // Config is everything the server can be told. Each field has one name, used as a
@@ -25,14 +23,6 @@ type Config struct {
 	Data        string
 	Origins     string
 	LogLevel    slog.Level
-	MaxDocument int
-	MaxMessage  int
-	MaxBody     int
-	MaxImport   int
-	MaxStreams  int
-	MaxRate     int
-	MaxRun      int
-	MaxConns    int
 	PingEvery   time.Duration
 	IdleAfter   time.Duration
 	HistoryKeep historyKeep
@@ -46,6 +36,7 @@ type Config struct {
 	limitConfig
 	serveConfig
 	watchConfig
+	webConfig
 
 	set *flag.FlagSet // bound to the fields above
 }
@@ -57,14 +48,6 @@ func (c *Config) flags() *flag.FlagSet {
 	fs.StringVar(&c.Data, "data", "./quire-data", "`folder` that keeps the documents")
 	fs.StringVar(&c.Origins, "origins", "", "comma-separated `origins` (https://example.org) whose pages may connect besides this server's own, or *")
 	fs.TextVar(&c.LogLevel, "log-level", slog.LevelInfo, "`level` from which to log: debug, info, warn or error")
-	fs.IntVar(&c.MaxDocument, "max-document", 16<<20, "largest document in `bytes`")
-	fs.IntVar(&c.MaxMessage, "max-message", 1<<20, "largest WebSocket message, or request without a document in it, in `bytes`")
-	fs.IntVar(&c.MaxBody, "max-body", 32<<20, "largest HTTP body with a document or operations in it in `bytes`")
-	fs.IntVar(&c.MaxImport, "max-import", 1<<30, "largest document with its history to import in `bytes`, decompressed")
-	fs.IntVar(&c.MaxStreams, "max-streams", 1000, "most HTTP answers without a fixed length at once (events, exports), a `number`")
-	fs.IntVar(&c.MaxRate, "max-rate", 2000, "most HTTP requests to /api a second from one address, a `number`; 0 for no limit")
-	fs.IntVar(&c.MaxRun, "max-run", 512, "most operations in one submission, a `number`")
-	fs.IntVar(&c.MaxConns, "max-connections", 100_000, "most WebSocket connections at once, a `number`")
 	fs.DurationVar(&c.PingEvery, "ping-every", 25*time.Second, "`time` between pings; a peer silent for two of them is cut off")
 	fs.DurationVar(&c.IdleAfter, "idle-after", 30*time.Second, "`time` after which a document that nobody has open leaves memory")
 	fs.TextVar(&c.HistoryKeep, "history-keep", historyKeep{}, "how much of the `past` of documents to keep: 90d, 10000 (revisions) or 90d,10000; everything when empty")
@@ -77,6 +60,7 @@ func (c *Config) flags() *flag.FlagSet {
 	c.limitConfig.flags(fs)
 	c.serveConfig.flags(fs)
 	c.watchConfig.flags(fs)
+	c.webConfig.flags(fs)
 	return fs
 }
 
@@ -166,11 +150,6 @@ func readFile(name string, fs *flag.FlagSet, given map[string]bool) error {
 // check refuses settings that cannot work, each with its name and range.
 func (c *Config) check() error {
 	var errs []error
-	within := func(name string, v, least, most int) {
-		if v < least || v > most {
-			errs = append(errs, fmt.Errorf("%s is %d; it has to be %d to %d", name, v, least, most))
-		}
-	}
 	positive := func(name string, d, least time.Duration) {
 		if d < least {
 			errs = append(errs, fmt.Errorf("%s is %v; it has to be at least %v", name, d, least))
@@ -187,14 +166,6 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("origins has %q; an origin reads https://example.org or http://localhost:3000", o))
 		}
 	}
-	within("max-document", c.MaxDocument, 1, storage.MaxSnapshot)
-	within("max-message", c.MaxMessage, 1024, storage.MaxRecord)
-	within("max-body", c.MaxBody, 1024, storage.MaxSnapshot)
-	within("max-import", c.MaxImport, 1024, 1<<40)
-	within("max-streams", c.MaxStreams, 1, 1<<20)
-	within("max-rate", c.MaxRate, 0, 1<<30)
-	within("max-run", c.MaxRun, 1, 1<<16)
-	within("max-connections", c.MaxConns, 1, 1<<24)
 	positive("ping-every", c.PingEvery, 100*time.Millisecond)
 	positive("idle-after", c.IdleAfter, time.Millisecond)
 	positive("stop-within", c.StopWithin, 100*time.Millisecond)
@@ -205,6 +176,7 @@ func (c *Config) check() error {
 	errs = append(errs, c.limitConfig.check(c)...)
 	errs = append(errs, c.serveConfig.check(c)...)
 	errs = append(errs, c.watchConfig.check(c)...)
+	errs = append(errs, c.webConfig.check(c)...)
 	return errors.Join(errs...)
 }
 

@@ -105,7 +105,7 @@ func TestHTTPInterface(t *testing.T) {
 		// Reading.
 		{"GET /api/docs/a", nil, "", 200, `"content":"Hello\n"`},
 		{"HEAD /api/docs/a", nil, "", 200, ""},
-		{"GET /api/docs/a", header("If-None-Match", `"7", W/"0"`), "", 304, ""},
+		{"GET /api/docs/a", header("If-None-Match", `*`), "", 304, ""},
 		{"GET /api/docs/a", header("If-None-Match", `"7"`), "", 200, "Hello"},
 		{"GET /api/docs/a", header("Accept", "text/plain"), "", 200, "Hello\n"},
 		{"GET /api/docs/a?format=text", header("Accept", jsonType), "", 200, "Hello\n"},

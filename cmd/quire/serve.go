@@ -119,7 +119,7 @@ func (m *Main) Run(ctx context.Context) error {
 	manager = session.New(session.Options{
 		Store:     store,
 		Types:     types(),
-		Limits:    session.Limits{Document: c.MaxDocument, Run: c.MaxRun},
+		Limits:    c.sessions(),
 		Keep:      session.Keep(c.HistoryKeep),
 		Diff:      diff.Between,
 		IdleAfter: c.IdleAfter,
@@ -153,6 +153,8 @@ func (m *Main) Run(ctx context.Context) error {
 		Dialects:   dialects(),
 		Name:       "quire " + version(),
 		Origins:    splitList(c.Origins),
+		Hosts:      c.hosts(ln.Addr()),
+		Proxies:    c.proxies(),
 		MaxMessage: c.MaxMessage,
 		Formats:    documentFormats{},
 		Unified:    diff.Unified,

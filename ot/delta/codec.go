@@ -214,7 +214,7 @@ func (d *decoder) add(c Component) error {
 	d.last = c
 	switch d.n++; {
 	case d.n > d.lim.MaxComponents:
-		return fmt.Errorf("%w: more than %d components", ot.ErrLimit, d.lim.MaxComponents)
+		return fmt.Errorf("%w, limit %d", ot.ErrComponents, d.lim.MaxComponents)
 	case c.N > d.lim.MaxLength:
 		return fmt.Errorf("%w: component %d is %d units long, limit %d", ot.ErrLimit, d.n-1, c.N, d.lim.MaxLength)
 	case d.lenient && c.N == 0:

@@ -118,6 +118,9 @@ func (Type) DecodeCursor(data []byte, lim ot.Limits) (ot.Cursor, error) {
 // AppendCursor is text.Cursor.AppendJSON.
 func (Type) AppendCursor(dst []byte, c ot.Cursor) []byte { return cursor(c).AppendJSON(dst) }
 
+// Weight implements ot.Weighty. Formatted runs of a few characters are the most.
+func (Type) Weight() int { return 8 }
+
 // Cost returns the number of components of op.
 func (Type) Cost(op ot.Op) int { return len(op.(Op)) }
 

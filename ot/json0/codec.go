@@ -45,7 +45,7 @@ func decode(data []byte, lim ot.Limits, lenient bool) (Op, error) {
 			return err
 		}
 		if d.cost += c.cost(); d.cost > d.lim.MaxComponents {
-			return fmt.Errorf("%w: more than %d components", ot.ErrLimit, d.lim.MaxComponents)
+			return fmt.Errorf("%w, limit %d", ot.ErrComponents, d.lim.MaxComponents)
 		}
 		op = append(op, c)
 		return nil

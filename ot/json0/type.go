@@ -136,6 +136,9 @@ func (Type) DecodeCursor(data []byte, lim ot.Limits) (ot.Cursor, error) {
 // AppendCursor is Cursor.AppendJSON.
 func (Type) AppendCursor(dst []byte, c ot.Cursor) []byte { return cursor(c).AppendJSON(dst) }
 
+// Weight implements ot.Weighty. A list of small numbers is the most.
+func (Type) Weight() int { return 13 }
+
 // Cost returns the number of components of op, those of text0 operations in it counted
 // one by one, and more for what it deletes, which is changed with every edit inside.
 func (Type) Cost(op ot.Op) int {

@@ -140,7 +140,7 @@ func (b *Builder) Add(c Component, lim ot.Limits) error {
 	b.add(c.Kind, c.N, c.S)
 	switch ops := b.components(); {
 	case len(ops) > lim.MaxComponents:
-		return fmt.Errorf("%w: more than %d components", ot.ErrLimit, lim.MaxComponents)
+		return fmt.Errorf("%w, limit %d", ot.ErrComponents, lim.MaxComponents)
 	case max(b.span, ops[len(ops)-1].N) > lim.MaxLength:
 		return fmt.Errorf("%w: operation spans or inserts more than %d %s", ot.ErrLimit, lim.MaxLength, b.Unit)
 	}

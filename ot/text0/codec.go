@@ -37,7 +37,7 @@ func Read(in *jsonscan.Scanner, lim ot.Limits, lenient bool) (Op, error) {
 	deleted := 0
 	err := in.Array(func() error {
 		if len(op) >= lim.MaxComponents {
-			return fmt.Errorf("%w: more than %d components", ot.ErrLimit, lim.MaxComponents)
+			return fmt.Errorf("%w, limit %d", ot.ErrComponents, lim.MaxComponents)
 		}
 		c, err := readComponent(in, lim, lenient)
 		if err != nil {

@@ -75,7 +75,7 @@ type Session struct {
 
 func sessionOf(a *session.Activity) Session {
 	return Session{
-		Doc: a.Doc, Type: a.Type, Head: a.Head, Oldest: a.Oldest, Size: a.Size, Memory: a.Memory(),
+		Doc: a.Doc, Type: a.Type, Head: a.Head, Oldest: a.Oldest, Size: a.Size, Memory: a.Memory,
 		Readers: a.Places - a.Writers, Writers: a.Writers, Rate: round(a.Rate), Unsaved: int64(a.UnsavedOps), Edited: stamp(a.Edited),
 		Failures: a.Failures, Why: a.Failure,
 	}
@@ -110,7 +110,7 @@ func (a *API) status(*call) (int, any, error) {
 	for _, x := range a.opt.Manager.Activities() {
 		s.Sessions++
 		s.Places += x.Places
-		s.Memory.Sessions += x.Memory()
+		s.Memory.Sessions += x.Memory
 		s.Rate += x.Rate
 		if x.UnsavedOps > 0 {
 			s.Unsaved++
@@ -154,7 +154,7 @@ func (a *API) sessions(c *call) (int, any, error) {
 		case "rate":
 			order = cmp.Or(cmp.Compare(round(y.Rate), round(x.Rate)), cmp.Compare(y.Places, x.Places))
 		case "memory":
-			order = cmp.Compare(y.Memory(), x.Memory())
+			order = cmp.Compare(y.Memory, x.Memory)
 		case "readers":
 			order = cmp.Compare(y.Places, x.Places)
 		}

@@ -109,6 +109,7 @@ func New(opt Options) *API {
 type route struct {
 	method string               // GET answers HEAD too
 	path   []string             // segments after /api/; one in braces matches any that is not empty
+	access access               // what somebody has to be allowed for it
 	query  []string             // the names of its parameters
 	bodies []string             // the media types it takes; nil: it takes no body
 	size   size                 // of its body
@@ -125,8 +126,8 @@ const (
 	whole                // a document, or MaxImport for a bundle
 )
 
-func at(method, path string, serve func(*API, *request) error) route {
-	return route{method: method, path: strings.Split(path, "/"), serve: serve}
+func at(method, path string, need access, serve func(*API, *request) error) route {
+	return route{method: method, path: strings.Split(path, "/"), access: need, serve: serve}
 }
 
 func (r route) params(names ...string) route           { r.query = names; return r }
@@ -151,26 +152,26 @@ const (
 func routes() []route {
 	contents := []string{mediaJSON, mediaText, mediaMarkdown, mediaHTML, mediaDelta}
 	return []route{
-		at("GET", "docs", (*API).list).params("prefix", "after", "limit"),
-		at("POST", "docs", (*API).create).params("id", "title", "type").takes(whole, append(contents, mediaBundle)...),
-		at("GET", "docs/{id}", (*API).read).params("rev", "at", "label", "format"),
-		at("PUT", "docs/{id}", (*API).put).params("type").first((*request).precondition).takes(document, contents...),
-		at("PATCH", "docs/{id}", (*API).patch).takes(small, mediaJSON, mediaMerge),
-		at("DELETE", "docs/{id}", (*API).remove),
-		at("POST", "docs/{id}/operations", (*API).operations).takes(document, mediaJSON),
-		at("GET", "docs/{id}/events", (*API).events).params("from"),
-		at("GET", "docs/{id}/history", (*API).history).params("before", "limit", "pause", "span"),
-		at("GET", "docs/{id}/history/{rev}", (*API).step),
-		at("GET", "docs/{id}/diff", (*API).diff).params("from", "to", "from_at", "to_at", "from_label", "to_label", "fields"),
-		at("GET", "docs/{id}/blame", (*API).blame).params("rev", "since"),
-		at("POST", "docs/{id}/restore", (*API).restore).takes(small, mediaJSON),
-		at("POST", "docs/{id}/revert", (*API).revert).takes(small, mediaJSON),
-		at("GET", "docs/{id}/labels", (*API).labels),
-		at("PUT", "docs/{id}/labels/{name}", (*API).setLabel).takes(small, mediaJSON),
-		at("DELETE", "docs/{id}/labels/{name}", (*API).deleteLabel),
-		at("POST", "docs/{id}/redact", (*API).redact).takes(small, mediaJSON),
-		at("GET", "backup", (*API).backup),
-		at("GET", "openapi.json", (*API).openapi),
+		at("GET", "docs", listed, (*API).list).params("prefix", "after", "limit"),
+		at("POST", "docs", creators, (*API).create).params("id", "title", "type").takes(whole, append(contents, mediaBundle)...),
+		at("GET", "docs/{id}", readers, (*API).read).params("rev", "at", "label", "format"),
+		at("PUT", "docs/{id}", writers, (*API).put).params("type").first((*request).precondition).takes(document, contents...),
+		at("PATCH", "docs/{id}", writers, (*API).patch).takes(small, mediaJSON, mediaMerge),
+		at("DELETE", "docs/{id}", admins, (*API).remove),
+		at("POST", "docs/{id}/operations", writers, (*API).operations).takes(document, mediaJSON),
+		at("GET", "docs/{id}/events", readers, (*API).events).params("from"),
+		at("GET", "docs/{id}/history", readers, (*API).history).params("before", "limit", "pause", "span"),
+		at("GET", "docs/{id}/history/{rev}", readers, (*API).step),
+		at("GET", "docs/{id}/diff", readers, (*API).diff).params("from", "to", "from_at", "to_at", "from_label", "to_label", "fields"),
+		at("GET", "docs/{id}/blame", readers, (*API).blame).params("rev", "since"),
+		at("POST", "docs/{id}/restore", writers, (*API).restore).takes(small, mediaJSON),
+		at("POST", "docs/{id}/revert", writers, (*API).revert).takes(small, mediaJSON),
+		at("GET", "docs/{id}/labels", readers, (*API).labels),
+		at("PUT", "docs/{id}/labels/{name}", writers, (*API).setLabel).takes(small, mediaJSON),
+		at("DELETE", "docs/{id}/labels/{name}", writers, (*API).deleteLabel),
+		at("POST", "docs/{id}/redact", admins, (*API).redact).takes(small, mediaJSON),
+		at("GET", "backup", operators, (*API).backup),
+		at("GET", "openapi.json", public, (*API).openapi),
 	}
 }
 
@@ -223,27 +224,65 @@ func (a *API) Route(method, path string) string {
 	return ""
 }
 
-// Serve answers a request to an address under /api/.
-func (a *API) Serve(ctx *fasthttp.RequestCtx) {
-	if err := a.serve(ctx); err != nil {
+// Serve answers a request to an address under /api/, once the sender is known; see auth.Of. read
+// fetches a body that is not there yet, or refuses it, when nothing else speaks against the sender; nil: the
+// body is there.
+func (a *API) Serve(ctx *fasthttp.RequestCtx, read func() bool) {
+	if err := a.serve(ctx, read); err != nil {
 		Refuse(ctx, err)
 	}
 }
 
-func (a *API) serve(ctx *fasthttp.RequestCtx) error {
+func (a *API) serve(ctx *fasthttp.RequestCtx, read func() bool) error {
+	r, err := a.request(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.allow(); err != nil {
+		return err
+	}
+	if read != nil && !read() {
+		return nil
+	}
+	if err := r.check(a); err != nil {
+		return err
+	}
+	c, cancel := context.WithTimeout(trail.Context(ctx), a.opt.Timeout)
+	defer cancel()
+	r.c = c
+	return r.route.serve(a, r)
+}
+
+// Allowed returns why the sender of a request may not do what it asks for, or nil, without looking at its body.
+func (a *API) Allowed(ctx *fasthttp.RequestCtx) error {
+	r, err := a.request(ctx)
+	if err != nil {
+		return err
+	}
+	return r.allow()
+}
+
+// Public reports whether a request is for what anybody may have.
+func (a *API) Public(ctx *fasthttp.RequestCtx) bool {
+	rt, _, _ := a.find(string(ctx.Method()), string(ctx.URI().PathOriginal()))
+	return rt != nil && rt.access == public
+}
+
+// request returns what a request is about.
+func (a *API) request(ctx *fasthttp.RequestCtx) (*request, error) {
 	rt, values, allow := a.find(string(ctx.Method()), string(ctx.URI().PathOriginal()))
 	switch {
 	case rt == nil && allow != nil:
 		ctx.Response.Header.Set("Allow", strings.Join(allow, ", "))
-		return Errorf(fasthttp.StatusMethodNotAllowed, "method", "This address takes %s.", strings.Join(allow, ", "))
+		return nil, Errorf(fasthttp.StatusMethodNotAllowed, "method", "This address takes %s.", strings.Join(allow, ", "))
 	case rt == nil:
-		return Errorf(fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address. A document's id is one segment of it: a slash in an id is written %%2F.")
+		return nil, Errorf(fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address. A document's id is one segment of it: a slash in an id is written %%2F.")
 	}
 	r := &request{ctx: ctx, route: rt, pass: auth.Of(ctx)}
 	for i, v := range values {
 		plain, err := url.PathUnescape(v)
 		if err != nil {
-			return Errorf(fasthttp.StatusBadRequest, "bad_id", "The address is not escaped as it should be: a percent sign is written %%25.")
+			return nil, Errorf(fasthttp.StatusBadRequest, "bad_id", "The address is not escaped as it should be: a percent sign is written %%25.")
 		}
 		values[i] = plain
 	}
@@ -254,11 +293,5 @@ func (a *API) serve(ctx *fasthttp.RequestCtx) error {
 	if len(values) > 1 {
 		r.arg = values[1]
 	}
-	if err := r.check(a); err != nil {
-		return err
-	}
-	c, cancel := context.WithTimeout(trail.Context(ctx), a.opt.Timeout)
-	defer cancel()
-	r.c = c
-	return rt.serve(a, r)
+	return r, nil
 }

@@ -21,6 +21,7 @@ import (
 	"quire/ot"
 	"quire/session"
 	"quire/storage"
+	"quire/web/auth"
 	"quire/web/stream"
 )
 
@@ -57,9 +58,6 @@ const exportPage = 1000
 
 // export answers with a document and its history as a bundle.
 func (a *API) export(r *request, info session.Info) error {
-	if notModified(r.ctx, info.Head) {
-		return nil
-	}
 	m, err := a.opt.Manager.Meta(r.c, r.id)
 	if err != nil {
 		return err
@@ -74,9 +72,14 @@ func (a *API) export(r *request, info session.Info) error {
 			kept = append(kept, l)
 		}
 	}
+	x := &exporter{a: a, doc: info.ID, pass: r.pass, sum: sha256.New(), head: bundleHead{
+		"bundle", bundleVersion, info.ID, info.Type, m.Title, m.Fields, timeOfMilli(info.Created), oldest(info), info.Head, labelsOf(kept),
+	}}
+	// The past may change at a revision, by redaction: whoever asks again gets all of it again.
+	setTag(r.ctx, tagOf(info, info.Head).of(x.head))
 	h := &r.ctx.Response.Header
 	h.SetContentType(mediaBundle)
-	h.Set("Cache-Control", "no-cache")
+	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(info.ID)+".quire")
 	zipped := acceptsGzip(string(r.ctx.Request.Header.Peek("Accept-Encoding")))
 	if zipped {
@@ -85,9 +88,6 @@ func (a *API) export(r *request, info session.Info) error {
 	if r.ctx.IsHead() {
 		return nil
 	}
-	x := &exporter{a: a, doc: info.ID, sum: sha256.New(), head: bundleHead{
-		"bundle", bundleVersion, info.ID, info.Type, m.Title, m.Fields, timeOfMilli(info.Created), oldest(info), info.Head, labelsOf(kept),
-	}}
 	return a.stream(r, func(w *stream.Writer) error {
 		if !zipped {
 			return x.run(w.Context(), w)
@@ -97,14 +97,20 @@ func (a *API) export(r *request, info session.Info) error {
 			return err
 		}
 		return z.Close()
-	})
+	}, func() {})
 }
 
-// stream answers with a body that run writes.
-func (a *API) stream(r *request, run func(w *stream.Writer) error) error {
-	if a.opt.Streams.Start(r.ctx, run) {
+// stream answers with a body that run writes; ended is called once, when it is over or an error is returned.
+func (a *API) stream(r *request, run func(w *stream.Writer) error, ended func()) error {
+	release := auth.Retain(r.ctx)
+	over := func() {
+		ended()
+		release()
+	}
+	if a.opt.Streams.Start(r.ctx, run, over) {
 		return nil
 	}
+	over()
 	limit := int64(a.opt.Streams.Max())
 	e := Errorf(fasthttp.StatusServiceUnavailable, string(session.CodeBusy), "There are %d streams, the limit max-streams, or the server is stopping.", limit)
 	e.Limit = &limit
@@ -115,6 +121,7 @@ func (a *API) stream(r *request, run func(w *stream.Writer) error) error {
 type exporter struct {
 	a     *API
 	doc   string
+	pass  *auth.Pass // of whom it is for
 	head  bundleHead
 	sum   hash.Hash
 	steps int64
@@ -153,6 +160,9 @@ func (x *exporter) body(c context.Context, w io.Writer) error {
 		}
 	}
 	for at < x.head.Head {
+		if err := x.pass.Check(x.doc, auth.Read); err != nil {
+			return err
+		}
 		steps, err := x.a.opt.Manager.Entries(c, x.doc, at, x.head.Head, exportPage)
 		if err != nil {
 			return err
@@ -231,6 +241,9 @@ func (a *API) importBundle(r *request) error {
 	}
 	if v, ok := r.param("title"); ok {
 		meta.Title = v
+	}
+	if err := r.may(id, auth.Write); err != nil {
+		return err
 	}
 	if err := checkMeta(meta); err != nil {
 		return err

@@ -2,11 +2,9 @@ package api
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -14,8 +12,8 @@ import (
 	"quire/ot"
 	"quire/ot/jsonvalue"
 	"quire/session"
-	"quire/storage"
 	"quire/web/audit"
+	"quire/web/auth"
 	"quire/web/trail"
 )
 
@@ -55,44 +53,6 @@ func (a *API) stat(r *request) (session.Info, error) {
 
 func deleted() *Error {
 	return Errorf(fasthttp.StatusNotFound, string(session.CodeDeleted), "The document was deleted. Its earlier revisions can be read and restored.")
-}
-
-const (
-	defaultPage = 100
-	maxPage     = 1000
-)
-
-// list serves GET /api/docs.
-func (a *API) list(r *request) error {
-	limit, err := r.number("limit", defaultPage, 1, maxPage)
-	if err != nil {
-		return err
-	}
-	prefix, _ := r.param("prefix")
-	after, _ := r.param("after")
-	infos, err := a.opt.Manager.List(r.c, prefix, after, limit)
-	if err != nil {
-		return err
-	}
-	out := struct {
-		Docs []doc  `json:"docs"`
-		Next string `json:"next,omitempty"`
-	}{Docs: make([]doc, 0, len(infos))}
-	for _, info := range infos {
-		d, err := a.described(r, info)
-		if session.AsError(err).Code == session.CodeNotFound && err != nil {
-			continue // it was removed meanwhile
-		}
-		if err != nil {
-			return err
-		}
-		out.Docs = append(out.Docs, d)
-	}
-	if len(infos) == limit {
-		out.Next = infos[limit-1].ID
-	}
-	answer(r.ctx, fasthttp.StatusOK, mediaJSON, out)
-	return nil
 }
 
 // draft is a document that is to be created.
@@ -243,9 +203,12 @@ func (a *API) make(r *request, d draft) error {
 	if err := checkMeta(d.meta); err != nil {
 		return err
 	}
-	id := rand.Text()[:12]
+	id, err := r.newID()
 	if d.id != nil {
-		id = *d.id
+		id, err = *d.id, r.may(*d.id, auth.Write)
+	}
+	if err != nil {
+		return err
 	}
 	info, err := a.opt.Manager.Create(r.c, id, d.typ, d.content, by)
 	if err != nil {
@@ -265,11 +228,7 @@ func (a *API) created(r *request, info session.Info, m session.Meta) {
 	trail.SetDoc(r.ctx, info.ID)
 	answer(r.ctx, fasthttp.StatusCreated, mediaJSON, describe(info, m))
 	r.ctx.Response.Header.Set("Location", "/api/docs/"+url.PathEscape(info.ID))
-	etag(r.ctx, info.Head)
-}
-
-func etag(ctx *fasthttp.RequestCtx, rev session.Revision) {
-	ctx.Response.Header.Set("ETag", `"`+strconv.FormatInt(int64(rev), 10)+`"`)
+	setTag(r.ctx, tagOf(info, info.Head))
 }
 
 // patch serves PATCH /api/docs/{id}: another id, title or fields.
@@ -279,9 +238,11 @@ func (a *API) patch(r *request) error {
 	if err := r.object(map[string]any{"id": &id, "title": &title, "meta": &meta}); err != nil {
 		return err
 	}
-	if id != nil {
-		if storage.CheckDocID(*id) != nil {
-			return bad(string(session.CodeBadID), "A document id is 1 to %d bytes of UTF-8 without control characters.", storage.MaxDocID)
+	if id != nil && *id != r.id {
+		for _, id := range []string{r.id, *id} {
+			if err := r.may(id, auth.Admin); err != nil {
+				return err
+			}
 		}
 	}
 	a.patching.Lock()
@@ -313,7 +274,7 @@ func (a *API) patch(r *request) error {
 		return err
 	}
 	answer(r.ctx, fasthttp.StatusOK, mediaJSON, describe(info, m))
-	etag(r.ctx, info.Head)
+	setTag(r.ctx, tagOf(info, info.Head))
 	return nil
 }
 

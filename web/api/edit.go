@@ -27,8 +27,12 @@ func (a *API) writer(r *request) (session.Writer, error) {
 			return w, bad("bad_key", "Idempotency-Key is 1 to 200 bytes of printable text.")
 		}
 		w.Key = string(key)
+		who := by.Author
+		if who == "" {
+			who = by.Name
+		}
 		sum := sha256.New()
-		for _, part := range [][]byte{h.Method(), []byte(strings.Join(r.route.path, "/")), h.Peek("If-Match"), h.ContentType(), []byte(by.Name), r.ctx.Request.Body()} {
+		for _, part := range [][]byte{h.Method(), []byte(strings.Join(r.route.path, "/")), h.Peek("If-Match"), h.ContentType(), []byte(who), r.ctx.Request.Body()} {
 			digest := sha256.Sum256(part)
 			sum.Write(digest[:])
 		}
@@ -58,7 +62,11 @@ func (a *API) answerEdit(r *request, e session.Edited, err error) error {
 		out.Base = e.Rev
 	}
 	answer(r.ctx, fasthttp.StatusOK, mediaJSON, out)
-	etag(r.ctx, e.Rev)
+	t := etag{rev: e.Rev}
+	if info, err := a.opt.Manager.Stat(r.c, r.id); err == nil {
+		t.inc = info.Incarnation
+	}
+	setTag(r.ctx, t)
 	return nil
 }
 
@@ -106,7 +114,7 @@ func (a *API) operations(r *request) error {
 	return a.answerEdit(r, e, err)
 }
 
-const howToPut = `Say which revision the text was made from: read the document, and send its ETag as If-Match: "N". What others did since then stays. If-None-Match: * creates a document.`
+const howToPut = `Say which revision the text was made from: read the document, and send its ETag as If-Match. What others did since then stays. If-None-Match: * creates a document.`
 
 // precondition refuses a PUT that does not say what its text was made from.
 func (r *request) precondition() error {
@@ -140,6 +148,9 @@ func (a *API) put(r *request) error {
 	if err != nil {
 		return err
 	}
+	if base.inc != 0 && base.inc != info.Incarnation {
+		return Errorf(fasthttp.StatusPreconditionFailed, string(session.CodeIncarnation), "The document that this was made from is not there any more; another one has its id.")
+	}
 	body, err := r.body()
 	if err != nil {
 		return err
@@ -152,22 +163,13 @@ func (a *API) put(r *request) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.opt.Manager.Merge(r.c, r.id, base, content, seen, w)
+	e, err := a.opt.Manager.Merge(r.c, r.id, base.rev, content, seen, w)
 	if err != nil && session.AsError(err).Code == session.CodeFuture {
 		p := asError(a.numbered(r, err))
 		p.Status = fasthttp.StatusPreconditionFailed
 		return p
 	}
 	return a.answerEdit(r, e, err)
-}
-
-// tag reads the revision out of If-Match.
-func tag(match string) (session.Revision, error) {
-	s := strings.TrimPrefix(strings.TrimSpace(match), "W/")
-	if len(s) < 3 || s[0] != '"' || s[len(s)-1] != '"' {
-		return 0, bad("bad_precondition", "If-Match is %s; it is one ETag of this document. %s", quote(match), howToPut)
-	}
-	return revision("If-Match", s[1:len(s)-1])
 }
 
 // contentFor returns a body as content of the document that info is of, and what of content

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"quire/session"
+	"quire/web/auth"
 	"quire/web/stream"
 )
 
@@ -47,12 +48,9 @@ func (a *API) events(r *request) error {
 		sub.Close()
 		return a.numbered(r, session.Errorf(session.CodeFuture, "revision %d, head %d", from, opened.Head))
 	}
-	f := &follower{a: a, sub: sub, wake: wake, doc: r.id}
-	if err := a.stream(r, f.run); err != nil {
-		sub.Close()
-		return err
-	}
-	return nil
+	f := &follower{a: a, sub: sub, wake: wake, doc: r.id, pass: r.pass}
+	f.unwatch = r.pass.Watch(req.Notify)
+	return a.stream(r, f.run, f.close)
 }
 
 // eventsFrom returns the revision that the caller has: what it saw last, or asks for.
@@ -68,15 +66,21 @@ func (a *API) eventsFrom(r *request) (session.Revision, error) {
 
 // follower sends one reader the steps of a document. What it holds is its position.
 type follower struct {
-	a    *API
-	sub  *session.Subscription
-	wake chan struct{}
-	doc  string
+	a       *API
+	sub     *session.Subscription
+	wake    chan struct{}
+	doc     string
+	pass    *auth.Pass // of the reader
+	unwatch func()
+}
+
+func (f *follower) close() {
+	f.unwatch()
+	f.sub.Close()
 }
 
 // run implements the body of an answer.
 func (f *follower) run(w *stream.Writer) error {
-	defer f.sub.Close()
 	beat := time.NewTicker(f.a.opt.Heartbeat)
 	defer beat.Stop()
 	fmt.Fprint(w, "retry: 3000\n\n")
@@ -102,6 +106,10 @@ func (f *follower) run(w *stream.Writer) error {
 // take writes what is new; done says that nothing will come any more.
 func (f *follower) take(w *stream.Writer) (done bool, err error) {
 	for {
+		if why := f.refusal(f.doc); why != nil {
+			end(w, why.Code, why.Message)
+			return true, nil
+		}
 		d, err := f.sub.Take(w.Context())
 		if err != nil {
 			f.a.opt.Logger.Error("cannot read a document for a stream of events", "doc", f.doc, "err", err)
@@ -113,14 +121,26 @@ func (f *follower) take(w *stream.Writer) (done bool, err error) {
 				return true, err
 			}
 		}
-		if d.Closed != nil {
-			end(w, d.Closed.Code, d.Closed.Message)
+		if why := d.Closed; why != nil {
+			if why.Code == session.CodeMoved && f.refusal(why.Message) != nil {
+				why = session.Errorf(session.CodeNotFound, "no such document") // nor is it told where it went
+			}
+			end(w, why.Code, why.Message)
 			return true, nil
 		}
 		if !d.More {
 			return false, nil
 		}
 	}
+}
+
+// refusal returns why the reader may not follow a document any more, or nil.
+func (f *follower) refusal(doc string) *session.Error {
+	why := f.pass.Check(doc, auth.Read)
+	if why != nil && why.Code == session.CodeNotFound {
+		return session.Errorf(session.CodeForbidden, "you may not read this document any more")
+	}
+	return why
 }
 
 // end tells the reader why nothing follows.

@@ -15,6 +15,7 @@ import (
 	"quire/ot/text"
 	"quire/session"
 	"quire/storage/mem"
+	"quire/web/auth"
 	"quire/web/stream"
 )
 
@@ -29,7 +30,7 @@ func serve(t *testing.T, opt Options) (m *session.Manager, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &fasthttp.Server{Handler: a.Serve}
+	srv := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) { auth.Attach(ctx, auth.Anybody()); a.Serve(ctx, nil) }}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(ln) }()
 	t.Cleanup(func() {

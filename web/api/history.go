@@ -188,7 +188,6 @@ func (a *API) diff(r *request) error {
 		}
 	}
 	media := acceptable(string(r.ctx.Request.Header.Peek("Accept")), []string{mediaJSON, mediaDiff})
-	r.ctx.Response.Header.Set("Vary", "Accept")
 	if len(media) == 0 {
 		return Errorf(fasthttp.StatusNotAcceptable, "not_acceptable", "A difference can be had as %s and %s.", mediaJSON, mediaDiff)
 	}
@@ -212,6 +211,7 @@ func (a *API) diff(r *request) error {
 	if err != nil {
 		return a.numbered(r, err)
 	}
+	r.ctx.Response.Header.Set("Vary", "Accept")
 	if media[0] == mediaDiff {
 		raw(r.ctx, mediaDiff+"; charset=utf-8", []byte(a.unified(d)))
 		return nil

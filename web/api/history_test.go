@@ -15,6 +15,7 @@ import (
 	"quire/ot/text"
 	"quire/session"
 	"quire/storage/mem"
+	"quire/web/auth"
 )
 
 // TestComparing makes only a few differences at a time.
@@ -29,7 +30,8 @@ func TestComparing(t *testing.T) {
 	diff := func() int {
 		var ctx fasthttp.RequestCtx
 		ctx.Request.SetRequestURI("/api/docs/a/diff?from=0&to=0")
-		a.Serve(&ctx)
+		auth.Attach(&ctx, auth.Anybody())
+		a.Serve(&ctx, nil)
 		return ctx.Response.StatusCode()
 	}
 	for range cap(a.comparing) {
@@ -76,7 +78,8 @@ func TestUnified(t *testing.T) {
 	var ctx fasthttp.RequestCtx
 	ctx.Request.SetRequestURI("/api/docs/a/diff?from=0&to=1")
 	ctx.Request.Header.Set("Accept", mediaDiff)
-	a.Serve(&ctx)
+	auth.Attach(&ctx, auth.Anybody())
+	a.Serve(&ctx, nil)
 	got := string(ctx.Response.Body())
 	if n := strings.Count(got, "\n-line"); n != 400 || strings.Count(got, "\n+changed") != 400 {
 		t.Errorf("%d lines are taken out of 400: %.200s", n, got)

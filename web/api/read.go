@@ -3,8 +3,6 @@ package api
 import (
 	"encoding/json"
 	"errors"
-	"strconv"
-	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -60,7 +58,6 @@ func (a *API) read(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.ctx.Response.Header.Set("Vary", "Accept, Accept-Encoding")
 	at, err := a.resolve(r, r.momentParam("rev", "at", "label"), session.Head)
 	if err != nil {
 		return err
@@ -69,16 +66,23 @@ func (a *API) read(r *request) error {
 	if err != nil {
 		return err
 	}
+	r.ctx.Response.Header.Set("Vary", "Accept, Accept-Encoding")
 	if len(names) > 0 && names[0] == "bundle" {
 		if at != session.Head {
 			return bad("bad_parameter", "A bundle holds the whole history: leave out rev, at and label.")
 		}
 		return a.export(r, info)
 	}
-	if notModified(r.ctx, view.Rev) {
+	m, err := a.opt.Manager.Meta(r.c, r.id)
+	if err != nil {
+		return err
+	}
+	out := readOf(view, info, m)
+	// What is shown may change at a revision, by redaction or where the title is shown.
+	if notModified(r.ctx, tagOf(info, view.Rev).of([]any{names, out, checksum(view.Type, view.Doc)})) {
 		return nil
 	}
-	return a.render(r, names, view, info)
+	return a.render(r, names, out, view, info)
 }
 
 // view returns the request's document at a revision, with content.
@@ -102,31 +106,13 @@ func (a *API) view(r *request, at session.Revision) (session.View, session.Info,
 	return v, info, nil
 }
 
-// notModified answers 304 when the caller has that revision already.
-func notModified(ctx *fasthttp.RequestCtx, rev session.Revision) bool {
-	etag(ctx, rev)
-	have := string(ctx.Request.Header.Peek("If-None-Match"))
-	if have == "" {
-		return false
-	}
-	tag := strconv.FormatInt(int64(rev), 10)
-	for part := range strings.SplitSeq(have, ",") {
-		part = strings.TrimPrefix(strings.TrimSpace(part), "W/")
-		if part == "*" || part == `"`+tag+`"` {
-			ctx.SetStatusCode(fasthttp.StatusNotModified)
-			return true
-		}
-	}
-	return false
-}
-
 // render answers with a document in the first of the formats that its type has.
-func (a *API) render(r *request, names []string, v session.View, info session.Info) error {
+func (a *API) render(r *request, names []string, out read, v session.View, info session.Info) error {
 	content := v.Type.AppendDoc(nil, v.Doc)
 	for _, name := range names {
 		switch {
 		case name == "json":
-			return a.asJSON(r, v, info, content)
+			return a.asJSON(r, out, info, content)
 		case name == "bundle":
 			continue // it was not the first choice
 		case name == "text" && textual(v.Type):
@@ -167,28 +153,32 @@ func (a *API) rendered(r *request, format, typ string, content []byte) (body []b
 
 func raw(ctx *fasthttp.RequestCtx, contentType string, body []byte) {
 	ctx.SetContentType(contentType)
-	ctx.Response.Header.Set("Cache-Control", "no-cache")
+	ctx.Response.Header.Set("Cache-Control", "private, no-cache")
 	ctx.Response.SetBodyRaw(body)
 }
 
-func (a *API) asJSON(r *request, v session.View, info session.Info, content []byte) error {
-	m, err := a.opt.Manager.Meta(r.c, r.id)
-	if err != nil {
-		return err
-	}
-	at, err := a.timeAt(r, v.Rev, info)
-	if err != nil {
-		return err
-	}
-	out := struct {
-		doc
-		Head    session.Revision `json:"head"`
-		Time    string           `json:"time,omitempty"`
-		Content json.RawMessage  `json:"content"`
-	}{describe(info, m), info.Head, at, content}
+// read is a document at a revision, in answers.
+type read struct {
+	doc
+	Head    session.Revision `json:"head"`
+	Time    string           `json:"time,omitempty"`
+	Content json.RawMessage  `json:"content"`
+}
+
+// readOf describes a document at a revision, without content and time.
+func readOf(v session.View, info session.Info, m session.Meta) read {
+	out := read{doc: describe(info, m), Head: info.Head}
 	out.Rev, out.Type = v.Rev, v.Type.Name()
+	return out
+}
+
+func (a *API) asJSON(r *request, out read, info session.Info, content []byte) (err error) {
+	out.Content = content
+	if out.Time, err = a.timeAt(r, out.Rev, info); err != nil {
+		return err
+	}
 	answer(r.ctx, fasthttp.StatusOK, mediaJSON, out)
-	r.ctx.Response.Header.Set("Cache-Control", "no-cache")
+	r.ctx.Response.Header.Set("Cache-Control", "private, no-cache")
 	return nil
 }
 

@@ -349,6 +349,9 @@ func (a *API) resolved(r *request, label string, t time.Time, missing *Error) (s
 
 // author returns who edits: who sends the request, or whom it names where nobody is asked.
 func (a *API) author(r *request) (session.User, error) {
+	if r.pass.Identity().Kind != auth.Open {
+		return r.pass.User(session.User{}), nil
+	}
 	raw := string(r.ctx.Request.Header.Peek("Quire-Author"))
 	name, err := url.PathUnescape(raw)
 	limit := a.opt.Manager.Limits().UserName

@@ -91,6 +91,9 @@ func (r *runner) next(lineage uint64, doc string, gone bool, p position, known b
 	case !here:
 		r.h.requestSweep(r)
 		return nil, nil
+	case known && p.Doc != doc && r.confined && !r.matches(doc):
+		d := &delivery{doc: p.Doc, lineage: lineage, from: p.Rev, to: p.Rev, kind: kindPurge}
+		return d, r.special(d)
 	case known && p.Doc != doc:
 		d := &delivery{doc: doc, lineage: lineage, from: p.Rev, to: p.Rev, kind: kindRename, was: p.Doc}
 		if r.matches(doc) {

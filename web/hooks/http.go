@@ -13,6 +13,7 @@ import (
 	"quire/session"
 	"quire/web/api"
 	"quire/web/audit"
+	"quire/web/auth"
 	"quire/web/trail"
 )
 
@@ -22,15 +23,22 @@ const requestTime = 30 * time.Second
 // Prefix is where Serve's addresses begin.
 const Prefix = "/api/hooks"
 
+// Serves reports whether a request is one for Serve.
+func Serves(ctx *fasthttp.RequestCtx) bool {
+	path := string(ctx.URI().PathOriginal())
+	return path == Prefix || strings.HasPrefix(path, Prefix+"/")
+}
+
 // view is a hook in answers.
 type view struct {
 	Hook
-	Created   string `json:"created"`
-	Behind    int    `json:"behind"`
-	Failing   int    `json:"failing"`
-	Dead      int    `json:"dead"`
-	Error     string `json:"error,omitempty"`
-	ErrorTime string `json:"error_time,omitempty"`
+	Token     *struct{} `json:"token,omitempty"` // not shown
+	Created   string    `json:"created"`
+	Behind    int       `json:"behind"`
+	Failing   int       `json:"failing"`
+	Dead      int       `json:"dead"`
+	Error     string    `json:"error,omitempty"`
+	ErrorTime string    `json:"error_time,omitempty"`
 }
 
 func stamp(t time.Time) string {
@@ -41,7 +49,7 @@ func stamp(t time.Time) string {
 }
 
 func viewOf(s Status) view {
-	return view{s.Hook, stamp(s.Created), s.Behind, s.Failing, s.Dead, s.Error, stamp(s.ErrorTime)}
+	return view{s.Hook, nil, stamp(s.Created), s.Behind, s.Failing, s.Dead, s.Error, stamp(s.ErrorTime)}
 }
 
 // letterView is a dead letter in answers.
@@ -52,16 +60,33 @@ type letterView struct {
 	Lineage *struct{} `json:"lineage,omitempty"` // not shown
 }
 
-// Serve answers what is under Prefix: GET lists the hooks and POST registers one; GET and
-// DELETE of Prefix/{id}; GET of Prefix/{id}/dead, and POST of Prefix/{id}/dead/retry.
-func (h *Hooks) Serve(ctx *fasthttp.RequestCtx) {
+// Serve answers what is under Prefix, once the sender is known: GET lists the hooks and POST registers one; GET and
+// DELETE of Prefix/{id}; GET of Prefix/{id}/dead, and POST of Prefix/{id}/dead/retry. A hook that is not the
+// sender's concern is not there. read fetches a body that is not there yet, or refuses it; it may be nil.
+func (h *Hooks) Serve(ctx *fasthttp.RequestCtx, read func() bool) {
 	c, cancel := context.WithTimeout(trail.Context(ctx), requestTime)
 	defer cancel()
 	path := strings.Split(strings.Trim(strings.TrimPrefix(string(ctx.URI().PathOriginal()), Prefix), "/"), "/")
 	rest := strings.Join(path[min(1, len(path)):], "/")
+	pass := auth.Of(ctx)
+	var refusal error
+	if why := pass.Ended(); why != nil {
+		refusal = why
+	} else if path[0] != "" {
+		refusal = h.about(pass, path[0])
+	} else if why := registers(pass); why != nil && !ctx.IsGet() && !ctx.IsHead() {
+		refusal = why
+	}
+	if refusal != nil {
+		api.Refuse(ctx, refusal)
+		return
+	}
+	if read != nil && !read() {
+		return
+	}
 	switch {
 	case path[0] == "":
-		only(ctx, nil, map[string]func(){"GET": func() { h.list(ctx) }, "POST": func() { h.register(c, ctx) }})
+		only(ctx, nil, map[string]func(){"GET": func() { h.list(ctx, pass) }, "POST": func() { h.register(c, ctx, pass) }})
 	case rest == "":
 		only(ctx, nil, map[string]func(){"GET": func() { h.get(ctx, path[0]) }, "DELETE": func() { h.remove(c, ctx, path[0]) }})
 	case rest == "dead":
@@ -112,23 +137,29 @@ func reply(ctx *fasthttp.RequestCtx, status int, v any) {
 	ctx.SetBody(append(body, '\n'))
 }
 
-func (h *Hooks) list(ctx *fasthttp.RequestCtx) {
+func (h *Hooks) list(ctx *fasthttp.RequestCtx, pass *auth.Pass) {
 	out := struct {
 		Hooks []view `json:"hooks"`
 	}{[]view{}}
 	for _, s := range h.List() {
-		out.Hooks = append(out.Hooks, viewOf(s))
+		if may(pass, &s.Hook) {
+			out.Hooks = append(out.Hooks, viewOf(s))
+		}
 	}
 	reply(ctx, fasthttp.StatusOK, out)
 }
 
-func (h *Hooks) register(c context.Context, ctx *fasthttp.RequestCtx) {
+func (h *Hooks) register(c context.Context, ctx *fasthttp.RequestCtx, pass *auth.Pass) {
 	if media, _, err := mime.ParseMediaType(string(ctx.Request.Header.ContentType())); err != nil || media != "application/json" {
 		api.Problem(ctx, fasthttp.StatusUnsupportedMediaType, "content_type", "The body is JSON: send the header Content-Type: application/json.")
 		return
 	}
 	var in Hook
 	if err := api.ReadObject(ctx, map[string]any{"url": &in.URL, "docs": &in.Docs, "doc": &in.Doc, "secret": &in.Secret}); err != nil {
+		api.Refuse(ctx, err)
+		return
+	}
+	if err := own(pass, &in); err != nil {
 		api.Refuse(ctx, err)
 		return
 	}

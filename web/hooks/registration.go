@@ -49,6 +49,11 @@ type Hook struct {
 	// State is "active" or "disabled", and Reason why it is disabled.
 	State  string `json:"state"`
 	Reason string `json:"reason,omitempty"`
+	// Owner is who registered it, and Token the jti that they did it with, where it is known. It is Confined when they
+	// were no operator: it is not told of documents that are not its own.
+	Owner    string `json:"owner,omitempty"`
+	Token    string `json:"token,omitempty"`
+	Confined bool   `json:"confined,omitempty"`
 }
 
 // Limits of registrations.
@@ -98,7 +103,7 @@ func readHook(n storage.Note) (k Hook, err error) {
 	return k, nil
 }
 
-// Register adds a hook with the URL, the documents and the secret of k, which gets a secret when it has
+// Register adds a hook with the URL, the documents, the owner and the secret of k, which gets a secret when it has
 // none, and returns it. Its receiver is told of every step that is committed from
 // then on. Errors are *session.Error: CodeBadMessage, CodeBadID, CodeTooLarge, CodeTooMany, CodeUnavailable.
 func (h *Hooks) Register(ctx context.Context, k Hook) (Hook, error) {
@@ -115,6 +120,8 @@ func (h *Hooks) Register(ctx context.Context, k Hook) (Hook, error) {
 		return Hook{}, session.Errorf(session.CodeBusy, "the server is stopping")
 	case n >= h.opt.MaxHooks:
 		return Hook{}, session.Errorf(session.CodeTooMany, "there are %d hooks, which is the limit", n)
+	case k.Confined && h.owned(k.Owner) >= maxOwned:
+		return Hook{}, session.Errorf(session.CodeTooMany, "you have %d hooks, which is the limit", maxOwned)
 	}
 	if k.Secret == "" {
 		k.Secret = rand.Text() + rand.Text()
@@ -204,7 +211,7 @@ func (h *Hooks) find(id string) (*runner, error) {
 	if r := h.runners[id]; r != nil {
 		return r, nil
 	}
-	return nil, session.Errorf(session.CodeNotFound, "no such hook")
+	return nil, noHook()
 }
 
 // erase removes everything that is kept of a hook, its registration last.

@@ -37,6 +37,7 @@ type runner struct {
 	// static
 	id, url, secret, docs, doc string
 	created                    time.Time
+	confined                   bool
 	ctx                        context.Context // ends when the hook is removed, or cut off
 	cancel                     context.CancelFunc
 	work                       sync.WaitGroup // turns, and sending dead letters again
@@ -71,7 +72,7 @@ type queue struct {
 
 func newRunner(h *Hooks, k Hook) *runner {
 	r := &runner{
-		h: h, id: k.ID, url: k.URL, secret: k.Secret, docs: k.Docs, doc: k.Doc, created: k.Created, reg: k,
+		h: h, id: k.ID, url: k.URL, secret: k.Secret, docs: k.Docs, doc: k.Doc, created: k.Created, confined: k.Confined, reg: k,
 		queues: map[uint64]*queue{}, unsaved: map[uint64]*position{},
 	}
 	r.ctx, r.cancel = context.WithCancel(h.ctx)

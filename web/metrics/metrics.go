@@ -32,6 +32,7 @@ type Metrics struct {
 	server                                server
 	acks, delivers, appends               recent
 	started                               time.Time
+	limited                               limited
 }
 
 // New makes the metrics. stats, conns and streams are asked at each scrape.
@@ -57,7 +58,7 @@ func New(stats func() session.Stats, conns, streams func() int) *Metrics {
 	gauge("sessions", "Documents in memory.", func(s session.Stats) int { return s.Sessions })
 	gauge("subscriptions", "Documents open on connections.", func(s session.Stats) int { return s.Subscriptions })
 	gauge("unsaved_documents", "Documents with edits that are not on disk yet.", func(s session.Stats) int { return s.Unsaved })
-	gauge("sessions_memory_bytes", "About what documents in memory need.", func(s session.Stats) int { return s.Memory })
+	gauge("session_memory_bytes", "Memory of open documents, as estimated.", func(s session.Stats) int { return s.Memory })
 	gauge("failing_documents", "Documents whose edits the store refuses at the moment.", func(s session.Stats) int { return s.Failing })
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "quire", Name: "connections", Help: "Open WebSocket connections."},
@@ -89,6 +90,7 @@ func New(stats func() session.Stats, conns, streams func() int) *Metrics {
 	m.commitRecords = histogram("commit_records", "Operations in one commit of the store.", counts)
 	m.hooks = newHooks(m.registry)
 	m.server = newServer(m.registry)
+	m.limited = newLimited(m.registry)
 	return m
 }
 
@@ -107,6 +109,8 @@ func (m *Metrics) Observer() session.Observer {
 		Composed:     func(n int) { m.composed.Add(float64(n)) },
 		Loaded:       func(d time.Duration) { m.load.Observe(d.Seconds()) },
 		Opened:       m.opened,
+		Limited:      m.Limited,
+		Slowed:       m.Slowed,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"quire/session"
+	"quire/session/limits"
 	"quire/storage"
 	"quire/web/auth"
 	"quire/web/ws"
@@ -26,12 +27,18 @@ type Options struct {
 	Instance string
 	// MaxDocs is the most documents open on one connection. Default 1024.
 	MaxDocs int
+	// OpenRate and PresenceRate are how many documents a connection may open, and how many presences
+	// it may send, in a second. 0: no bound.
+	OpenRate, PresenceRate int
 	// MaxMessage and PingEvery are told in hello; give what the ws.Server has.
 	MaxMessage int
 	PingEvery  time.Duration
 	// Delivered is told how long after it was received the oldest edit of a batch
 	// was handed to a reader's connection, once for each reader. May be nil.
 	Delivered func(d time.Duration)
+	// Renew replaces the credential of a connection's pass by a token that its client sent;
+	// see auth.Authority. Without it no token is taken.
+	Renew func(ctx context.Context, pass *auth.Pass, token string) *session.Error
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
@@ -52,6 +59,11 @@ func New(opt Options) *Protocol {
 	if opt.Delivered == nil {
 		opt.Delivered = func(time.Duration) {}
 	}
+	if opt.Renew == nil {
+		opt.Renew = func(context.Context, *auth.Pass, string) *session.Error {
+			return session.Errorf(session.CodeUnauthenticated, "this server asks for no tokens")
+		}
+	}
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
@@ -69,6 +81,7 @@ type Sender interface {
 	SendShared(m *ws.Shared)
 	Waiting() int
 	Depart()
+	Close(code int, reason string)
 }
 
 // Conn is one client's connection: a ws.Handler without the WebSocket, so that a
@@ -77,9 +90,12 @@ type Conn struct {
 	// Static.
 	p      *Protocol
 	pass   *auth.Pass
+	watch  func() // stops watching pass
 	wake   func()
 	ctx    context.Context
 	cancel context.CancelFunc
+	// opens and presences are how often it may do that.
+	opens, presences *limits.Pace
 
 	mu    sync.Mutex
 	room  *sync.Cond // the outbox has room again, or the connection ended
@@ -90,6 +106,10 @@ type Conn struct {
 	bye   time.Duration
 	leave bool
 	ended bool
+
+	changed bool           // the pass may allow something else than what the client knows
+	known   *auth.Identity // what the client was told it is
+	over    bool           // the pass has ended, and the connection with it
 }
 
 // place is a document open on this connection.
@@ -98,8 +118,9 @@ type place struct {
 	client string
 	sub    *session.Subscription
 	// Guarded by Conn.mu.
-	queued  bool // in Conn.news
-	leaving bool // it is being opened again: its end is no news
+	queued  bool      // in Conn.news
+	leaving bool      // it is being opened again: its end is no news
+	role    auth.Role // that the client knows of
 }
 
 // maxOutbox bounds the answers that wait for a peer that does not read: Receive
@@ -120,7 +141,10 @@ func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func()) *
 	c := &Conn{p: p, pass: pass, wake: wake, docs: map[string]*place{}}
 	c.room = sync.NewCond(&c.mu)
 	c.ctx, c.cancel = context.WithCancel(in)
+	c.opens = limits.NewPace(limits.Rate{Name: limits.OpenRate, PerSecond: p.opt.OpenRate})
+	c.presences = limits.NewPace(limits.Rate{Name: limits.PresenceRate, PerSecond: p.opt.PresenceRate})
 	c.out = append(c.out, p.hello)
+	c.watchPass()
 	return c
 }
 
@@ -194,7 +218,7 @@ func decode(members map[string]json.RawMessage) (m *ClientMessage, bad string) {
 		to   any
 	}{
 		{"doc", &m.Doc}, {"seq", &m.Seq}, {"t", &m.T}, {"client", &m.Client}, {"create", &m.Create}, {"user", &m.User},
-		{"inc", &m.Inc}, {"rev", &m.Rev}, {"base", &m.Base}, {"ops", &m.Ops}, {"cursor", &m.Cursor},
+		{"inc", &m.Inc}, {"rev", &m.Rev}, {"base", &m.Base}, {"ops", &m.Ops}, {"cursor", &m.Cursor}, {"token", &m.Token},
 	} {
 		if raw, there := members[f.name]; there && json.Unmarshal(raw, f.to) != nil && bad == "" {
 			bad = f.name
@@ -210,6 +234,8 @@ func (c *Conn) dispatch(m *ClientMessage) {
 	}
 	var err *session.Error
 	switch {
+	case m.T == "auth":
+		err = c.renew(m)
 	case m.T != "open" && m.T != "submit" && m.T != "presence" && m.T != "check" && m.T != "close":
 		err = session.Errorf(session.CodeBadMessage, "no such message %s", strconv.Quote(clip(m.T)))
 	case m.Doc == nil:
@@ -236,6 +262,9 @@ func (c *Conn) inDoc(m *ClientMessage) *session.Error {
 	if pl == nil {
 		return session.Errorf(session.CodeNotOpen, "the document is not open on this connection")
 	}
+	if err := c.permit(pl, m.T); err != nil {
+		return err
+	}
 	switch m.T {
 	case "submit":
 		return c.submit(pl, m)
@@ -260,90 +289,6 @@ func clip(s string) string {
 		n--
 	}
 	return s[:n] + "…"
-}
-
-func (c *Conn) open(m *ClientMessage) *session.Error {
-	doc := *m.Doc
-	if m.Client != "" && !validClient(m.Client) {
-		return session.Errorf(session.CodeBadID, "a client id is 8 to 64 of A-Z a-z 0-9 _ -")
-	}
-	req := session.OpenRequest{Doc: doc, Client: m.Client, Create: m.Create}
-	req.User = c.user(m.User)
-	if m.Rev != nil || m.Inc != "" || m.Seq != nil {
-		if m.Rev == nil || m.Inc == "" || m.Seq == nil || m.Client == "" || *m.Rev < 0 {
-			return session.Errorf(session.CodeBadMessage, "to resume, give client, inc, rev and seq")
-		}
-		inc, err := strconv.ParseUint(m.Inc, 16, 64)
-		if err != nil {
-			return session.Errorf(session.CodeIncarnation, "there is no incarnation %s", strconv.Quote(clip(m.Inc)))
-		}
-		req.Resume, req.Incarnation, req.Rev, req.Seq = true, inc, *m.Rev, *m.Seq
-	}
-	c.mu.Lock()
-	old, n := c.docs[doc], len(c.docs)
-	if old != nil && old.client == m.Client && m.Client != "" {
-		old.leaving = true
-	}
-	c.mu.Unlock()
-	switch {
-	case old != nil && (old.client != m.Client || m.Client == ""):
-		return session.Errorf(session.CodeAlreadyOpen, "the document is open on this connection")
-	case old == nil && n >= c.p.opt.MaxDocs:
-		return session.Errorf(session.CodeTooMany, "%d documents are open, limit %d", n, c.p.opt.MaxDocs)
-	}
-	pl := &place{doc: doc, client: m.Client}
-	req.Notify = func() { c.notify(pl) }
-	sub, opened, err := c.p.opt.Manager.Open(c.ctx, req)
-	if err != nil {
-		if old != nil { // it stays open
-			c.mu.Lock()
-			old.leaving = false
-			c.mu.Unlock()
-			c.notify(old)
-		}
-		return session.AsError(err)
-	}
-	pl.sub = sub
-	msg := appendOpened(make([]byte, 0, 256+opened.Size()), doc, m.Client, opened, req.Resume)
-	c.mu.Lock()
-	ended := c.ended
-	if !ended {
-		c.docs[doc] = pl
-		c.push(msg)
-		c.queue(pl)
-	}
-	c.mu.Unlock()
-	if old != nil {
-		old.sub.Close()
-	}
-	if ended {
-		sub.Close()
-		return nil
-	}
-	c.wake()
-	return nil
-}
-
-// user returns who a client is that says it is u, nil for nobody.
-func (c *Conn) user(u *User) session.User {
-	var claimed session.User
-	if u != nil {
-		claimed = session.User{Name: u.Name, Color: u.Color}
-	}
-	return c.pass.User(claimed)
-}
-
-func validClient(id string) bool {
-	if len(id) < 8 || len(id) > 64 {
-		return false
-	}
-	for i := range len(id) {
-		b := id[i]
-		if !('a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '_' || b == '-') {
-			return false
-		}
-	}
-	return true
 }
 
 func (c *Conn) submit(pl *place, m *ClientMessage) *session.Error {
@@ -372,6 +317,9 @@ func (c *Conn) presence(pl *place, m *ClientMessage) *session.Error {
 	if m.User != nil {
 		u := c.user(m.User)
 		user = &u
+	}
+	if err := c.p.opt.Manager.Pace(c.ctx, c.presences, "presences on this connection"); err != nil {
+		return err
 	}
 	if err := pl.sub.SetPresence(base, m.Cursor, user); err != nil {
 		return session.AsError(err)
@@ -417,6 +365,9 @@ func (c *Conn) queue(pl *place) bool {
 
 // push adds an answer. Called with the lock held.
 func (c *Conn) push(msg []byte) {
+	if c.over {
+		return
+	}
 	c.out = append(c.out, msg)
 	c.bytes += len(msg)
 }
@@ -438,6 +389,9 @@ func (c *Conn) refuse(doc *string, seq uint64, err *session.Error) {
 // Send writes the answers that wait and what is new in the documents, up to about one
 // write's worth, and reports whether there is more.
 func (c *Conn) Send(w Sender) bool {
+	if c.review(w) {
+		return false
+	}
 	c.mu.Lock()
 	out := c.out
 	c.out, c.bytes = nil, 0
@@ -450,9 +404,9 @@ func (c *Conn) Send(w Sender) bool {
 	}
 	for w.Waiting() < maxPiece {
 		c.mu.Lock()
-		if len(c.news) == 0 || len(c.out) > 0 {
+		if len(c.news) == 0 || len(c.out) > 0 || c.changed {
 			// An answer that has come meanwhile goes first: it may be the "opened" of
-			// a document whose news are queued here.
+			// a document whose news are queued here, or the end of one.
 			c.mu.Unlock()
 			break
 		}
@@ -471,7 +425,7 @@ func (c *Conn) Send(w Sender) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.news) > 0 || len(c.out) > 0
+	return len(c.news) > 0 || len(c.out) > 0 || c.changed
 }
 
 // deliver sends one document's news.
@@ -506,7 +460,7 @@ func (c *Conn) deliver(w Sender, pl *place) {
 	}
 	if d.Closed != nil {
 		if c.remove(pl) { // else the client closed it itself, or opens it again
-			w.SendText(appendError(nil, &pl.doc, 0, d.Closed))
+			w.SendText(appendError(nil, &pl.doc, 0, c.discreet(d.Closed)))
 		}
 	} else if d.More {
 		c.notify(pl)
@@ -515,20 +469,34 @@ func (c *Conn) deliver(w Sender, pl *place) {
 
 // Ended closes every document.
 func (c *Conn) Ended() {
+	c.watch()
 	c.mu.Lock()
 	c.ended = true
-	places := make([]*place, 0, len(c.docs))
-	for _, pl := range c.docs {
-		places = append(places, pl)
-	}
-	c.docs = map[string]*place{}
-	c.out, c.news = nil, nil
-	c.room.Broadcast()
+	places := c.clear()
 	c.mu.Unlock()
 	c.cancel()
 	for _, pl := range places {
 		pl.sub.Close()
 	}
+}
+
+// clear forgets everything that is open or waits to be sent, and returns the documents, to
+// be closed once the lock, which is held, is given up.
+func (c *Conn) clear() []*place {
+	places := c.places()
+	c.docs = map[string]*place{}
+	c.out, c.bytes, c.news = nil, 0, nil
+	c.room.Broadcast()
+	return places
+}
+
+// places returns the open documents. Called with the lock held.
+func (c *Conn) places() []*place {
+	places := make([]*place, 0, len(c.docs))
+	for _, pl := range c.docs {
+		places = append(places, pl)
+	}
+	return places
 }
 
 // Leaving makes the next Send say goodbye.

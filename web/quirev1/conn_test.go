@@ -38,6 +38,9 @@ func (e *ear) SendText(p []byte) {
 func (e *ear) SendShared(m *ws.Shared) { e.SendText(m.Text()) }
 func (e *ear) Waiting() int            { return 0 }
 func (e *ear) Depart()                 {}
+func (e *ear) Close(code int, _ string) {
+	e.said = append(e.said, fmt.Sprintf("(closes the connection: %d)", code))
+}
 
 func connect(t *testing.T) (c *Conn, end func()) {
 	m := session.New(session.Options{Store: mem.New(), Types: []ot.Type{text.Type{}}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})

@@ -138,6 +138,7 @@ type link struct {
 	toServer [][]byte
 	toClient [][]byte
 	waiting  int
+	closed   bool // by the server
 }
 
 func (l *link) SendText(p []byte) {
@@ -147,6 +148,7 @@ func (l *link) SendText(p []byte) {
 func (l *link) SendShared(m *ws.Shared) { l.SendText(m.Text()) }
 func (l *link) Waiting() int            { return l.waiting }
 func (l *link) Depart()                 {}
+func (l *link) Close(int, string)       { l.closed = true }
 
 func simulate(t *testing.T, k kind, seed uint64) {
 	typ := k.typ

@@ -1,6 +1,7 @@
 package quirev1_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,19 +20,27 @@ import (
 
 // TestTranscripts replays testdata/*.txt; see webtest.Replay. A small server allows
 // documents of 100 bytes, runs of 4 operations and 3 documents on a connection.
-// Incarnations are random.
+// Incarnations are random. A token reads like the words of webtest.Identity.
 func TestTranscripts(t *testing.T) {
 	webtest.Replay(t, webtest.Script{
 		Options: session.Options{Types: []ot.Type{text.Type{}}, Diff: diff.Between, Limits: session.Limits{CompositeAfter: 8}},
 		Small:   func(opt *session.Options) { opt.Limits.Document, opt.Limits.Run = 100, 4 },
 		Serve: func(m *session.Manager, small bool) webtest.Server {
 			opt := quirev1.Options{Manager: m, Server: "quire 0.1.0", Instance: "f3a1c2d4", MaxMessage: 1 << 20, PingEvery: 25 * time.Second}
+			opt.Renew = func(_ context.Context, pass *auth.Pass, token string) *session.Error {
+				i, err := webtest.Identity(strings.Fields(token))
+				if err != nil {
+					return session.Errorf(session.CodeUnauthenticated, "the token is not valid")
+				}
+				pass.Set(i)
+				return nil
+			}
 			if small {
 				opt.MaxDocs = 3
 			}
 			p := quirev1.New(opt)
-			return webtest.Server{Connect: func(wake func()) (webtest.Conn, func(*webtest.Peer) bool) {
-				c := p.Connect(auth.Anybody(), wake)
+			return webtest.Server{Connect: func(pass *auth.Pass, wake func()) (webtest.Conn, func(*webtest.Peer) bool) {
+				c := p.Connect(pass, wake)
 				return c, func(peer *webtest.Peer) bool { return c.Send(peer) }
 			}}
 		},

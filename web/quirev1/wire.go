@@ -9,6 +9,8 @@
 //	                                <-  ops (to everybody; the author's acknowledgement)
 //	presence, check, ping, close     ->
 //	                                <-  presence, check, pong, closed, status, error, bye
+//	auth token                       ->
+//	                                <-  you, rights
 //
 // This file has the messages; server and client import it.
 package quirev1
@@ -46,6 +48,7 @@ type ClientMessage struct {
 	Seq    *uint64           `json:"seq,omitempty"`
 	Ops    []json.RawMessage `json:"ops,omitempty"`
 	Cursor json.RawMessage   `json:"cursor,omitempty"`
+	Token  string            `json:"token,omitempty"`
 }
 
 // Limits are told in hello.
@@ -86,6 +89,12 @@ type ServerMessage struct {
 	Code    session.Code     `json:"code,omitempty"`
 	Class   session.Class    `json:"class,omitempty"`
 	Message string           `json:"message,omitempty"`
+	// opened, rights: what may be done with the document; empty where nobody is asked
+	Role string `json:"role,omitempty"`
+	// you: who this is, and for how many milliseconds; 0 for ever
+	Author  string `json:"author,omitempty"`
+	Name    string `json:"name,omitempty"`
+	Expires int64  `json:"expires,omitempty"`
 	// bye
 	In     int    `json:"in,omitempty"`
 	Reason string `json:"reason,omitempty"`
@@ -144,10 +153,13 @@ func appendHello(dst []byte, server, instance string, ping int, lim Limits) []by
 	return append(dst, b...)
 }
 
-func appendOpened(dst []byte, doc, client string, o *session.Opened, resumed bool) []byte {
+func appendOpened(dst []byte, doc, client, role string, o *session.Opened, resumed bool) []byte {
 	dst = head(dst, "opened", doc)
 	if client != "" {
 		dst = str(dst, "client", client)
+	}
+	if role != "" {
+		dst = str(dst, "role", role)
 	}
 	dst = str(dst, "type", o.Type)
 	dst = str(dst, "inc", hex(o.Incarnation, 16))
@@ -248,6 +260,19 @@ func appendAck(dst []byte, doc string, a session.Ack) []byte {
 func appendStatus(dst []byte, doc string, saved bool) []byte {
 	dst = append(head(dst, "status", doc), `,"saved":`...)
 	return append(strconv.AppendBool(dst, saved), '}')
+}
+
+func appendRights(dst []byte, doc, role string) []byte {
+	return append(str(head(dst, "rights", doc), "role", role), '}')
+}
+
+// appendYou says who somebody is; ms is for how long, 0 for ever.
+func appendYou(dst []byte, author, name string, ms int64) []byte {
+	dst = str(str(append(dst, `{"t":"you"`...), "author", author), "name", name)
+	if ms > 0 {
+		dst = num(dst, "expires", ms)
+	}
+	return append(dst, '}')
 }
 
 // appendError writes an error; doc may be nil, seq 0 when no submission is meant.

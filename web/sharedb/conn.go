@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"quire/session"
+	"quire/session/limits"
 	"quire/storage"
 	"quire/web/auth"
 	"quire/web/sharedb/presence"
@@ -20,6 +21,10 @@ import (
 	"quire/web/sharedb/wire"
 	"quire/web/ws"
 )
+
+// Subprotocol is the WebSocket subprotocol that is chosen when a client offers it. A browser
+// that sends a token as a subprotocol has to offer this one beside it.
+const Subprotocol = "sharedb"
 
 // Options configures a Protocol.
 type Options struct {
@@ -31,6 +36,9 @@ type Options struct {
 	// MaxDocs is the most documents in use on one connection, and in one message.
 	// Default 10,000.
 	MaxDocs int
+	// OpenRate and PresenceRate are how many documents a connection may open or read, and how many
+	// presences it may send, in a second. 0: no bound.
+	OpenRate, PresenceRate int
 	// Delivered is told how long after it was received the oldest edit of a batch
 	// was handed to a reader's connection, once for each reader. May be nil.
 	Delivered func(d time.Duration)
@@ -71,7 +79,7 @@ func New(opt Options) *Protocol {
 		opt.NewID = rand.Text
 	}
 	p := &Protocol{opt: opt, dialects: newDialects(opt.Dialects), key: "sharedb ops"}
-	p.hub = presence.New(presence.Options{Sessions: opt.Manager, Logger: opt.Logger, Now: opt.Now, After: opt.After})
+	p.hub = presence.New(presence.Options{Sessions: opt.Manager, Limits: presence.Limits{Value: opt.Manager.Limits().Presence}, Logger: opt.Logger, Now: opt.Now, After: opt.After})
 	p.queries = query.New(query.Options{Sessions: opt.Manager, Codec: codec{p}, Logger: opt.Logger, After: opt.After})
 	return p
 }
@@ -97,9 +105,12 @@ type Conn struct {
 	// Static.
 	p      *Protocol
 	pass   *auth.Pass
+	watch  func() // stops watching pass
 	wake   func()
 	ctx    context.Context
 	cancel context.CancelFunc
+	// opens and presences are how often it may do that.
+	opens, presences *limits.Pace
 
 	presence *presence.Conn
 	queries  *query.Conn
@@ -119,6 +130,10 @@ type Conn struct {
 	closing *ws.CloseError
 	leave   bool
 	ended   bool
+	changed bool // the pass may allow something else than before
+	over    bool // the pass has ended, and the connection with it
+	// parting are the documents that the client may not read any more and was not told so.
+	parting map[string]*parting
 }
 
 // answer is a message that waits to be sent, after everything that is new in a place if
@@ -163,6 +178,8 @@ func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
 func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func()) *Conn {
 	c := &Conn{p: p, pass: pass, wake: wake, docs: map[string]*document{}, shown: map[shown]*place{}, src: p.opt.NewID()}
 	c.room = sync.NewCond(&c.mu)
+	c.opens = limits.NewPace(limits.Rate{Name: limits.OpenRate, PerSecond: p.opt.OpenRate})
+	c.presences = limits.NewPace(limits.Rate{Name: limits.PresenceRate, PerSecond: p.opt.PresenceRate})
 	c.ctx, c.cancel = context.WithCancel(in)
 	c.push(answer{msg: appendGreeting(nil, "init", c.src)})
 	c.presence = p.hub.Connect(member{c}, c.src)
@@ -171,7 +188,8 @@ func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func()) *
 		c.asked = true
 		c.mu.Unlock()
 		c.wake()
-	})
+	}, c.readable)
+	c.watchPass()
 	return c
 }
 
@@ -182,6 +200,9 @@ func (c *Conn) Receive(data []byte) *ws.CloseError {
 		return &ws.CloseError{Code: ws.CloseUnsupported, Reason: "not a JSON object"}
 	}
 	bad := r.check()
+	if why := c.pass.Ended(); why != nil {
+		return unauthenticated(why) // and no answer: the client keeps what it has to send
+	}
 	if bad != nil {
 		return c.refuse(r, bad)
 	}
@@ -269,7 +290,7 @@ func (c *Conn) handshake(r *request) *ws.CloseError {
 
 // push adds an answer. Called with the lock held, or before anything else.
 func (c *Conn) push(a answer) {
-	if c.ended {
+	if c.ended || c.over {
 		return
 	}
 	c.out = append(c.out, a)
@@ -321,14 +342,31 @@ func clip(s string) string {
 	return s
 }
 
-func tooMany(most int) *wire.Error {
-	return &wire.Error{Code: wire.CodeUnknown, Message: fmt.Sprintf("Too many documents: a connection may use %d", most)}
+// tooMany refuses more documents than a connection may use.
+func (c *Conn) tooMany() *wire.Error {
+	e := c.p.opt.Manager.Exceeds(limits.Open, c.p.opt.MaxDocs, session.CodeTooMany, "Too many documents on this connection")
+	return &wire.Error{Code: wire.CodeLimit, Message: e.Message}
+}
+
+// mayRead refuses, or holds up, a connection that reads too many documents a second.
+func (c *Conn) mayRead() *session.Error {
+	return c.p.opt.Manager.Pace(c.ctx, c.opens, "documents read on this connection")
 }
 
 // Ended closes every document.
 func (c *Conn) Ended() {
+	c.watch()
 	c.mu.Lock()
 	c.ended = true
+	done := c.clear()
+	c.mu.Unlock()
+	c.cancel()
+	done()
+}
+
+// clear lets go of everything, and returns what to do about that once the lock, which is
+// held, is given up.
+func (c *Conn) clear() func() {
 	var places []*place
 	for _, doc := range c.docs {
 		places = append(places, doc.places...)
@@ -337,14 +375,14 @@ func (c *Conn) Ended() {
 	for _, pl := range places {
 		pl.gone = true
 	}
-	c.out, c.news, c.shown = nil, nil, nil
+	c.out, c.bytes, c.news, c.shown, c.parting = nil, 0, nil, map[shown]*place{}, nil
 	c.room.Broadcast()
-	c.mu.Unlock()
-	c.cancel()
-	c.presence.Close()
-	c.queries.Close()
-	for _, pl := range places {
-		pl.sub.Close()
+	return func() {
+		c.presence.Close()
+		c.queries.Close()
+		for _, pl := range places {
+			pl.sub.Close()
+		}
 	}
 }
 

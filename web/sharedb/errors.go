@@ -22,6 +22,9 @@ const (
 	codeGone        wire.Code = "ERR_SUBMIT_TRANSFORM_OPS_NOT_FOUND"
 	codeSeqOverflow wire.Code = "ERR_CONNECTION_SEQ_INTEGER_OVERFLOW"
 	codeNotMoved    wire.Code = "ERR_PRESENCE_TRANSFORM_FAILED"
+	// Of Quire; ShareDB leaves rights to the application.
+	codeForbidden       wire.Code = "forbidden"
+	codeUnauthenticated wire.Code = "unauthenticated"
 )
 
 // malformed is an error of the form of a message.
@@ -60,13 +63,21 @@ var refusals = map[session.Code]refusal{
 	// long. The missing operations are on their way to the client, which transforms on
 	// its own side, and when it sends the operation again it is on a newer base.
 	session.CodeStale: {code: wire.CodeUnknown, again: true},
-	// A moment that passes: the disk is behind, or the server stops.
+	// A moment that passes: the disk is behind, or the server stops; or the client is too fast, which
+	// it is told by being held up before it comes to this.
 	session.CodeBusy: {code: wire.CodeUnknown, again: true},
+	session.CodeRate: {code: wire.CodeLimit, again: true},
+	// Its namespace has no room for another document.
+	session.CodeTooMany: {code: wire.CodeLimit},
 	// The disk cannot be read. That may last; but an operation must not be lost for it.
 	session.CodeUnavailable: {code: wire.CodeUnknown, again: true},
 	// Part of it was committed by another connection of the client.
 	session.CodeInFlight: {code: wire.CodeUnknown, again: true},
 	session.CodeInternal: {code: wire.CodeUnknown, again: true},
+	// The document has another id, which is not for everybody to know.
+	session.CodeMoved:           {code: wire.CodeUnknown, message: "The document was renamed", again: true},
+	session.CodeForbidden:       {code: codeForbidden},
+	session.CodeUnauthenticated: {code: codeUnauthenticated},
 }
 
 // told returns what a client is told about an error of a session, and whether it should
@@ -87,7 +98,8 @@ func told(err error) (*wire.Error, bool) {
 // read may stay so, and must not keep the connection from being of use for others.
 func unreadable(err error) (*wire.Error, bool) {
 	e, again := told(err)
-	return e, again && session.AsError(err).Code == session.CodeBusy
+	code := session.AsError(err).Code
+	return e, again && (code == session.CodeBusy || code == session.CodeRate)
 }
 
 // badOp returns what a client is told about an operation or a content that cannot be

@@ -104,7 +104,7 @@ func queryID(r *request) (string, bool) {
 }
 
 func (c *Conn) queryFetch(r *request, id string, q *query.Query) *wire.Error {
-	result, err := c.p.queries.Fetch(c.ctx, r.c, q)
+	result, err := c.p.queries.Fetch(c.ctx, r.c, q, c.readable)
 	if err != nil {
 		if e, ok := err.(*wire.Error); ok {
 			return e

@@ -7,6 +7,7 @@ import (
 
 	"quire/ot"
 	"quire/session"
+	"quire/web/auth"
 	"quire/web/sharedb/wire"
 )
 
@@ -184,17 +185,28 @@ func (c *Conn) open(docID, cName, dName, client string, rev session.Revision, ne
 	_, there := c.docs[docID]
 	c.mu.Unlock()
 	if n >= c.p.opt.MaxDocs && !there {
-		return nil, tooMany(c.p.opt.MaxDocs)
+		return nil, c.tooMany()
+	}
+	if err := c.mayRead(); err != nil {
+		return nil, err
+	}
+	if err := c.pass.Check(docID, auth.Read); err != nil {
+		return nil, err
 	}
 	pl := &place{doc: docID, c: cName, d: dName, client: client}
 	sub, o, err := c.p.opt.Manager.Open(c.ctx, session.OpenRequest{
-		Convention: session.Versioned, Doc: docID, Client: client, Resume: rev != session.Head, Rev: rev,
+		Convention: session.Versioned, Doc: docID, Client: client, User: c.author(), Resume: rev != session.Head, Rev: rev,
 		Notify: func() { c.notify(pl) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
+	if err := c.pass.Check(docID, auth.Read); err != nil { // it took a while
+		c.mu.Unlock()
+		sub.Close()
+		return nil, err
+	}
 	pl.sub, pl.start, pl.pos, pl.turned = sub, o.Rev, o.Rev, session.Unborn
 	if typ, doc := o.Doc(); typ != nil {
 		pl.typ = typ
@@ -204,7 +216,7 @@ func (c *Conn) open(docID, cName, dName, client string, rev session.Revision, ne
 	} else if d := c.p.dialects.stored[o.Type]; d != nil {
 		pl.typ = d.Type() // most likely
 	}
-	if c.ended {
+	if c.ended || c.over {
 		c.mu.Unlock()
 		sub.Close()
 		return nil, session.Errorf(session.CodeBusy, "the connection has ended")

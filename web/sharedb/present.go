@@ -6,6 +6,7 @@ import (
 
 	"quire/ot"
 	"quire/session"
+	"quire/session/limits"
 	"quire/web/sharedb/presence"
 	"quire/web/sharedb/wire"
 	"quire/web/ws"
@@ -17,12 +18,20 @@ type shown struct{ channel, id string }
 // member is a connection as the presence Hub sees it.
 type member struct{ c *Conn }
 
+// MayRead implements presence.Member.
+func (m member) MayRead(doc string) bool { return m.c.MayRead(doc) }
+
+// Scope implements presence.Member.
+func (m member) Scope() string { return m.c.pass.Identity().Namespace }
+
 // Send implements presence.Member. A peer that does not read is cut off: it comes back
 // and asks everybody again.
 func (m member) Send(msg *ws.Shared) {
 	c := m.c
 	c.mu.Lock()
-	if c.bytes <= 2*maxOutbox {
+	if c.over {
+		// Nothing is sent any more.
+	} else if c.bytes <= 2*maxOutbox {
 		c.push(answer{shared: msg})
 	} else if c.closing == nil {
 		c.closing = &ws.CloseError{Code: ws.CloseTryAgain, Reason: "too many messages wait"}
@@ -61,6 +70,9 @@ func (c *Conn) publish(r *request, channel string) *wire.Error {
 		return malformed("Invalid presence ID")
 	}
 	pub := presence.Publication{Channel: channel, ID: id, Value: r.value("p")}
+	if err := c.mayPublish(pub.Value); err != nil {
+		return &wire.Error{Code: wire.CodeLimit, Message: err.Message}
+	}
 	if len(pub.Value) > 0 && !json.Valid(pub.Value) {
 		return malformed("Invalid presence")
 	}
@@ -96,8 +108,23 @@ func (c *Conn) publish(r *request, channel string) *wire.Error {
 	return c.publishIn(doc, r, d, pub)
 }
 
+// mayPublish refuses, or holds up, a connection that publishes too much or too often.
+func (c *Conn) mayPublish(value []byte) *session.Error {
+	m := c.p.opt.Manager
+	if most := m.Limits().Presence; len(value) > most {
+		return m.Exceeds(limits.Presence, most, session.CodeTooLarge, "A presence of %d bytes", len(value))
+	}
+	return m.Pace(c.ctx, c.presences, "presences on this connection")
+}
+
 // publishIn passes on a presence in a document.
 func (c *Conn) publishIn(doc string, r *request, d PresenceDialect, pub presence.Publication) *wire.Error {
+	if !c.MayRead(doc) {
+		if r.rev <= session.Unborn {
+			pub.Value = nil // as in any document that is not there
+		}
+		return c.presence.Publish(pub)
+	}
 	pl, err := c.show(doc, r, shown{pub.Channel, pub.ID})
 	if err != nil {
 		e, ok := err.(*wire.Error)
@@ -116,6 +143,10 @@ func (c *Conn) publishIn(doc string, r *request, d PresenceDialect, pub presence
 		// People who edit the document through other protocols see it as well. What
 		// means nothing to them, or comes too late, is no error here.
 		if cursor, user, ok := presence.FromPresence(original, c.p.opt.Manager.Limits().UserName); ok {
+			if user != nil {
+				u := c.pass.User(*user)
+				user = &u
+			}
 			_ = pl.sub.SetPresence(r.rev, cursor, user)
 		}
 	}

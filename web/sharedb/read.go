@@ -17,6 +17,9 @@ func (c *Conn) fetch(r *request) *ws.CloseError {
 		}
 		return nil
 	}
+	if err := c.mayRead(); err != nil {
+		return c.refuseRead(r, err)
+	}
 	k := r.keep()
 	c.tell(answer{build: func() ([]byte, bool) {
 		data, err := c.snapshot(k.doc)
@@ -41,7 +44,7 @@ func (c *Conn) unread(r *request, err error) []byte {
 
 // snapshot returns a document as it is now.
 func (c *Conn) snapshot(doc string) ([]byte, error) {
-	v, err := c.p.opt.Manager.View(c.ctx, doc, session.Head)
+	v, err := c.view(doc, session.Head)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +54,10 @@ func (c *Conn) snapshot(doc string) ([]byte, error) {
 
 // catchUp has the operations from a revision on sent, and an answer after them.
 func (c *Conn) catchUp(docID, cName, dName string, rev session.Revision, subscribe bool, a answer) error {
+	if !c.MayRead(docID) { // it is not there, and there is nothing to send
+		c.tell(a)
+		return nil
+	}
 	client := ""
 	if subscribe {
 		client = c.src
@@ -80,7 +87,9 @@ func (c *Conn) subscribe(r *request) *ws.CloseError {
 		return c.refuseRead(r, err)
 	}
 	c.say(r.with(data))
-	c.letGo(pl)
+	if pl != nil {
+		c.letGo(pl)
+	}
 	return nil
 }
 
@@ -157,7 +166,7 @@ const maxBulk = 1 << 20
 
 // bulk handles the requests about many documents of a collection.
 func (c *Conn) bulk(r *request) *ws.CloseError {
-	list, versions, bad := r.bulk(c.p.opt.MaxDocs)
+	list, versions, bad := r.bulk(c.p.opt.MaxDocs, c.tooMany)
 	if bad != nil {
 		return c.refuse(r, bad)
 	}
@@ -180,9 +189,14 @@ func (c *Conn) bulk(r *request) *ws.CloseError {
 	}
 	if r.a == "bs" {
 		c.bulkSubscribe(r, list)
-	} else {
-		c.bulkSnapshots(r, list)
+		return nil
 	}
+	for range list {
+		if err := c.mayRead(); err != nil {
+			return c.refuseRead(r, err)
+		}
+	}
+	c.bulkSnapshots(r, list)
 	return nil
 }
 
@@ -236,7 +250,7 @@ func (c *Conn) bulkSubscribe(r *request, list []wanted) {
 		pl, value, err := c.subscribeNow(x.doc, r.c, x.d)
 		if err != nil {
 			value = c.entry(err)
-		} else {
+		} else if pl != nil {
 			held = append(held, pl)
 		}
 		data = append(appendKey(data, x.d), value...)
@@ -287,7 +301,7 @@ func (c *Conn) bulkOps(r *request, list []wanted) *ws.CloseError {
 
 // latest finds the version for a document that came with null among others with theirs.
 func (c *Conn) latest(r *request, x *wanted) error {
-	v, err := c.p.opt.Manager.View(c.ctx, x.doc, session.Head)
+	v, err := c.view(x.doc, session.Head)
 	x.rev = v.Rev
 	return err
 }
@@ -298,17 +312,20 @@ func (c *Conn) past(r *request) *ws.CloseError {
 	if id == nil || len(id) > 64 {
 		return c.refuse(r, malformed("Missing snapshot request ID"))
 	}
+	if err := c.mayRead(); err != nil {
+		return c.refuseRead(r, err)
+	}
 	rev, at := r.rev, session.View{}
 	var err error
 	if ts := r.value("ts"); r.a == "nt" && ts != nil {
 		f, _ := asNumber(ts)
 		f = math.Floor(min(max(f, -1), 1<<53))
-		rev, err = c.p.opt.Manager.RevisionAt(c.ctx, r.doc, time.UnixMilli(int64(f)))
+		rev, err = c.revisionAt(r.doc, time.UnixMilli(int64(f)))
 	} else if r.a == "nt" {
 		rev = session.Head
 	}
 	if err == nil {
-		at, err = c.p.opt.Manager.View(c.ctx, r.doc, rev)
+		at, err = c.view(r.doc, rev)
 	}
 	if err != nil && session.AsError(err).Code == session.CodeFuture {
 		return c.refuse(r, wire.Errorf(wire.CodeUnknown, "Missing ops"))

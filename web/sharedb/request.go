@@ -200,7 +200,7 @@ type wanted struct {
 
 // bulk reads the documents of a bulk request, each once, and whether they come with
 // versions.
-func (r *request) bulk(most int) (list []wanted, versions bool, bad *wire.Error) {
+func (r *request) bulk(most int, tooMany func() *wire.Error) (list []wanted, versions bool, bad *wire.Error) {
 	b := r.value("b")
 	in := jsonscan.New(b)
 	seen := map[string]bool{}
@@ -215,7 +215,7 @@ func (r *request) bulk(most int) (list []wanted, versions bool, bad *wire.Error)
 		case !okV:
 			bad = malformed("Invalid version")
 		case len(list) == most:
-			bad = tooMany(most)
+			bad = tooMany()
 		}
 		seen[d] = true
 		list = append(list, wanted{d, doc, rev})

@@ -12,14 +12,17 @@ import (
 // Send writes the answers that wait and what is new in the documents, up to about one
 // write's worth, and reports whether there is more.
 func (c *Conn) Send(w Sender) bool {
+	if c.review(w) {
+		return false
+	}
 	if !c.sendAnswers(w) {
 		return true
 	}
 	for w.Waiting() < c.piece() {
 		c.mu.Lock()
-		if len(c.news) == 0 || len(c.out) > 0 {
+		if len(c.news) == 0 || len(c.out) > 0 || c.changed {
 			// An answer that has come meanwhile goes first: it may be the snapshot that
-			// the news queued here begin after.
+			// the news queued here begin after. So does the loss of a right.
 			c.mu.Unlock()
 			break
 		}
@@ -37,10 +40,11 @@ func (c *Conn) Send(w Sender) bool {
 		}
 	}
 	c.takeNews()
+	c.part(w)
 	c.mu.Lock()
 	leave, closing := c.leave, c.closing
 	c.leave, c.closing = false, nil
-	more := len(c.news) > 0 || len(c.out) > 0 || c.asked
+	more := len(c.news) > 0 || len(c.out) > 0 || c.asked || c.changed
 	c.mu.Unlock()
 	switch {
 	case leave:

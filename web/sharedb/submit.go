@@ -1,6 +1,8 @@
 package sharedb
 
 import (
+	"errors"
+
 	"quire/ot"
 	"quire/ot/jsonscan"
 	"quire/session"
@@ -128,6 +130,9 @@ func (c *Conn) submit(r *request) *ws.CloseError {
 	if bad != nil {
 		return c.refuse(r, bad)
 	}
+	if err := c.permit(r, s); err != nil {
+		return c.refuseOp(r, s, err)
+	}
 	pl, err := c.board(r, s)
 	if err != nil {
 		return c.refuseOp(r, s, err)
@@ -204,6 +209,9 @@ func (c *Conn) bail(pl *place, seq uint64) flight {
 func (c *Conn) refuseOp(r *request, s *submission, err error) *ws.CloseError {
 	e, ok := err.(*wire.Error)
 	if !ok {
+		if e := session.AsError(err); e.Code == session.CodeUnauthenticated {
+			return unauthenticated(e)
+		}
 		var again bool
 		if e, again = told(err); again {
 			c.closeWith(tryAgain(e)) // so that Send sends all it can
@@ -247,7 +255,14 @@ func (c *Conn) decodeAs(typ ot.Type, doc ot.Doc, data []byte, ch *session.Change
 	if err != nil {
 		return err
 	}
-	op, err := d.DecodeOp(doc, data, c.p.opt.Manager.Limits().Op)
+	m := c.p.opt.Manager
+	if refusal := m.CheckOp(data); refusal != nil {
+		return refusal
+	}
+	op, err := d.DecodeOp(doc, data, m.Limits().Op)
+	if errors.Is(err, ot.ErrComponents) {
+		return m.BadOp(err)
+	}
 	if err != nil {
 		return badOp(err)
 	}

@@ -60,8 +60,8 @@ func TestTranscripts(t *testing.T) {
 			}
 			p := sharedb.New(opt)
 			return webtest.Server{
-				Connect: func(wake func()) (webtest.Conn, func(*webtest.Peer) bool) {
-					c := p.Connect(auth.Anybody(), wake)
+				Connect: func(pass *auth.Pass, wake func()) (webtest.Conn, func(*webtest.Peer) bool) {
+					c := p.Connect(pass, wake)
 					return c, func(peer *webtest.Peer) bool { return c.Send(peer) }
 				},
 				Close: p.Close,

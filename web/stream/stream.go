@@ -10,12 +10,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"quire/web/ws"
 )
 
 // Options configures a Server. The zero value is usable.
@@ -71,17 +76,34 @@ func (s *Server) Streams() int {
 }
 
 // Start answers a request with the header that ctx.Response has now and the body that
-// run writes; run is called after the handler returned, and must not use ctx. It reports
+// run writes; run is called after the handler returned, and must not use ctx. It is not called for a peer
+// that left before; ended is called once, in any case, when it is all over. Start reports
 // false, with nothing done, when there are Max streams or the server stops. A body that run ends
 // with an error is cut off so that the peer can tell.
-func (s *Server) Start(ctx *fasthttp.RequestCtx, run func(w *Writer) error) bool {
+func (s *Server) Start(ctx *fasthttp.RequestCtx, run func(w *Writer) error, ended func()) bool {
 	if !s.enter() {
 		return false
 	}
+	conn := ctx.Conn()
+	var begun atomic.Bool
+	over := func() {
+		defer ended()
+		s.leave(conn)
+	}
+	ws.OnClose(conn, func() { // the answer may not even begin
+		if begun.CompareAndSwap(false, true) {
+			over()
+		}
+	})
 	chunked := ctx.Request.Header.IsHTTP11()
 	header := headerOf(&ctx.Response.Header, chunked)
 	ctx.HijackSetNoResponse(true)
-	ctx.Hijack(func(c net.Conn) { s.run(c, header, chunked, run) })
+	ctx.Hijack(func(c net.Conn) {
+		if begun.CompareAndSwap(false, true) {
+			defer over()
+			s.run(conn, c, header, chunked, run)
+		}
+	})
 	return true
 }
 
@@ -115,11 +137,11 @@ func (s *Server) enter() bool {
 	return true
 }
 
-func (s *Server) run(c net.Conn, header []byte, chunked bool, run func(w *Writer) error) {
+func (s *Server) run(conn, c net.Conn, header []byte, chunked bool, run func(w *Writer) error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	w := &Writer{ctx: ctx, conn: c, timeout: s.opt.WriteTimeout, chunked: chunked}
 	s.mu.Lock()
-	s.running[c] = struct{}{}
+	s.running[conn] = struct{}{}
 	s.mu.Unlock()
 	watched := make(chan struct{})
 	go func() { // what else the peer sends is of no interest, but that it left is
@@ -134,7 +156,6 @@ func (s *Server) run(c net.Conn, header []byte, chunked bool, run func(w *Writer
 		cancel()
 		_ = c.SetReadDeadline(time.Now())
 		<-watched
-		s.leave(c)
 	}()
 	if w.raw(header) == nil && run(w) == nil {
 		w.end()
@@ -142,7 +163,6 @@ func (s *Server) run(c net.Conn, header []byte, chunked bool, run func(w *Writer
 }
 
 func (s *Server) leave(c net.Conn) {
-	_ = c.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.running, c)
@@ -172,8 +192,9 @@ func (s *Server) Shutdown(ctx context.Context) {
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.running {
+	left := slices.Collect(maps.Keys(s.running))
+	s.mu.Unlock()
+	for _, c := range left {
 		_ = c.Close()
 	}
 }

@@ -29,7 +29,7 @@ func serve(t *testing.T, opt Options, run func(w *Writer) error) (s *Server, add
 	srv := &fasthttp.Server{ReduceMemoryUsage: true, Handler: func(ctx *fasthttp.RequestCtx) {
 		ctx.Response.Header.Set("X-Answer", "yes")
 		ctx.SetContentType("text/plain")
-		if !s.Start(ctx, run) {
+		if !s.Start(ctx, run, func() {}) {
 			ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
 		}
 	}}

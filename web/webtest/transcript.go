@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"quire/session"
 	"quire/storage/mem"
 	"quire/storage/storagetest"
+	"quire/web/auth"
 	"quire/web/ws"
 )
 
@@ -38,9 +40,9 @@ type Conn interface {
 // Server is one life of a server.
 type Server struct {
 	Manager *session.Manager
-	// Connect makes a connection, and the function that has it send to a Peer as
-	// ws.Handler.Send does.
-	Connect func(wake func()) (Conn, func(p *Peer) (more bool))
+	// Connect makes a connection of somebody, and the function that has it send to a Peer
+	// as ws.Handler.Send does.
+	Connect func(pass *auth.Pass, wake func()) (Conn, func(p *Peer) (more bool))
 	// Close ends what the protocol has of its own, before the Manager is closed; nil for
 	// nothing.
 	Close func()
@@ -69,6 +71,8 @@ type Script struct {
 //
 //	# a remark
 //	NAME! disconnect      the connection ends
+//	! pass NAME AUTHOR …  NAME is somebody now; the words are those of Identity
+//	! end NAME REASON     what NAME showed to say who it is holds no more
 //	! fail N              the next N appends fail
 //	! fail N create       the next N creations fail
 //	! fail N read         the next N reads of any kind fail
@@ -128,6 +132,7 @@ type stage struct {
 	store  *storagetest.Faulty
 	server Server
 	conns  map[string]*player
+	passes map[string]*auth.Pass
 	order  []string
 	random []string
 	small  bool
@@ -139,6 +144,49 @@ type player struct {
 	conn Conn
 	send func(p *Peer) bool
 	wake chan struct{}
+}
+
+// pass returns what a client may do: everything until the stage says otherwise.
+func (st *stage) pass(name string) *auth.Pass {
+	if st.passes[name] == nil {
+		st.passes[name] = auth.Anybody()
+	}
+	return st.passes[name]
+}
+
+// Identity reads who somebody is from words: the author, then grants as PATTERN:ROLE and, if
+// they are given, name=NAME, ns=NAMESPACE and for=DURATION, until when it holds.
+func Identity(words []string) (auth.Identity, error) {
+	if len(words) == 0 {
+		return auth.Identity{}, errors.New("who?")
+	}
+	i := auth.Identity{Author: words[0], Kind: auth.Token}
+	for _, word := range words[1:] {
+		if key, value, ok := strings.Cut(word, "="); ok {
+			switch key {
+			case "name":
+				i.Name = value
+			case "ns":
+				i.Namespace = value
+			case "for":
+				d, err := time.ParseDuration(value)
+				if err != nil {
+					return i, err
+				}
+				i.Expires = time.Now().Add(d)
+			default:
+				return i, fmt.Errorf("not a word of an identity: %s", word)
+			}
+			continue
+		}
+		docs, name, _ := strings.Cut(word, ":")
+		role, err := auth.ParseRole(name)
+		if err != nil {
+			return i, err
+		}
+		i.Grants = append(i.Grants, auth.Grant{Docs: auth.Pattern(docs), Role: role})
+	}
+	return i, nil
 }
 
 // Peer is a client's end of a connection: it notes what it is sent.
@@ -168,7 +216,7 @@ func replay(t *testing.T, script Script, lines []byte) []byte {
 	if script.Begin != nil {
 		script.Begin()
 	}
-	st := &stage{t: t, script: script, store: storagetest.NewFaulty(mem.New()), conns: map[string]*player{}}
+	st := &stage{t: t, script: script, store: storagetest.NewFaulty(mem.New()), conns: map[string]*player{}, passes: map[string]*auth.Pass{}}
 	st.start()
 	answer := regexp.MustCompile(`^\w+< `)
 	scan := bufio.NewScanner(bytes.NewReader(lines))
@@ -246,7 +294,7 @@ func (st *stage) hear(name, message string) {
 	p := st.conns[name]
 	if p == nil {
 		p = &player{wake: make(chan struct{}, 1)}
-		p.conn, p.send = st.server.Connect(func() {
+		p.conn, p.send = st.server.Connect(st.pass(name), func() {
 			select {
 			case p.wake <- struct{}{}:
 			default:
@@ -271,6 +319,14 @@ func (st *stage) hear(name, message string) {
 
 func (st *stage) direct(words []string) {
 	switch words[0] {
+	case "pass":
+		i, err := Identity(words[2:])
+		if err != nil {
+			st.fatal("%v", err)
+		}
+		st.pass(words[1]).Set(i)
+	case "end":
+		st.pass(words[1]).End(session.Errorf(session.CodeUnauthenticated, "%s", strings.Join(words[2:], " ")))
 	case "fail":
 		n, _ := strconv.Atoi(words[1])
 		calls := map[string]storagetest.Call{"": storagetest.Append, "create": storagetest.Create, "read": storagetest.Read}

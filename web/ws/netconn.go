@@ -1,30 +1,85 @@
 package ws
 
 import (
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
-	"os"
 	"sync"
 	"time"
 )
 
 // Listener wraps the connections of a listener so that, once one of them has become
-// a WebSocket, the frames waiting for it leave in one write. Use it outside TLS.
-type Listener struct{ net.Listener }
+// a WebSocket, the frames waiting for it leave in one write, above TLS when it is on.
+type Listener struct {
+	// Listener accepts bare connections, to which TLS was not done. Required.
+	net.Listener
+	// TLS is how connections are encrypted; nil: not at all.
+	TLS *tls.Config
+	// HandshakeTimeout is how long a peer may take for the TLS handshake. Default 10 s.
+	HandshakeTimeout time.Duration
+	// Admit decides on a connection by the address it comes from: whether it is one too many, and is
+	// to be told so, and whether it is taken at all. leave is called when the connection is closed or has become a
+	// WebSocket. Nil takes every one.
+	Admit func(from net.Addr) (leave func(), over, ok bool)
+}
 
-// Accept returns the next connection, wrapped, with TCP_NODELAY on (Go's default).
+// Accept returns the next connection, wrapped, with TCP_NODELAY on (Go's default). The
+// handshake is done when the connection is first used, in the goroutine that serves it.
 func (l Listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
+	nc, err := l.accept()
 	if err != nil {
 		return nil, err
 	}
-	return &netConn{Conn: c}, nil
+	if l.TLS == nil {
+		return nc, nil
+	}
+	timeout := l.HandshakeTimeout
+	if timeout <= 0 {
+		timeout = 10 * time.Second
+	}
+	secure := tls.Server(&nc.wire, l.TLS)
+	nc.Conn = secure
+	return &secureConn{netConn: nc, tls: secure, timeout: timeout}, nil
 }
+
+// accept returns the next connection that is admitted.
+func (l Listener) accept() (*netConn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		nc := &netConn{wire: wire{Conn: c}, leave: func() {}}
+		nc.Conn = &nc.wire
+		if l.Admit == nil {
+			return nc, nil
+		}
+		leave, over, ok := l.Admit(c.RemoteAddr())
+		if ok {
+			nc.leave, nc.over = sync.OnceFunc(leave), over
+			return nc, nil
+		}
+		_ = c.Close()
+	}
+}
+
+// Over reports whether a connection of a Listener is one too many.
+func Over(c net.Conn) bool {
+	g, ok := c.(gatherer)
+	return ok && g.gatherer().over
+}
+
+// gatherer is a connection of Listener.
+type gatherer interface{ gatherer() *netConn }
 
 // netConn is a connection whose writes, after gather was called, collect in memory
 // until flush sends them. Writing never blocks then; flush does.
 type netConn struct {
-	net.Conn
+	net.Conn // &wire, or TLS on it
+	wire     wire
+	leave    func() // of Listener.Admit; may be called twice
+	over     bool   // one too many
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -33,19 +88,86 @@ type netConn struct {
 	wake      func() // called after a write that collected, unless quiet
 	buf       *[]byte
 	err       error
-	until     time.Time // when flush gives up; zero: never
-	armed     time.Time // the write deadline that is set
+	closed    bool
+	onClose   []func()
 }
+
+// OnClose has fn called once when the server is done with a connection, whatever became of what was
+// begun on it; at once when it is already. For connections that no Listener made it reports false.
+func OnClose(c net.Conn, fn func()) bool {
+	g, ok := c.(gatherer)
+	if !ok {
+		return false
+	}
+	nc := g.gatherer()
+	nc.mu.Lock()
+	if !nc.closed {
+		nc.onClose = append(nc.onClose, fn)
+		fn = nil
+	}
+	nc.mu.Unlock()
+	if fn != nil {
+		fn()
+	}
+	return true
+}
+
+// Close closes the connection.
+func (c *netConn) Close() error {
+	c.leave()
+	err := c.Conn.Close()
+	c.mu.Lock()
+	fns := c.onClose
+	c.closed, c.onClose = true, nil
+	c.mu.Unlock()
+	for _, fn := range fns {
+		fn()
+	}
+	return err
+}
+
+func (c *netConn) gatherer() *netConn { return c }
+
+// secureConn is a netConn with TLS. fasthttp calls Handshake before anything else, and tells
+// by these methods that a request came by TLS.
+type secureConn struct {
+	*netConn
+	tls     *tls.Conn
+	timeout time.Duration
+}
+
+// Handshake does the TLS handshake, in the time that the peer has for it.
+func (c *secureConn) Handshake() error {
+	if err := c.SetDeadline(time.Now().Add(c.timeout)); err != nil {
+		return err
+	}
+	err := c.tls.Handshake()
+	var foreign tls.RecordHeaderError
+	if errors.As(err, &foreign) && foreign.Conn != nil && string(foreign.RecordHeader[:]) >= "A" && string(foreign.RecordHeader[:]) < "Z" {
+		_, _ = io.WriteString(foreign.Conn, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis address speaks HTTPS only.\n")
+	}
+	if err != nil {
+		_ = c.cut()
+		return err
+	}
+	return c.SetDeadline(time.Time{})
+}
+
+// ConnectionState returns what was agreed on in the handshake.
+func (c *secureConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // maxPooled is the largest buffer kept for reuse.
 const maxPooled = 64 << 10
 
-func (c *netConn) gather(wake func()) {
+// gather begins to collect what is written. From now on the peer may take it as slowly as
+// it likes: progress is called when it took some of it after waiting for look.
+func (c *netConn) gather(wake func(), look time.Duration, progress func()) {
 	c.mu.Lock()
 	c.gathering, c.wake = true, wake
 	c.mu.Unlock()
+	c.wire.bePatient(look, progress)
 }
 
 // Write sends p, or collects it once gather was called.
@@ -89,23 +211,16 @@ func (c *netConn) leaveIdle() bool {
 	return true
 }
 
-// SetWriteDeadline has no effect once writes are gathered: flush sets its own.
-func (c *netConn) SetWriteDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.gathering {
-		return nil
-	}
-	return c.Conn.SetWriteDeadline(t)
-}
-
 // CloseWrite ends the stream to the peer, whose own stream can still be read.
 func (c *netConn) CloseWrite() error {
-	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return tcp.CloseWrite()
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
 	}
 	return errors.ErrUnsupported
 }
+
+// cut closes the connection at once: nothing more is said to the peer.
+func (c *netConn) cut() error { return c.wire.Conn.Close() }
 
 // waiting returns how many bytes wait for flush.
 func (c *netConn) waiting() int {
@@ -117,10 +232,8 @@ func (c *netConn) waiting() int {
 	return len(*c.buf)
 }
 
-// flush sends what was gathered, in one write, and calls progress when the peer took
-// some of it late. The peer may be as slow as it likes, until finish. One goroutine at a
-// time.
-func (c *netConn) flush(look time.Duration, progress func()) (int, error) {
+// flush sends what was gathered, in one write. One goroutine at a time.
+func (c *netConn) flush() (int, error) {
 	c.mu.Lock()
 	buf, err := c.buf, c.err
 	c.buf = nil
@@ -128,22 +241,7 @@ func (c *netConn) flush(look time.Duration, progress func()) (int, error) {
 	if err != nil || buf == nil {
 		return 0, err
 	}
-	rest := *buf
-	for err == nil && len(rest) > 0 {
-		var n int
-		if err = c.armWrite(look); err != nil {
-			break
-		}
-		n, err = c.Conn.Write(rest)
-		rest = rest[n:]
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = nil
-			if n > 0 {
-				progress()
-			}
-		}
-	}
-	sent := len(*buf) - len(rest)
+	sent, err := c.Conn.Write(*buf)
 	if cap(*buf) <= maxPooled {
 		*buf = (*buf)[:0]
 		buffers.Put(buf)
@@ -156,28 +254,5 @@ func (c *netConn) flush(look time.Duration, progress func()) (int, error) {
 	return sent, err
 }
 
-// armWrite sets the deadline of the next write, and fails when finish's is over.
-func (c *netConn) armWrite(look time.Duration) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	next := now.Add(look)
-	if !c.until.IsZero() {
-		if now.After(c.until) {
-			return os.ErrDeadlineExceeded
-		}
-		next = c.until
-	} else if c.armed.Sub(now) > look/2 {
-		return nil // it is far enough away; setting it takes longer than asking
-	}
-	c.armed = next
-	return c.Conn.SetWriteDeadline(next)
-}
-
 // finish lets flush, also one under way, go on for so long and no longer.
-func (c *netConn) finish(d time.Duration) {
-	c.mu.Lock()
-	c.until = time.Now().Add(d)
-	_ = c.Conn.SetWriteDeadline(c.until)
-	c.mu.Unlock()
-}
+func (c *netConn) finish(d time.Duration) { c.wire.finish(d) }

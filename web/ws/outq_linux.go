@@ -10,9 +10,6 @@ import (
 // queued returns how many bytes the kernel holds that the peer has not acknowledged
 // (SIOCOUTQ, tcp(7)), or 0 when that cannot be told.
 func queued(c net.Conn) int {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
-		c = t.NetConn()
-	}
 	s, ok := c.(syscall.Conn)
 	if !ok {
 		return 0

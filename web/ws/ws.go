@@ -7,9 +7,11 @@ package ws
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	mrand "math/rand/v2"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -20,6 +22,7 @@ import (
 	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
 
+	"quire/session/limits"
 	"quire/web/trail"
 )
 
@@ -31,6 +34,8 @@ const (
 	CloseTooBig      = websocket.CloseMessageTooBig
 	CloseInternal    = websocket.CloseInternalServerErr
 	CloseTryAgain    = websocket.CloseTryAgainLater
+	// CloseUnauthenticated is for a peer that has to say who it is, again.
+	CloseUnauthenticated = 4401
 )
 
 // Handler is one connection's protocol.
@@ -65,6 +70,12 @@ type Options struct {
 	MaxMessage int
 	// MaxConns is the most connections at once. Default 100,000.
 	MaxConns int
+	// MaxPerAddress is the most connections at once that have the same Address; 0 for no bound.
+	MaxPerAddress int
+	// Address returns where a request comes from, as it is counted. Default: the peer's address.
+	Address func(ctx *fasthttp.RequestCtx) netip.Addr
+	// Limited is told of what is refused because of a limit. May be nil.
+	Limited func(name limits.Name)
 	// PingEvery is the time between pings; a peer that shows no life for two such
 	// spans is cut off. Default 25 s.
 	PingEvery time.Duration
@@ -86,6 +97,7 @@ type Options struct {
 type Server struct {
 	opt      Options
 	upgrader websocket.FastHTTPUpgrader
+	from     *limits.Counts[netip.Addr]
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -112,6 +124,15 @@ func New(opt Options) *Server {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
+	if opt.Address == nil {
+		opt.Address = func(ctx *fasthttp.RequestCtx) netip.Addr {
+			addr, _ := netip.AddrFromSlice(ctx.RemoteIP())
+			return addr.Unmap()
+		}
+	}
+	if opt.Limited == nil {
+		opt.Limited = func(limits.Name) {}
+	}
 	if opt.Sent == nil {
 		opt.Sent = func(int) {}
 	}
@@ -121,16 +142,13 @@ func New(opt Options) *Server {
 	if opt.Closed == nil {
 		opt.Closed = func(*Conn, int) {}
 	}
-	s := &Server{opt: opt, conns: map[*Conn]struct{}{}, empty: make(chan struct{}), stop: make(chan struct{})}
+	s := &Server{opt: opt, from: limits.NewCounts[netip.Addr](opt.MaxPerAddress), conns: map[*Conn]struct{}{}, empty: make(chan struct{}), stop: make(chan struct{})}
 	s.upgrader = websocket.FastHTTPUpgrader{
 		ReadBufferSize:    512,
 		WriteBufferSize:   2048,
 		WriteBufferPool:   &sync.Pool{},
 		CheckOrigin:       opt.CheckOrigin,
 		EnableCompression: true,
-	}
-	if opt.Subprotocol != "" {
-		s.upgrader.Subprotocols = []string{opt.Subprotocol}
 	}
 	go s.pings()
 	return s
@@ -143,12 +161,17 @@ func (s *Server) Serve(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
 		ctx.Error("offer the WebSocket subprotocol "+s.opt.Subprotocol, fasthttp.StatusBadRequest)
 		return
 	}
-	s.ServeAny(ctx, start)
+	s.serve(ctx, s.opt.Subprotocol, start)
 }
 
-// ServeAny is Serve for a protocol that has no name to offer.
-func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) {
-	nc, ok := ctx.Conn().(*netConn)
+// ServeAny is Serve for peers that need not offer a subprotocol; when they offer this one it
+// is chosen, since a browser that offers several expects one of them.
+func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, protocol string, start func(c *Conn) Handler) {
+	s.serve(ctx, protocol, start)
+}
+
+func (s *Server) serve(ctx *fasthttp.RequestCtx, protocol string, start func(c *Conn) Handler) {
+	carrier, ok := ctx.Conn().(gatherer)
 	if !ok {
 		ctx.Error("this listener does not carry WebSockets", fasthttp.StatusInternalServerError)
 		return
@@ -159,10 +182,13 @@ func (s *Server) ServeAny(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler)
 	}
 	info, since := trail.Of(ctx), time.Now()
 	deflates := strings.Contains(string(ctx.Request.Header.Peek("Sec-WebSocket-Extensions")), "permessage-deflate")
-	err := s.upgrader.Upgrade(ctx, func(w *websocket.Conn) {
+	from := s.opt.Address(ctx)
+	upgrader := s.upgrader
+	upgrader.Subprotocols = []string{protocol}
+	err := upgrader.Upgrade(ctx, func(w *websocket.Conn) {
 		// The request is kept for as long as the connection lives: let its buffers go.
 		ctx.Request, ctx.Response = fasthttp.Request{}, fasthttp.Response{}
-		s.run(&Conn{s: s, w: w, nc: nc, deflates: deflates, info: info, since: since}, start)
+		s.run(&Conn{s: s, w: w, nc: carrier.gatherer(), deflates: deflates, from: from, info: info, since: since}, start)
 	})
 	if err != nil && ctx.Response.StatusCode() < 400 {
 		ctx.Error(err.Error(), fasthttp.StatusBadRequest)
@@ -180,7 +206,8 @@ func offers(ctx *fasthttp.RequestCtx, protocol string) bool {
 
 // run is a connection's life, in the goroutine that fasthttp gives it.
 func (s *Server) run(c *Conn, start func(c *Conn) Handler) {
-	c.nc.gather(c.Wake)
+	c.nc.leave()
+	c.nc.gather(c.Wake, s.opt.PingEvery/2, c.touch)
 	c.w.SetReadLimit(int64(s.opt.MaxMessage))
 	c.w.SetPongHandler(func(string) error { c.touch(); return nil })
 	c.w.SetPingHandler(c.pong)
@@ -225,7 +252,12 @@ func (s *Server) add(c *Conn) *CloseError {
 		return &CloseError{CloseGoingAway, "the server is stopping"}
 	}
 	if len(s.conns) >= s.opt.MaxConns {
-		return &CloseError{CloseTryAgain, "too many connections"}
+		s.opt.Limited(limits.Connections)
+		return &CloseError{CloseTryAgain, fmt.Sprintf("too many connections, the limit %s is %d", limits.Connections, s.opt.MaxConns)}
+	}
+	if _, ok := s.from.Enter(c.from, 0); !ok {
+		s.opt.Limited(limits.AddressConnections)
+		return &CloseError{CloseTryAgain, fmt.Sprintf("too many connections from this address, the limit %s is %d", limits.AddressConnections, s.opt.MaxPerAddress)}
 	}
 	s.conns[c] = struct{}{}
 	return nil
@@ -234,6 +266,7 @@ func (s *Server) add(c *Conn) *CloseError {
 func (s *Server) remove(c *Conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
+	s.from.Leave(c.from)
 	if s.leaving && len(s.conns) == 0 {
 		close(s.empty)
 	}
@@ -295,7 +328,7 @@ func (s *Server) Shutdown(ctx context.Context, spread time.Duration) {
 	case <-s.empty:
 	case <-ctx.Done():
 		for _, c := range s.all() {
-			c.nc.Conn.Close()
+			_ = c.nc.cut()
 		}
 	}
 }
@@ -308,6 +341,7 @@ type Conn struct {
 	w        *websocket.Conn
 	nc       *netConn
 	deflates bool // the peer takes compressed messages
+	from     netip.Addr
 	info     trail.Info
 	since    time.Time
 
@@ -364,7 +398,7 @@ func (c *Conn) send() {
 		why := c.guard(func() *CloseError { more = c.handler.Send(c); return nil })
 		if !c.flush() || why != nil {
 			more = false
-			c.nc.Conn.Close() // ends the reader too
+			_ = c.nc.cut() // ends the reader too
 		}
 	}
 }
@@ -391,7 +425,7 @@ func (c *Conn) takePing() bool {
 
 // flush sends what was gathered and reports whether the connection still works.
 func (c *Conn) flush() bool {
-	n, err := c.nc.flush(c.s.opt.PingEvery/2, c.touch)
+	n, err := c.nc.flush()
 	if n > 0 {
 		c.sent.Add(int64(n))
 		c.s.opt.Sent(n)
@@ -448,7 +482,7 @@ func (c *Conn) read(h Handler) *CloseError {
 		var end *CloseError
 		switch {
 		case errors.Is(err, errTooBig):
-			end = &CloseError{CloseTooBig, "message too large"}
+			end = c.tooBig()
 		case err != nil:
 			end = c.readError(err)
 		case kind != websocket.TextMessage:
@@ -470,10 +504,15 @@ func (c *Conn) read(h Handler) *CloseError {
 
 func (c *Conn) readError(err error) *CloseError {
 	if errors.Is(err, websocket.ErrReadLimit) {
-		return &CloseError{CloseTooBig, "message too large"}
+		return c.tooBig()
 	}
 	c.noteCode(err)
 	return &CloseError{Code: 0}
+}
+
+func (c *Conn) tooBig() *CloseError {
+	c.s.opt.Limited(limits.Message)
+	return &CloseError{CloseTooBig, fmt.Sprintf("message too large, the limit %s is %d", limits.Message, c.s.opt.MaxMessage)}
 }
 
 var errTooBig = errors.New("ws: message too large")
@@ -525,7 +564,7 @@ func (c *Conn) tick(now time.Time) {
 		c.pinged, c.ping = now, true
 	}
 	if now.Sub(c.alive) > span {
-		n := queued(c.nc.Conn)
+		n := queued(c.nc.wire.Conn)
 		if n < c.queued {
 			c.alive = now
 		}
@@ -534,7 +573,7 @@ func (c *Conn) tick(now time.Time) {
 	dead := now.Sub(c.alive) > 2*span+span/8
 	c.mu.Unlock()
 	if dead {
-		c.nc.Conn.Close()
+		_ = c.nc.cut()
 	} else if due {
 		c.Wake()
 	}
@@ -566,7 +605,7 @@ const closeWithin = 2 * time.Second
 // connection with a code, and cuts off a peer that does not agree.
 func (c *Conn) Close(code int, reason string) {
 	c.say(code, reason)
-	_ = c.nc.Conn.SetReadDeadline(time.Now().Add(closeWithin))
+	_ = c.nc.SetReadDeadline(time.Now().Add(closeWithin))
 }
 
 // say sends a close frame.

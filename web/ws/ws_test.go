@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -21,6 +22,9 @@ import (
 	peer "github.com/coder/websocket"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/goleak"
+
+	"quire/web/certs"
+	"quire/web/certs/certstest"
 )
 
 func TestMain(m *testing.M) {
@@ -114,6 +118,7 @@ type host struct {
 	addr  string
 	conns chan *echo
 	log   *bytes.Buffer
+	trust *tls.Config // nil: without TLS
 	any   atomic.Bool // subprotocols are not asked for
 }
 
@@ -124,7 +129,7 @@ func serve(t *testing.T, opt Options) *host {
 	h.http = &fasthttp.Server{ReduceMemoryUsage: true, ReadTimeout: 2 * time.Second, Handler: func(ctx *fasthttp.RequestCtx) {
 		take := h.s.Serve
 		if h.any.Load() {
-			take = h.s.ServeAny
+			take = func(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) { h.s.ServeAny(ctx, "sharedb", start) }
 		}
 		take(ctx, func(c *Conn) Handler {
 			e := &echo{c: c, ended: make(chan struct{})}
@@ -138,7 +143,13 @@ func serve(t *testing.T, opt Options) *host {
 	}
 	h.addr = ln.Addr().String()
 	done := make(chan error, 1)
-	go func() { done <- h.http.Serve(Listener{ln}) }()
+	listener := Listener{Listener: ln}
+	if strings.HasPrefix(t.Name(), "TestOverTLS/") {
+		pair := certstest.New(t)
+		listener.TLS = certs.Config(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &pair.TLS, nil })
+		h.trust = &tls.Config{RootCAs: pair.Pool}
+	}
+	go func() { done <- h.http.Serve(listener) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -156,7 +167,8 @@ func serve(t *testing.T, opt Options) *host {
 // dial connects with an independent implementation of WebSockets.
 func (h *host) dial(mode peer.CompressionMode, protocols ...string) (*peer.Conn, *echo) {
 	h.t.Helper()
-	c, _, err := peer.Dial(context.Background(), "ws://"+h.addr+"/", &peer.DialOptions{CompressionMode: mode, CompressionThreshold: 1, Subprotocols: protocols})
+	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return h.connect() }}}
+	c, _, err := peer.Dial(context.Background(), "ws://"+h.addr+"/", &peer.DialOptions{HTTPClient: client, CompressionMode: mode, CompressionThreshold: 1, Subprotocols: protocols})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -165,10 +177,26 @@ func (h *host) dial(mode peer.CompressionMode, protocols ...string) (*peer.Conn,
 	return c, <-h.conns
 }
 
+// connect makes a connection, by TLS when the server speaks it.
+func (h *host) connect() (net.Conn, error) {
+	if h.trust != nil {
+		return tls.Dial("tcp", h.addr, h.trust)
+	}
+	return net.Dial("tcp", h.addr)
+}
+
+// bare returns a connection without its TLS.
+func bare(c net.Conn) *net.TCPConn {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	return c.(*net.TCPConn)
+}
+
 // raw connects and upgrades by hand, for frames that no library would send.
 func (h *host) raw() (net.Conn, *bufio.Reader, *echo) {
 	h.t.Helper()
-	c, err := net.Dial("tcp", h.addr)
+	c, err := h.connect()
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -342,6 +370,24 @@ func TestClose(t *testing.T) {
 	<-e.ended
 }
 
+// TestSubprotocolBesideAToken offers a token as browsers do: it is never what is agreed on.
+func TestSubprotocolBesideAToken(t *testing.T) {
+	h := serve(t, Options{Subprotocol: "quire.v1"})
+	for _, any := range []bool{false, true} {
+		h.any.Store(any)
+		want := map[bool]string{false: "quire.v1", true: "sharedb"}[any]
+		if c, _ := h.dial(peer.CompressionDisabled, "quire.token.a.b.c", "sharedb", "quire.v1"); c.Subprotocol() != want {
+			t.Errorf("agreed on %q, want %q", c.Subprotocol(), want)
+		}
+		if c, _, err := peer.Dial(context.Background(), "ws://"+h.addr+"/", &peer.DialOptions{Subprotocols: []string{"quire.token.a.b.c"}}); err == nil {
+			if c.Subprotocol() != "" {
+				t.Errorf("agreed on %q", c.Subprotocol())
+			}
+			c.CloseNow()
+		}
+	}
+}
+
 // TestServeAny takes peers that offer no subprotocol, on the server that asks for one.
 func TestServeAny(t *testing.T) {
 	h := serve(t, Options{Subprotocol: "quire.v1"})
@@ -437,7 +483,7 @@ func TestSlowReaderLives(t *testing.T) {
 	h := serve(t, Options{PingEvery: 200 * time.Millisecond, CompressFrom: 1 << 30})
 	conn, r, e := h.raw()
 	// What lies in this peer's own buffer the server cannot see: keep it small.
-	if err := conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+	if err := bare(conn).SetReadBuffer(64 << 10); err != nil {
 		t.Fatal(err)
 	}
 	const size = 16 << 20
@@ -543,17 +589,18 @@ func (c *counter) SetWriteDeadline(time.Time) error { return nil }
 
 func TestWaitingFramesLeaveInOneWrite(t *testing.T) {
 	w := &counter{}
-	nc := &netConn{Conn: w}
+	nc := &netConn{wire: wire{Conn: w}}
+	nc.Conn = &nc.wire
 	woken := 0
 	_, _ = nc.Write([]byte("HTTP/1.1 101\r\n"))
-	nc.gather(func() { woken++ })
+	nc.gather(func() { woken++ }, time.Second, func() {})
 	for i := range 8 {
 		_, _ = nc.Write([]byte{byte('0' + i)})
 	}
 	if woken != 8 || nc.waiting() != 8 {
 		t.Errorf("woken %d times, %d bytes wait", woken, nc.waiting())
 	}
-	if n, err := nc.flush(time.Second, func() {}); n != 8 || err != nil {
+	if n, err := nc.flush(); n != 8 || err != nil {
 		t.Errorf("flush: %d, %v", n, err)
 	}
 	if len(w.writes) != 2 || string(w.writes[1]) != "01234567" {

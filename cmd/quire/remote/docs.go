@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -126,11 +127,8 @@ func (c *Client) Raw(ctx context.Context, id string, at Point, format string) (i
 
 // revOf is the revision in an answer's ETag, -1 when there is none.
 func revOf(resp *http.Response) int64 {
-	tag := resp.Header.Get("ETag")
-	if len(tag) < 2 {
-		return -1
-	}
-	rev, err := strconv.ParseInt(tag[1:len(tag)-1], 10, 64)
+	tag, _, _ := strings.Cut(strings.Trim(resp.Header.Get("ETag"), `"`), "-")
+	rev, err := strconv.ParseInt(tag, 10, 64)
 	if err != nil {
 		return -1
 	}

@@ -133,11 +133,11 @@ func (b *bridge) step() {
 	}
 	for _, d := range leaving {
 		d.Doc = b.at(d.Doc)
-		send(b.hub.others(b.channel), d.src, d.message())
+		send(b.hub.others(b.channel), d.src, d.message(), d.audience())
 	}
 	for _, a := range askers {
 		for _, g := range b.guests {
-			if a.entered && g.step == b.steps {
+			if a.entered && g.step == b.steps || !a.c.member.MayRead(b.docID) {
 				continue
 			}
 			p := b.publication(g)
@@ -146,7 +146,7 @@ func (b *bridge) step() {
 		if a.again {
 			for _, d := range b.hub.departed(b.channel) {
 				d.Doc = b.at(d.Doc)
-				a.c.member.Send(d.message())
+				a.c.hear(&d)
 			}
 		}
 	}
@@ -285,7 +285,7 @@ func (b *bridge) dismiss(gone func(*guest) bool) {
 func (b *bridge) publish(g *guest) {
 	g.step = b.steps
 	p := b.publication(g)
-	send(b.hub.noted(&p, g.client), g.client, message(g.client, &p))
+	send(b.hub.noted(&p, g.client, ""), g.client, message(g.client, &p), audience{doc: b.docID})
 }
 
 func (b *bridge) publication(g *guest) Publication {

@@ -38,6 +38,8 @@ type Publication struct {
 	Version uint64
 	// Doc is where the value is in a document; nil when it is in none.
 	Doc *Doc
+
+	heard bool // it was passed on
 }
 
 // Doc is a document at a version: c, d, v and t of a "p" message.
@@ -119,9 +121,9 @@ func (c *Conn) Subscribe(channel string, seq int64) *wire.Error {
 	default:
 		delete(c.left, channel)
 		c.channels[channel] = seq
-		request := request(channel)
+		request, to := request(channel), c.of(channel, nil)
 		for _, o := range c.hub.enter(channel, c, c.Source() != c.id) {
-			if o.Source() != c.id {
+			if o.Source() != c.id && c.in(to) && o.in(to) {
 				o.member.Send(request)
 			}
 		}
@@ -172,9 +174,9 @@ func (c *Conn) Request(channel string) *wire.Error {
 	if c.closed {
 		return nil
 	}
-	request := request(channel)
+	request, to := request(channel), c.of(channel, nil)
 	for _, o := range c.hub.others(channel) {
-		if o != c {
+		if o != c && c.in(to) && o.in(to) {
 			o.member.Send(request)
 		}
 	}
@@ -183,7 +185,7 @@ func (c *Conn) Request(channel string) *wire.Error {
 	return nil
 }
 
-// Publish is "p": the value goes to the subscribers of the channel, but for those of the
+// Publish is "p": the value goes to the subscribers of the channel that are its audience, but for those of the
 // same source, and as the acknowledgement to the connection, which need not be
 // subscribed. A Version below that of the presence's last one is acknowledged only.
 // A value in a document must have been transformed to Doc.Version, the newest there is or
@@ -208,16 +210,28 @@ func (c *Conn) Publish(p Publication) *wire.Error {
 	src := c.Source()
 	m := message(src, &p)
 	if last == nil || p.Version >= last.Version {
-		send(c.hub.noted(&p, src), src, m)
-		if p.removes() {
-			delete(c.presences, k)
-		} else {
-			p.Value = nil // a message says it; what is kept is what its removal takes
-			c.presences[k] = &p
-		}
+		c.pass(&p, last, src, m)
 	}
 	c.member.Send(m)
 	return nil
+}
+
+// pass passes a publication on to its audience, unless the connection is not in it, and keeps
+// the books: last is what was there before. Called with the lock held.
+func (c *Conn) pass(p, last *Publication, src string, m *ws.Shared) {
+	if to := c.of(p.Channel, p.Doc); c.in(to) {
+		send(c.hub.noted(p, src, c.member.Scope()), src, m, to)
+		p.heard = true
+	} else if last != nil && last.heard {
+		return // that is to be removed still
+	}
+	k := key{p.Channel, p.ID}
+	if p.removes() {
+		delete(c.presences, k)
+		return
+	}
+	p.Value = nil // a message says it; what is kept is what its removal takes
+	c.presences[k] = p
 }
 
 // Close ends the connection's part: it is subscribed to nothing any more, and everything
@@ -237,16 +251,25 @@ func (c *Conn) Close() {
 	c.hub.forget(c.Source())
 	c.hub.mu.Unlock()
 	for _, p := range c.presences {
-		c.hub.depart(departed{c.Source(), *p})
+		if p.heard {
+			c.hub.depart(departed{c.Source(), c.member.Scope(), *p})
+		}
 	}
 	c.channels, c.left, c.presences = nil, nil, nil
 }
 
-// send hands a publication of a source to everybody but that source.
-func send(subs []*Conn, src string, m *ws.Shared) {
+// send hands a publication of a source to its audience, but not to that source.
+func send(subs []*Conn, src string, m *ws.Shared, to audience) {
 	for _, c := range subs {
-		if c.Source() != src {
+		if c.Source() != src && c.in(to) {
 			c.member.Send(m)
 		}
+	}
+}
+
+// hear tells the connection of a presence that was removed, if that is for it.
+func (c *Conn) hear(d *departed) {
+	if c.in(d.audience()) {
+		c.member.Send(d.message())
 	}
 }

@@ -26,6 +26,11 @@ type Member interface {
 	// called from any goroutine, with locks of the Hub held, and must neither block nor
 	// call the Hub back. A message that goes to several members is one value.
 	Send(m *ws.Shared)
+	// MayRead reports whether the member may read a document, by its id, now. Scope is the
+	// namespace that the member is confined to, if any: what is published in no document is
+	// for those of the same scope. Both are called like Send.
+	MayRead(doc string) bool
+	Scope() string
 }
 
 // Limits bounds what presence may cost. A zero field means its default.
@@ -103,9 +108,11 @@ type channel struct {
 // client drops the news of a removal when it is of an older version of the document than
 // the client has, and asks again.
 type departed struct {
-	src string
+	src, scope string
 	Publication
 }
+
+func (d *departed) audience() audience { return audienceOf(d.Channel, d.Doc, d.scope) }
 
 func (d *departed) message() *ws.Shared { return message(d.src, &d.Publication) }
 
@@ -174,7 +181,7 @@ func (h *Hub) enter(name string, c *Conn, returning bool) []*Conn {
 	before := ch.subs
 	ch.subs = append(before[:len(before):len(before)], c)
 	if ch.bridge == nil {
-		if doc, ok := documentOf(name); ok {
+		if doc, ok := documentOf(name); ok && c.in(c.of(name, nil)) {
 			h.bridge(ch, doc)
 		}
 	}
@@ -225,14 +232,14 @@ func (ch *channel) tell(a asker) {
 		ch.bridge.tell(a)
 	} else if a.again {
 		for i := range ch.departed {
-			a.c.member.Send(ch.departed[i].message())
+			a.c.hear(&ch.departed[i])
 		}
 	}
 }
 
 // noted keeps the books of a channel for a publication of a source, and returns who is
 // to be told.
-func (h *Hub) noted(p *Publication, src string) []*Conn {
+func (h *Hub) noted(p *Publication, src, scope string) []*Conn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	ch := h.channels[p.Channel]
@@ -240,7 +247,7 @@ func (h *Hub) noted(p *Publication, src string) []*Conn {
 		return nil
 	}
 	if p.Doc != nil {
-		ch.remember(src, p)
+		ch.remember(src, scope, p)
 		if doc := p.Doc.name(); doc.channel() == ch.name && (ch.bridge == nil || ch.bridge.doc != doc) {
 			h.bridge(ch, doc)
 		}
@@ -249,13 +256,13 @@ func (h *Hub) noted(p *Publication, src string) []*Conn {
 }
 
 // remember notes that a presence in a document is there, or was removed.
-func (ch *channel) remember(src string, p *Publication) {
+func (ch *channel) remember(src, scope string, p *Publication) {
 	ch.departed = slices.DeleteFunc(ch.departed, func(d departed) bool { return d.src == src && d.ID == p.ID })
 	if p.removes() {
 		if len(ch.departed) == maxDeparted {
 			ch.departed = slices.Delete(ch.departed, 0, 1)
 		}
-		ch.departed = append(ch.departed, departed{src, Publication{Channel: p.Channel, ID: p.ID, Version: p.Version, Doc: p.Doc}})
+		ch.departed = append(ch.departed, departed{src, scope, Publication{Channel: p.Channel, ID: p.ID, Version: p.Version, Doc: p.Doc}})
 	}
 }
 
@@ -269,7 +276,7 @@ func (h *Hub) depart(d departed) {
 	}
 	subs := ch.subs
 	if d.Doc != nil {
-		ch.remember(d.src, &d.Publication)
+		ch.remember(d.src, d.scope, &d.Publication)
 		if ch.bridge != nil && ch.bridge.doc == d.Doc.name() {
 			ch.bridge.depart(d)
 			subs = nil
@@ -277,6 +284,6 @@ func (h *Hub) depart(d departed) {
 	}
 	h.mu.Unlock()
 	if subs != nil {
-		send(subs, d.src, d.message())
+		send(subs, d.src, d.message(), d.audience())
 	}
 }

@@ -26,6 +26,9 @@ type member struct {
 	mu   sync.Mutex
 	got  []*ws.Shared
 	seen int
+
+	may   func(doc string) bool // nil: everything
+	scope string
 }
 
 func (m *member) Send(s *ws.Shared) {
@@ -33,6 +36,9 @@ func (m *member) Send(s *ws.Shared) {
 	m.got = append(m.got, s)
 	m.mu.Unlock()
 }
+
+func (m *member) MayRead(doc string) bool { return m.may == nil || m.may(doc) }
+func (m *member) Scope() string           { return m.scope }
 
 func join(t *testing.T, h *presence.Hub, id string) *member {
 	m := &member{t: t}

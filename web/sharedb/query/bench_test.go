@@ -31,7 +31,7 @@ func BenchmarkUpdate(b *testing.B) {
 	news := make(chan struct{}, 100)
 	var conns []*Conn
 	for range 100 {
-		c := e.Connect(func() { news <- struct{}{} })
+		c := e.Connect(func() { news <- struct{}{} }, All)
 		defer c.Close()
 		if refusal := c.Subscribe(Request{ID: "1", Collection: "cats", Query: q}); refusal != nil {
 			b.Fatal(refusal)

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"quire/session"
+	"quire/web/auth"
 	"quire/web/sharedb/wire"
 )
 
@@ -28,7 +29,7 @@ type collection struct {
 	queued map[string]bool // documents in queue
 
 	// Owned by the worker.
-	lives    map[string]*live // by the query
+	lives    map[string]*live // by the query and who may read what; see key
 	docs     map[string]*document
 	sweeping bool // rest is going to be called
 	ended    bool
@@ -108,13 +109,12 @@ func (c *collection) step() {
 	}
 }
 
-// join adds a subscription to the live result that it asks for, which is read when it is
+// enlist adds a subscription to the live result that it asks for, which is read when it is
 // the first.
-func (c *collection) join(s *subscription) {
-	key := s.query.String()
+func (c *collection) enlist(s *subscription, key string, readable []auth.Pattern) {
 	l := c.lives[key]
 	if l == nil {
-		l = &live{query: s.query, missed: map[string]bool{}}
+		l = &live{query: s.query, key: key, readable: readable, missed: map[string]bool{}}
 		c.lives[key] = l
 		c.engine.group.Add(1)
 		go func() {
@@ -123,21 +123,21 @@ func (c *collection) join(s *subscription) {
 			defer cancel()
 			var result []*Snapshot
 			err := wire.Errorf(wire.CodeUnknown, "The server failed; its log says why")
-			wire.Safely(c.engine.opt.Logger, func() { result, err = c.engine.read(ctx, c.prefix, l.query) })
+			wire.Safely(c.engine.opt.Logger, func() { result, err = c.engine.read(ctx, l.query, l.readable) })
 			c.post(func() { c.install(l, result, err) })
 		}()
 	}
 	l.subs = append(l.subs, s)
+	s.live = l
 	if l.missed == nil {
-		s.tell(News{Result: l.result(s)})
+		l.begin(s)
 	}
 }
 
 // install takes in what was read for a live query. What has changed meanwhile is looked at
 // again.
 func (c *collection) install(l *live, result []*Snapshot, err *wire.Error) {
-	key := l.query.String()
-	if c.lives[key] != l {
+	if c.lives[l.key] != l {
 		return
 	}
 	if err != nil {
@@ -152,7 +152,7 @@ func (c *collection) install(l *live, result []*Snapshot, err *wire.Error) {
 		if d := c.docs[s.ID]; d != nil {
 			s = d.snap
 		}
-		if l.query.matches(s) {
+		if l.takes(c.prefix, s) {
 			c.insert(l, s)
 		}
 	}
@@ -160,7 +160,7 @@ func (c *collection) install(l *live, result []*Snapshot, err *wire.Error) {
 		c.touch(id)
 	}
 	for _, s := range l.subs {
-		s.tell(News{Result: l.result(s)})
+		l.begin(s)
 	}
 }
 
@@ -184,19 +184,24 @@ func (c *collection) drop(id string) {
 	}
 }
 
-// part takes a subscription out; a live query that nobody has goes.
+// part ends a subscription.
 func (c *collection) part(s *subscription) {
 	defer c.engine.leave(c)
-	l := c.lives[s.query.String()]
-	if l == nil || !l.part(s) || len(l.subs) > 0 {
-		return
+	c.withdraw(s)
+}
+
+// withdraw takes a subscription out of its live result; one that nobody has goes.
+func (c *collection) withdraw(s *subscription) {
+	l := s.live
+	s.live = nil
+	if l != nil && c.lives[l.key] == l && l.part(s) && len(l.subs) == 0 {
+		c.remove(l)
 	}
-	c.remove(l)
 }
 
 // remove takes a live query out.
 func (c *collection) remove(l *live) {
-	delete(c.lives, l.query.String())
+	delete(c.lives, l.key)
 	for _, s := range l.order {
 		c.drop(s.ID)
 	}
@@ -303,7 +308,7 @@ func (c *collection) view(id string, d *document, again bool) (*Snapshot, sessio
 // wanted reports whether a document is in any live result.
 func (c *collection) wanted(s *Snapshot) bool {
 	for _, l := range c.lives {
-		if l.missed == nil && l.query.matches(s) {
+		if l.missed == nil && l.takes(c.prefix, s) {
 			return true
 		}
 	}
@@ -331,7 +336,7 @@ func (d *document) mute() {
 // change works out what a change of a document means for a live query.
 func (c *collection) change(l *live, id string, before, after *Snapshot, again bool, ops []*session.Batch) {
 	from, was := l.find(before)
-	is := after != nil && l.query.matches(after)
+	is := after != nil && l.takes(c.prefix, after)
 	u := &Update{ID: id}
 	if was {
 		u.Ops = ops

@@ -12,8 +12,9 @@ import (
 // Conn is the live queries of one connection. Its methods are safe for concurrent use,
 // except that one goroutine at a time may call Take.
 type Conn struct {
-	engine *Engine
-	notify func()
+	engine   *Engine
+	notify   func()
+	readable Readable
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -29,6 +30,13 @@ type subscription struct {
 	req        Request
 	query      *Query
 	collection *collection
+	key        string // of the live result that it is to have; guarded by Conn.mu
+
+	// Owned by the collection's worker.
+	live *live
+	// moved: told is a part of another live result that it had before, and all its client has.
+	moved bool
+	told  []*Snapshot
 }
 
 // Request is a "qs" message.
@@ -107,10 +115,10 @@ func (u *Update) JSON() []byte {
 // closed: its client will come back and say what it has.
 var ErrBehind = errors.New("query: too many updates wait for the connection")
 
-// Connect adds a connection. notify is called, from any goroutine and perhaps with locks
+// Connect adds a connection that may read what readable says; call Review when that changes. notify is called, from any goroutine and perhaps with locks
 // held, whenever there may be something to Take; it must not block or call back.
-func (e *Engine) Connect(notify func()) *Conn {
-	return &Conn{engine: e, notify: notify, subs: map[string]*subscription{}}
+func (e *Engine) Connect(notify func(), readable Readable) *Conn {
+	return &Conn{engine: e, notify: notify, readable: readable, subs: map[string]*subscription{}}
 }
 
 // Subscribe answers "qs": it begins a live query. It does not wait: the result comes by
@@ -136,9 +144,11 @@ func (c *Conn) Subscribe(req Request) *wire.Error {
 		return err
 	}
 	c.remove(req.ID)
-	s := &subscription{conn: c, req: req, query: req.Query, collection: col}
+	readable := c.readable.of(col.prefix)
+	key := key(req.Query, readable)
+	s := &subscription{conn: c, req: req, query: req.Query, collection: col, key: key}
 	c.subs[req.ID] = s
-	col.post(func() { col.join(s) })
+	col.post(func() { col.enlist(s, key, readable) })
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"quire/session"
+	"quire/web/auth"
 	"quire/web/sharedb/wire"
 )
 
@@ -196,15 +197,15 @@ func (e *Engine) Stats() Stats {
 	return Stats{Collections: len(e.collections)}
 }
 
-// Fetch answers "qf": the documents that are in the result now, in order. It reads the
-// collection anew. Errors are *wire.Error: CodeUnsupported from Parse, CodeBadlyFormed
+// Fetch answers "qf": the documents that may be read and are in the result now, in order. It
+// reads the collection anew. Errors are *wire.Error: CodeUnsupported from Parse, CodeBadlyFormed
 // for a collection's name, CodeLimit, CodeUnknown when the documents cannot be read.
-func (e *Engine) Fetch(ctx context.Context, collection string, q *Query) ([]*Snapshot, error) {
+func (e *Engine) Fetch(ctx context.Context, collection string, q *Query, readable Readable) ([]*Snapshot, error) {
 	prefix, refusal := wire.Prefix(collection)
 	if refusal != nil {
 		return nil, refusal
 	}
-	result, refusal := e.read(ctx, prefix, q)
+	result, refusal := e.read(ctx, q, readable.of(prefix))
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -218,59 +219,90 @@ func failed() *wire.Error {
 // page is how many documents are listed at a time.
 const page = 512
 
-// read reads a collection for a query.
-func (e *Engine) read(ctx context.Context, prefix string, q *Query) ([]*Snapshot, *wire.Error) {
+// reading is a query that reads its collection.
+type reading struct {
+	*Engine
+	query       *Query
+	result      []*Snapshot
+	seen, bytes int
+}
+
+// read reads for a query what may be read of its collection. Of what may not, it does not
+// even look at the names: how much there is shows neither in a limit nor in the time.
+func (e *Engine) read(ctx context.Context, q *Query, readable []auth.Pattern) ([]*Snapshot, *wire.Error) {
 	select {
 	case e.readings <- struct{}{}:
 		defer func() { <-e.readings }()
 	case <-ctx.Done():
 		return nil, failed()
 	}
-	var result []*Snapshot
-	seen, bytes := 0, 0
+	r := &reading{Engine: e, query: q}
+	for _, p := range readable {
+		if refusal := r.pattern(ctx, p); refusal != nil {
+			return nil, refusal
+		}
+	}
+	slices.SortFunc(r.result, q.compare)
+	return r.result, nil
+}
+
+// pattern reads the documents of one pattern. One without a slash is of the collection "".
+func (r *reading) pattern(ctx context.Context, p auth.Pattern) *wire.Error {
+	prefix, many := strings.CutSuffix(string(p), "*")
+	size := page
+	if !many {
+		size = 1
+	}
+	flat := !strings.Contains(prefix, "/")
 	for after := ""; ; {
-		infos, err := e.opt.Sessions.List(ctx, prefix, after, page)
+		infos, err := r.opt.Sessions.List(ctx, prefix, after, size)
 		if err != nil {
-			return nil, failed()
+			return failed()
 		}
 		for _, info := range infos {
-			if info.ID <= after {
-				continue // of a collection that was stepped over
+			if info.ID <= after || !p.Matches(info.ID) {
+				continue // of a collection that was stepped over, or not the one meant
 			}
 			after = info.ID
-			if slash := strings.IndexByte(info.ID, '/'); slash >= 0 && prefix == "" {
+			if slash := strings.IndexByte(info.ID, '/'); slash >= 0 && flat {
 				// It is of another collection, all of which is stepped over.
 				after = info.ID[:slash+1] + "\xff"
 				continue
 			}
-			_, id, ok := wire.ToCollection(info.ID)
-			if !ok {
-				continue
+			if refusal := r.add(ctx, info); refusal != nil {
+				return refusal
 			}
-			if seen++; seen > e.opt.Limits.Scan {
-				return nil, wire.Errorf(wire.CodeLimit, "The query looks at more than %d documents, the limit", e.opt.Limits.Scan)
-			}
-			v, err := e.opt.Sessions.View(ctx, info.ID, session.Head)
-			if err != nil {
-				return nil, failed()
-			}
-			s := snapshot(e.opt.Codec, id, v)
-			if s == nil || !q.matches(s) {
-				continue
-			}
-			s.life, s.born = info.Incarnation, info.Born
-			bytes += s.size()
-			if refusal := e.exceeds(len(result)+1, bytes); refusal != nil {
-				return nil, refusal
-			}
-			result = append(result, s)
 		}
-		if len(infos) < page {
-			break
+		if len(infos) < size || !many {
+			return nil
 		}
 	}
-	slices.SortFunc(result, q.compare)
-	return result, nil
+}
+
+// add looks at one document.
+func (r *reading) add(ctx context.Context, info session.Info) *wire.Error {
+	_, id, ok := wire.ToCollection(info.ID)
+	if !ok {
+		return nil
+	}
+	if r.seen++; r.seen > r.opt.Limits.Scan {
+		return wire.Errorf(wire.CodeLimit, "The query looks at more than %d documents, the limit", r.opt.Limits.Scan)
+	}
+	v, err := r.opt.Sessions.View(ctx, info.ID, session.Head)
+	if err != nil {
+		return failed()
+	}
+	s := snapshot(r.opt.Codec, id, v)
+	if s == nil || !r.query.matches(s) {
+		return nil
+	}
+	s.life, s.born = info.Incarnation, info.Born
+	r.bytes += s.size()
+	if refusal := r.exceeds(len(r.result)+1, r.bytes); refusal != nil {
+		return refusal
+	}
+	r.result = append(r.result, s)
+	return nil
 }
 
 // exceeds refuses a result that is too large.

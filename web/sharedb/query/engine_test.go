@@ -104,7 +104,7 @@ func (w *world) set(id string, seq uint64, field, value string) {
 
 func (w *world) fetch(collection, q string) (string, error) {
 	w.t.Helper()
-	result, err := w.engine.Fetch(context.Background(), collection, parse(w.t, q))
+	result, err := w.engine.Fetch(context.Background(), collection, parse(w.t, q), All)
 	return string(Append(nil, result)), err
 }
 
@@ -140,7 +140,7 @@ func TestFetch(t *testing.T) {
 				t.Errorf("%s in %q: %s, %v\nwant %s", x.q, x.c, got, err, x.want)
 			}
 		}
-		if result, err := w.engine.Fetch(context.Background(), "many", parse(t, "{}")); err != nil || len(result) != 600 || result[599].ID != "599" {
+		if result, err := w.engine.Fetch(context.Background(), "many", parse(t, "{}"), All); err != nil || len(result) != 600 || result[599].ID != "599" {
 			t.Errorf("%d of 600 results, %v", len(result), err)
 		}
 		if _, err := w.fetch("valueOf", "{}"); err == nil || err.(*wire.Error).Message != "Invalid collection" {
@@ -186,7 +186,7 @@ type reader struct {
 
 func (w *world) reader() *reader {
 	r := &reader{w: w}
-	r.Conn = w.engine.Connect(func() {})
+	r.Conn = w.engine.Connect(func() {}, All)
 	return r
 }
 

@@ -1,17 +1,30 @@
 package query
 
-import "slices"
+import (
+	"slices"
 
-// live is the result of one query of one collection, for everybody who has it. It belongs
-// to the collection's worker.
+	"quire/web/auth"
+)
+
+// live is the result of one query of one collection, for everybody who has it and may read
+// the same. It belongs to the collection's worker.
 type live struct {
-	query *Query
+	// Static.
+	query    *Query
+	key      string
+	readable []auth.Pattern
+
 	order []*Snapshot // the result
 	bytes int
 	subs  []*subscription
 	// missed are the documents that changed while the result was being read; nil from
 	// then on.
 	missed map[string]bool
+}
+
+// takes reports whether a document of the collection with a prefix is in the result.
+func (l *live) takes(prefix string, s *Snapshot) bool {
+	return l.query.matches(s) && seen(l.readable, prefix+s.ID)
 }
 
 // find returns where a document is.

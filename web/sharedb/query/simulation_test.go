@@ -51,7 +51,7 @@ func (w *world) client(query string) *client {
 }
 
 func (c *client) connect(resume bool) {
-	c.Conn = c.w.engine.Connect(func() {})
+	c.Conn = c.w.engine.Connect(func() {}, All)
 	c.subscribe(resume)
 }
 
@@ -246,7 +246,7 @@ func (c *client) check() {
 	if len(c.docs) != len(ids) {
 		c.w.t.Fatalf("%s: %d documents, want %d", c.query, len(c.docs), len(ids))
 	}
-	result, err := c.w.engine.Fetch(context.Background(), "cats", parse(c.w.t, c.query))
+	result, err := c.w.engine.Fetch(context.Background(), "cats", parse(c.w.t, c.query), All)
 	if err != nil || len(result) != len(ids) {
 		c.w.t.Fatalf("%s: fetched %d, %v", c.query, len(result), err)
 	}

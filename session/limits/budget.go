@@ -1,0 +1,73 @@
+package limits
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// Budget is an amount that many share, such as bytes of memory. Who finds too little waits, in the order
+// of coming. Safe for concurrent use.
+type Budget struct {
+	most int
+
+	mu      sync.Mutex
+	used    int       // guarded by mu
+	waiting []*wanted // guarded by mu
+}
+
+type wanted struct {
+	n     int
+	ready chan struct{} // closed when it has its part
+}
+
+// NewBudget makes a Budget of so much, at least 1.
+func NewBudget(most int) *Budget { return &Budget{most: max(most, 1)} }
+
+// Most returns how much there is.
+func (b *Budget) Most() int { return b.most }
+
+// Used returns how much of it is taken.
+func (b *Budget) Used() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
+}
+
+// Take takes a part of n, all there is when n is more, and returns how to give it back, which may be
+// called more than once. It waits for it, unless ctx ends before, whose error it returns.
+func (b *Budget) Take(ctx context.Context, n int) (done func(), err error) {
+	w := &wanted{min(max(n, 0), b.most), make(chan struct{})}
+	b.mu.Lock()
+	b.waiting = append(b.waiting, w)
+	b.serve()
+	b.mu.Unlock()
+	select {
+	case <-w.ready:
+	case <-ctx.Done():
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if i := slices.Index(b.waiting, w); i >= 0 {
+			b.waiting = slices.Delete(b.waiting, i, i+1)
+		} else {
+			b.used -= w.n
+		}
+		b.serve()
+		return nil, ctx.Err()
+	}
+	return sync.OnceFunc(func() {
+		b.mu.Lock()
+		b.used -= w.n
+		b.serve()
+		b.mu.Unlock()
+	}), nil
+}
+
+// serve gives those who wait their parts, as far as there is enough. Called with the lock held.
+func (b *Budget) serve() {
+	for len(b.waiting) > 0 && b.used+b.waiting[0].n <= b.most {
+		b.used += b.waiting[0].n
+		close(b.waiting[0].ready)
+		b.waiting = b.waiting[1:]
+	}
+}

@@ -1,0 +1,134 @@
+package session
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"quire/ot"
+	"quire/session/limits"
+)
+
+// memory is about how much the sessions take, all together. Each session keeps its own share
+// up to date when it commits, so nobody waits for anybody on that path.
+type memory struct {
+	// Static.
+	budget int64 // 0: no bound
+	// places has a place for each document that is being read: what they will take is not known before.
+	places chan struct{}
+
+	held *atomic.Int64
+
+	mu *sync.Mutex
+	// full is when nobody could be made to leave last; guarded by mu.
+	full *time.Time
+}
+
+const (
+	// loadsAtOnce is how many documents are read at one time.
+	loadsAtOnce = 16
+	// sessionCost, entryCost and opCost are what takes memory beside the document: a session, an
+	// operation that it keeps, and a byte of that.
+	sessionCost, entryCost, opCost = 4 << 10, 400, 2
+	// fullFor is how long it is believed that nobody can be made to leave.
+	fullFor = 10 * time.Millisecond
+)
+
+func newMemory(budget int) memory {
+	return memory{budget: int64(budget), places: make(chan struct{}, loadsAtOnce), held: new(atomic.Int64), mu: new(sync.Mutex), full: new(time.Time)}
+}
+
+// used returns about how many bytes the sessions take.
+func (y *memory) used() int { return int(y.held.Load()) }
+
+// fits reports whether the sessions are within their budget.
+func (y *memory) fits() bool { return y.budget == 0 || y.held.Load() <= y.budget }
+
+// cost returns about how many bytes a session takes. Called with the lock held.
+func (s *Session) cost() int {
+	n := sessionCost + len(s.window.entries)*entryCost + s.window.bytes*opCost
+	if s.at.typ != nil {
+		n += s.at.size() * ot.Weight(s.at.typ)
+	}
+	return n
+}
+
+// weigh brings the session's share of the memory up to date. Called with the lock held.
+func (s *Session) weigh() {
+	if s.left {
+		return
+	}
+	n := s.cost()
+	s.m.memory.held.Add(int64(n - s.charged))
+	s.charged = n
+}
+
+// remove takes a session out of the table. Called with Manager.mu and the session's lock held.
+func (m *Manager) remove(s *Session) {
+	delete(m.sessions, s.id)
+	m.memory.held.Add(int64(-s.charged))
+	s.charged, s.left = 0, true
+}
+
+// admitted counts a session that was just read, which nobody else knows yet, and refuses it when there is no
+// room for it.
+func (m *Manager) admitted(s *Session) *Error {
+	s.weigh()
+	if m.memory.fits() {
+		return nil
+	}
+	err := m.makeRoom()
+	if err != nil {
+		m.memory.held.Add(int64(-s.charged))
+		s.charged, s.left = 0, true
+	}
+	return err
+}
+
+// makeRoom has sessions leave that nobody uses, the least recently used first, until there is some room
+// again. What is not on disk stays. CodeBusy when that is not enough.
+func (m *Manager) makeRoom() *Error {
+	y := &m.memory
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.fits() {
+		return nil
+	}
+	if now := m.opt.Now(); now.Sub(*y.full) >= fullFor || now.Before(*y.full) {
+		m.evict(y.budget - y.budget/16)
+		if y.fits() {
+			return nil
+		}
+		*y.full = now
+	}
+	return m.Exceeds(limits.Memory, int(y.budget), CodeBusy, "there is no room in memory for another document now")
+}
+
+// evict has idle sessions leave, the least recently used first, until the sessions take no more than so much.
+func (m *Manager) evict(most int64) {
+	type candidate struct {
+		s     *Session
+		since time.Time
+	}
+	var all []candidate
+	for _, s := range m.all() {
+		s.mu.Lock()
+		if s.idle() {
+			all = append(all, candidate{s, s.idleSince})
+		}
+		s.mu.Unlock()
+	}
+	slices.SortFunc(all, func(a, b candidate) int { return a.since.Compare(b.since) })
+	for _, c := range all {
+		if m.memory.held.Load() <= most {
+			return
+		}
+		m.drop(c.s) // without a last snapshot: the log has everything
+	}
+}
+
+// idle reports whether nobody reads and nothing is being written. Called with the lock held.
+func (s *Session) idle() bool {
+	return len(s.subs) == 0 && !s.busy() && !s.committer && !s.snap.busy
+}

@@ -1,0 +1,80 @@
+package hooks
+
+import (
+	"context"
+
+	"quire/session"
+	"quire/web/auth"
+)
+
+// A hook about everything is an operator's. One about a document, or about all whose ids begin alike, is also for
+// whoever administers these: to register, see, retry and remove. Such a hook is confined: of a document that
+// gets an id outside it learns that it is gone, not where.
+
+// maxOwned is the most hooks that one who is no operator may have registered.
+const maxOwned = 20
+
+// pattern is which documents a hook is about.
+func (k *Hook) pattern() auth.Pattern {
+	if k.Doc != "" {
+		return auth.Pattern(k.Doc)
+	}
+	return auth.Pattern(k.Docs + "*")
+}
+
+// may reports whether somebody may see and change a hook.
+func may(pass *auth.Pass, k *Hook) bool {
+	return pass.Operator() || k.Doc+k.Docs != "" && pass.Over(k.pattern()) >= auth.Admin
+}
+
+// about refuses what is about a hook that is not somebody's concern as if it were not there.
+func (h *Hooks) about(pass *auth.Pass, id string) error {
+	s, err := h.Get(id)
+	if err == nil && !may(pass, &s.Hook) {
+		err = noHook()
+	}
+	return err
+}
+
+func noHook() *session.Error { return session.Errorf(session.CodeNotFound, "no such hook") }
+
+// registers refuses, before it is known which, hooks of who may register none.
+func registers(pass *auth.Pass) *session.Error {
+	if len(pass.Identity().With(auth.Admin, "")) == 0 {
+		return session.Errorf(session.CodeForbidden, "this needs the right to admin what a hook is about; you have it for no document")
+	}
+	return nil
+}
+
+// own makes somebody the owner of a hook that they are about to register.
+func own(pass *auth.Pass, k *Hook) *session.Error {
+	if !may(pass, k) {
+		return session.Errorf(session.CodeForbidden, "this needs the right to admin every document that the hook is about")
+	}
+	i := pass.Identity()
+	k.Owner, k.Token, k.Confined = i.Author, i.ID, !pass.Operator()
+	return nil
+}
+
+// owned returns how many hooks somebody has who is no operator.
+func (h *Hooks) owned(author string) (n int) {
+	for _, s := range h.List() {
+		if s.Confined && s.Owner == author {
+			n++
+		}
+	}
+	return n
+}
+
+// Disown disables the hooks that somebody registered, or that were registered with a token, by its jti: what
+// allowed them to be told was withdrawn. An empty name is nobody's.
+func (h *Hooks) Disown(ctx context.Context, author, token string) {
+	h.mu.Lock()
+	runners := h.all()
+	h.mu.Unlock()
+	for _, r := range runners {
+		if k := r.hook(); author != "" && k.Owner == author || token != "" && k.Token == token {
+			r.disable("the rights of its owner were withdrawn")
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package sharedb
+
+import (
+	"time"
+
+	"quire/session"
+	"quire/web/auth"
+	"quire/web/sharedb/wire"
+	"quire/web/ws"
+)
+
+// Here is what a connection may do, and all that a client asks of documents by their names
+// goes through here: view and revisionAt for what they are and were, open for places in them,
+// permit for operations, readable for queries, member for presence. A document that may not be
+// read is one that is not there.
+//
+// A submission counts as made when permit let it in: one that arrives after a right was taken
+// is refused, one that had been let in before is committed.
+
+// watchPass begins to look at what the pass allows.
+func (c *Conn) watchPass() {
+	c.watch = c.pass.Watch(func() {
+		c.queries.Review() // at once: other goroutines work out what it is told
+		c.mu.Lock()
+		c.changed = true
+		c.mu.Unlock()
+		c.wake()
+	})
+	c.mu.Lock()
+	c.changed = c.pass.Ended() != nil
+	c.mu.Unlock()
+}
+
+// MayRead reports whether the connection may read a document, by its id, now.
+func (c *Conn) MayRead(doc string) bool { return c.pass.Role(doc) >= auth.Read }
+
+// readable implements query.Readable.
+func (c *Conn) readable(prefix string) []auth.Pattern {
+	if c.pass.Ended() != nil {
+		return nil
+	}
+	return c.pass.Identity().With(auth.Read, prefix)
+}
+
+// view returns a document at a revision, as session.Manager.View does.
+func (c *Conn) view(doc string, rev session.Revision) (session.View, error) {
+	switch {
+	case c.MayRead(doc):
+		return c.p.opt.Manager.View(c.ctx, doc, rev)
+	case rev != session.Head && rev > session.Unborn:
+		return session.View{}, session.Errorf(session.CodeFuture, "revision %d, head %d", rev, session.Unborn)
+	}
+	return session.View{Rev: session.Unborn}, nil
+}
+
+// revisionAt returns the revision at a time, as session.Manager.RevisionAt does.
+func (c *Conn) revisionAt(doc string, at time.Time) (session.Revision, error) {
+	if !c.MayRead(doc) {
+		return session.Unborn, nil
+	}
+	return c.p.opt.Manager.RevisionAt(c.ctx, doc, at)
+}
+
+// author returns who is recorded with what the connection submits. Those who are present are
+// others: they publish that.
+func (c *Conn) author() session.User {
+	return session.User{Author: c.pass.User(session.User{}).Author}
+}
+
+// permit refuses an operation that the client may not make.
+func (c *Conn) permit(r *request, s *submission) error {
+	err := c.pass.Check(r.doc, auth.Write)
+	if err == nil {
+		return nil
+	}
+	if _, creates := s.does.(session.Creation); err.Code == session.CodeNotFound && !creates && r.rev != session.Head && r.rev > session.Unborn {
+		return session.Errorf(session.CodeFuture, "") // as of any document that is not there
+	}
+	return err
+}
+
+// unauthenticated ends a connection whose pass has ended.
+func unauthenticated(why *session.Error) *ws.CloseError {
+	return &ws.CloseError{Code: ws.CloseUnauthenticated, Reason: clip(why.Message)}
+}
+
+// parting is a document that the client has lost the right to read. It is told so when what
+// it had submitted before has its answer: it would take the news for that.
+type parting struct {
+	c, d   string
+	places []*place
+}
+
+// review takes in a change of the pass. It reports whether the connection is over.
+func (c *Conn) review(w Sender) (over bool) {
+	c.mu.Lock()
+	changed := c.changed
+	c.changed = false
+	over = c.over
+	docs := make([]string, 0, len(c.docs))
+	for id := range c.docs {
+		docs = append(docs, id)
+	}
+	c.mu.Unlock()
+	if !changed || over {
+		return over
+	}
+	if why := c.pass.Ended(); why != nil {
+		c.mu.Lock()
+		c.over = true
+		done := c.clear()
+		c.mu.Unlock()
+		done()
+		end := unauthenticated(why)
+		w.Close(end.Code, end.Reason)
+		return true
+	}
+	for _, id := range docs {
+		if !c.MayRead(id) {
+			c.presence.Withdraw(id)
+			c.leaveDoc(id)
+		}
+	}
+	return false
+}
+
+// leaveDoc takes a document from the connection that may not be read any more. A place with
+// operations in flight stays until these have their answers, and sends until then what was
+// committed before them.
+func (c *Conn) leaveDoc(id string) {
+	c.mu.Lock()
+	doc := c.docs[id]
+	if doc == nil {
+		c.mu.Unlock()
+		return
+	}
+	for key, at := range c.shown {
+		if at.doc == id {
+			delete(c.shown, key)
+			at.shown--
+		}
+	}
+	if doc.subscribed != nil {
+		if c.parting == nil {
+			c.parting = map[string]*parting{}
+		}
+		c.parting[id] = &parting{doc.subscribed.c, doc.subscribed.d, append([]*place(nil), doc.places...)}
+		doc.subscribed = nil
+	}
+	var done []func()
+	for _, pl := range append([]*place(nil), doc.places...) {
+		if len(pl.flights) == 0 {
+			owed := pl.owed
+			pl.owed = 0 // the answers go out without it
+			done = append(done, c.release(pl))
+			pl.owed = owed
+		}
+	}
+	c.mu.Unlock()
+	for _, f := range done {
+		f()
+	}
+}
+
+// part tells the client which documents it may not read any more.
+func (c *Conn) part(w Sender) {
+	c.mu.Lock()
+	var gone []*parting
+	for id, p := range c.parting {
+		waits := false
+		for _, pl := range p.places {
+			waits = waits || len(pl.flights) > 0
+		}
+		if !waits {
+			delete(c.parting, id)
+			gone = append(gone, p)
+		}
+	}
+	c.mu.Unlock()
+	for _, p := range gone {
+		e := wire.Errorf(codeForbidden, "You may not read this document any more")
+		w.SendText(append(e.Append(appendName(appendHead(nil, "op", p.c, p.d), "error")), '}'))
+	}
+}

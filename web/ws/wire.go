@@ -1,0 +1,101 @@
+package ws
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// wire is the bare connection. Its writes become patient when it carries a WebSocket: they go
+// on for as long as it takes, until finish. That has to be here, below TLS: one of its
+// records that was sent in part cannot be taken up again above.
+type wire struct {
+	net.Conn
+
+	mu sync.Mutex
+	// Guarded by mu.
+	patient  bool
+	look     time.Duration // how long one write waits before another look at what it took
+	progress func()        // called when a write that had waited so long was taken in part
+	until    time.Time     // when writes end; zero: never
+	armed    time.Time     // the write deadline that is set
+}
+
+func (w *wire) bePatient(look time.Duration, progress func()) {
+	w.mu.Lock()
+	w.patient, w.look, w.progress = true, look, progress
+	w.mu.Unlock()
+}
+
+// Write implements net.Conn.
+func (w *wire) Write(p []byte) (int, error) {
+	sent := 0
+	for {
+		patient, err := w.arm()
+		if err != nil {
+			return sent, err
+		}
+		n, err := w.Conn.Write(p[sent:])
+		sent += n
+		if !patient || !errors.Is(err, os.ErrDeadlineExceeded) || sent == len(p) {
+			return sent, err
+		}
+		if n > 0 {
+			w.progress()
+		}
+	}
+}
+
+// arm sets the deadline of the next patient write, and fails when finish's is over.
+func (w *wire) arm() (patient bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.patient {
+		return false, nil
+	}
+	now := time.Now()
+	next := now.Add(w.look)
+	if !w.until.IsZero() {
+		if now.After(w.until) {
+			return true, os.ErrDeadlineExceeded
+		}
+		next = w.until
+	} else if w.armed.Sub(now) > w.look/2 {
+		return true, nil // it is far enough away; setting it takes longer than asking
+	}
+	w.armed = next
+	return true, w.Conn.SetWriteDeadline(next)
+}
+
+// finish lets patient writes, also one under way, go on for so long and no longer.
+func (w *wire) finish(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.until = time.Now().Add(d)
+	_ = w.Conn.SetWriteDeadline(w.until)
+}
+
+// SetWriteDeadline has no effect on patient writes, which set their own.
+func (w *wire) SetWriteDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.patient {
+		return nil
+	}
+	return w.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline is SetReadDeadline and SetWriteDeadline.
+func (w *wire) SetDeadline(t time.Time) error {
+	return errors.Join(w.SetReadDeadline(t), w.SetWriteDeadline(t))
+}
+
+// CloseWrite ends the stream to the peer.
+func (w *wire) CloseWrite() error {
+	if half, ok := w.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
