@@ -32,9 +32,7 @@ const (
 	// sender.
 	largeAtOnce = 16
 	largeEach   = 4
-	// patience is how long a body may take beside what its length allows, at
-	// slowestBody bytes a second.
-	patience    = 15 * time.Second
+	// slowestBody is how many bytes a second a body has to have, beside Timeouts.Body.
 	slowestBody = 16 << 10
 	// lengthHeader keeps the length of a body that fasthttp is not to read: -1 when it is chunked.
 	lengthHeader = "Quire-Internal-Length"
@@ -117,7 +115,7 @@ func (l *large) received(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 		h.SetContentLength(0)
 		h.Set(lengthHeader, strconv.Itoa(n))
 	}
-	return fasthttp.RequestConfig{ReadTimeout: patience}
+	return fasthttp.RequestConfig{ReadTimeout: l.server.opt.Timeouts.Body}
 }
 
 // expected refuses, before it is sent, a body that is past its limit, or of who may not do
@@ -202,7 +200,7 @@ func (l *large) serve(conn, in net.Conn, req *fasthttp.Request, n int) {
 	var ctx fasthttp.RequestCtx
 	ctx.Init2(conn, quiet{l.server.opt.Logger}, true)
 	req.CopyTo(&ctx.Request)
-	u := &upload{l: l, ctx: &ctx, in: &slowReader{conn: in, left: n, patience: patience}}
+	u := &upload{l: l, ctx: &ctx, in: &slowReader{conn: in, left: n, patience: l.server.opt.Timeouts.Body}}
 	if ctx.IsGet() || ctx.IsHead() { // its answer might be a stream, on a connection that is taken
 		l.server.guard(&ctx, func() {
 			api.Problem(&ctx, fasthttp.StatusBadRequest, "unwanted_body", "This request has no body.")
@@ -214,7 +212,7 @@ func (l *large) serve(conn, in net.Conn, req *fasthttp.Request, n int) {
 	ctx.Response.Header.SetConnectionClose()
 	ctx.Response.Header.SetServer("quire")
 	w := bufio.NewWriter(in)
-	_ = in.SetWriteDeadline(time.Now().Add(30 * time.Second))
+	_ = in.SetWriteDeadline(time.Now().Add(l.server.opt.Timeouts.Write))
 	if err := ctx.Response.Write(w); err != nil || w.Flush() != nil {
 		return
 	}

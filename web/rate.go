@@ -67,10 +67,9 @@ func (a *addresses) allow(ctx *fasthttp.RequestCtx, from netip.Addr) bool {
 	if a.rates.Allow(network(from), time.Now()) {
 		return true
 	}
-	a.server.opt.Metrics.Limited(limits.RequestRate)
 	most := int64(a.rate.PerSecond)
 	e := api.Errorf(fasthttp.StatusTooManyRequests, "rate", "This address makes more than %d requests a second, the limit %s.", most, limits.RequestRate)
-	e.Limit = &most
+	e.Name, e.Limit = limits.RequestRate, &most
 	api.Refuse(ctx, e)
 	return false
 }

@@ -6,6 +6,7 @@ package web
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -59,44 +60,17 @@ type Options struct {
 	// Hosts are the hosts, without ports, that requests may be for; an entry Loopback stands for all names
 	// and addresses of the machine itself. nil: every host.
 	Hosts []string
-	// Proxies are those that are believed where a request comes from.
-	Proxies Proxies
-	// MaxMessage is the largest message and request body in bytes. Default 1 MiB.
-	MaxMessage int
-	// MaxBody is the largest body with a document or operations in it in bytes, MaxImport
-	// that of a document with its history. Defaults 32 MiB and 1 GiB.
-	MaxBody, MaxImport int
-	// MaxStreams is the most answers without a fixed length at once: events, exports.
-	// Default 1,000.
-	MaxStreams int
-	// MaxRate is the most requests a second that one address may make under /api, with
-	// twice as many at first. 0: as many as it likes.
-	MaxRate int
-	// MaxConns is the most WebSocket connections. Default 100,000.
-	MaxConns int
-	// MaxAddressConns and MaxAddressHTTP are the most connections from one address, an IPv6 network of
-	// 64 bits being one, that are WebSockets and that are not; those of Proxies are not counted among the
-	// latter. 0: no bound.
-	MaxAddressConns, MaxAddressHTTP int
-	// MaxHeader is the largest header of a request in bytes, HeaderTime the time it may take.
-	// Defaults 8 KiB and 10 s.
-	MaxHeader  int
-	HeaderTime time.Duration
-	// MaxPage is the most entries of a list in one answer. Default 1000.
-	MaxPage int
-	// MaxOpen is the most documents open on one connection. Default 10,000.
-	MaxOpen int
-	// OpenRate and PresenceRate are how many documents a second a connection may open or read, and how
-	// many presences a second it may send. 0: no bound.
-	OpenRate, PresenceRate int
-	// MaxConversion is how many bytes of documents are converted to or from other forms at one time.
-	// Default 4 MiB.
-	MaxConversion int
+	// Limits bounds what clients may ask for.
+	Limits
 	// PingEvery is the time between pings. Default 25 s.
 	PingEvery time.Duration
 	// ComeBack is the span over which clients are told to reconnect when the server
 	// stops. Default 3 s.
 	ComeBack time.Duration
+	// TLS is how connections are encrypted; nil: not at all.
+	TLS *tls.Config
+	// Timeouts are how long peers may take.
+	Timeouts Timeouts
 	// Auth says who somebody is and what they may do. Required.
 	Auth *auth.Authority
 	// Hooks delivers what is committed to other programs. Required.
@@ -130,6 +104,7 @@ type Server struct {
 	side     *fasthttp.Server // of the listener for operators
 	large    *large
 	from     *addresses
+	fresh    newcomers
 	metrics  fasthttp.RequestHandler
 	assets   map[string]asset
 }
@@ -141,20 +116,9 @@ type asset struct {
 
 // New makes a Server. It reads the page's files.
 func New(opt Options) (*Server, error) {
-	if opt.MaxMessage <= 0 {
-		opt.MaxMessage = 1 << 20
-	}
+	opt.Limits = opt.Limits.withDefaults()
 	if opt.PingEvery <= 0 {
 		opt.PingEvery = 25 * time.Second
-	}
-	if opt.MaxHeader <= 0 {
-		opt.MaxHeader = 8 << 10
-	}
-	if opt.MaxOpen <= 0 {
-		opt.MaxOpen = 10_000
-	}
-	if opt.HeaderTime <= 0 {
-		opt.HeaderTime = 10 * time.Second
 	}
 	if opt.ComeBack <= 0 {
 		opt.ComeBack = 3 * time.Second
@@ -165,20 +129,23 @@ func New(opt Options) (*Server, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
+	opt.Timeouts = opt.Timeouts.withDefaults()
 	s := &Server{opt: opt, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
 	s.large = &large{server: s, each: map[sender]int{}}
 	s.from = newAddresses(s)
-	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, Logger: opt.Logger})
+	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, WriteTimeout: opt.Timeouts.Write, Logger: opt.Logger})
 	s.api = api.New(api.Options{
-		Manager:    opt.Manager,
-		Streams:    s.streams,
-		Backups:    &api.Backups{Copy: opt.Backup},
-		Formats:    opt.Formats,
-		Unified:    opt.Unified,
-		MaxMessage: opt.MaxMessage,
-		MaxBody:    opt.MaxBody,
-		MaxImport:  opt.MaxImport,
-		Logger:     opt.Logger,
+		MaxPage:       opt.MaxPage,
+		MaxConversion: opt.MaxConversion,
+		Manager:       opt.Manager,
+		Streams:       s.streams,
+		Backups:       &api.Backups{Copy: opt.Backup},
+		Formats:       opt.Formats,
+		Unified:       opt.Unified,
+		MaxMessage:    opt.MaxMessage,
+		MaxBody:       opt.MaxBody,
+		MaxImport:     opt.MaxImport,
+		Logger:        opt.Logger,
 	})
 	err := fs.WalkDir(opt.Page, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -224,9 +191,10 @@ func New(opt Options) (*Server, error) {
 		ErrorHandler:          s.unread,
 		HeaderReceived:        s.large.received,
 		ExpectHandler:         s.large.expected,
-		ReadTimeout:           opt.HeaderTime, // then large.received has its say
-		WriteTimeout:          30 * time.Second,
-		IdleTimeout:           60 * time.Second,
+		ConnState:             s.fresh.state,
+		ReadTimeout:           opt.Timeouts.Header, // large.received sets that of the body
+		WriteTimeout:          opt.Timeouts.Write,
+		IdleTimeout:           opt.Timeouts.KeepAlive,
 		MaxRequestBodySize:    opt.MaxMessage,
 		ReadBufferSize:        opt.MaxHeader,
 		ReduceMemoryUsage:     true,
@@ -265,9 +233,9 @@ func (q quiet) Printf(format string, args ...any) {
 	q.log.Debug("http", "message", strings.TrimSpace(fmt.Sprintf(format, args...)))
 }
 
-// Serve answers on a listener until Shutdown; it returns nil then.
+// Serve answers on a listener, of bare connections, until Shutdown; it returns nil then.
 func (s *Server) Serve(ln net.Listener) error {
-	return s.http.Serve(ws.Listener{Listener: ln, Admit: s.from.admit})
+	return s.http.Serve(ws.Listener{Listener: ln, TLS: s.opt.TLS, HandshakeTimeout: s.opt.Timeouts.Handshake, Admit: s.from.admit})
 }
 
 // Conns returns how many WebSocket connections are open.
@@ -281,6 +249,7 @@ func (s *Server) Streams() int { return s.streams.Streams() }
 // off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan error, 1)
+	go s.fresh.shutdown(ctx)
 	go func() {
 		err := errors.Join(s.http.ShutdownWithContext(ctx), s.side.ShutdownWithContext(ctx))
 		s.large.wait(ctx)
@@ -318,6 +287,11 @@ func (s *Server) guard(ctx *fasthttp.RequestCtx, f func()) {
 		end()
 	}()
 	s.secure(ctx) // before, for what is sent as a stream
+	defer func() {
+		if name := api.LimitOf(ctx); name != "" {
+			s.opt.Metrics.Limited(name)
+		}
+	}()
 	defer private(ctx)
 	defer s.secure(ctx)
 	defer func() {
@@ -461,7 +435,7 @@ func (s *Server) broken(ctx *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &header):
 		limited(limits.Header, s.opt.MaxHeader, fasthttp.StatusRequestHeaderFieldsTooLarge, "too_large", "The request's header has more than %d bytes, the limit %s.", s.opt.MaxHeader, limits.Header)
 	case errors.As(err, &timeout) && timeout.Timeout() && !begun:
-		limited(limits.HeaderTime, 0, fasthttp.StatusRequestTimeout, "timeout", "The request's header did not arrive in %v, the limit %s.", s.opt.HeaderTime, limits.HeaderTime)
+		limited(limits.HeaderTime, 0, fasthttp.StatusRequestTimeout, "timeout", "The request's header did not arrive in %v, the limit %s.", s.opt.Timeouts.Header, limits.HeaderTime)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		api.Problem(ctx, fasthttp.StatusRequestTimeout, "timeout", "The request did not arrive in time.")
 	default:

@@ -51,8 +51,14 @@ const sideKey = "quire.side"
 
 // ServeSide answers operators on a listener of their own until Shutdown; it returns nil
 // then. It has their page and its interface, metrics, whether the server is ready, and
-// profiles, which nobody has elsewhere.
-func (s *Server) ServeSide(ln net.Listener) error { return s.side.Serve(ws.Listener{Listener: ln}) }
+// profiles, which nobody has elsewhere. secure has it speak TLS if the server does.
+func (s *Server) ServeSide(ln net.Listener, secure bool) error {
+	l := ws.Listener{Listener: ln, HandshakeTimeout: s.opt.Timeouts.Handshake}
+	if secure {
+		l.TLS = s.opt.TLS
+	}
+	return s.side.Serve(l)
+}
 
 func (s *Server) handleSide(ctx *fasthttp.RequestCtx) {
 	ctx.SetUserValue(sideKey, true)

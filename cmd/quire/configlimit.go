@@ -59,7 +59,7 @@ func (c *limitConfig) numbers() []number {
 		{limits.Components, &c.MaxComponents, 1 << 20, 1, 1 << 24, "most components of one operation, a `number`"},
 		{limits.Run, &c.MaxRun, 512, 1, 1 << 16, "most operations in one submission, a `number`"},
 		{limits.Namespace, &c.MaxNamespace, 1_000_000, 0, 1 << 40, "most documents of one namespace, deleted ones that can be created again among them, a `number`; 0 for no limit"},
-		{limits.Page, &c.MaxPage, 1000, 1, 10_000, "most documents, or entries of a history, in one answer, a `number`"},
+		{limits.Page, &c.MaxPage, 1000, 1, 1000, "most documents, or entries of a history, in one answer, a `number`"},
 
 		{limits.Message, &c.MaxMessage, 1 << 20, 1024, storage.MaxRecord, "largest WebSocket message, or request without a document in it, in `bytes`"},
 		{limits.Body, &c.MaxBody, 32 << 20, 1024, storage.MaxSnapshot, "largest HTTP body with a document or operations in it in `bytes`"},
@@ -136,5 +136,17 @@ func (c *limitConfig) sessions() session.Limits {
 		Run: c.MaxRun, Presence: c.MaxPresence, Namespace: c.MaxNamespace,
 		ClientRate: c.MaxClientRate, AuthorRate: c.MaxAuthorRate, DocumentRate: c.MaxDocumentRate,
 		Memory: c.MaxMemory, CatchUp: c.MaxCatchUp,
+	}
+}
+
+// web returns the limits of connections, messages and requests.
+func (c *limitConfig) web() web.Limits {
+	return web.Limits{
+		Proxies:    c.proxies(),
+		MaxMessage: c.MaxMessage, MaxBody: c.MaxBody, MaxImport: c.MaxImport,
+		MaxHeader: c.MaxHeader,
+		MaxRate:   c.MaxRate, OpenRate: c.MaxOpenRate, PresenceRate: c.MaxPresenceRate,
+		MaxOpen: c.MaxOpen, MaxPage: c.MaxPage, MaxStreams: c.MaxStreams, MaxConversion: c.MaxConversion,
+		MaxConns: c.MaxConns, MaxAddressConns: c.MaxAddressConns, MaxAddressHTTP: c.MaxAddressHTTP,
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -136,8 +137,11 @@ func damage(rng *rand.Rand, msg []byte) []byte {
 }
 
 // roundTrip has a fresh client create a document, write into it and be acknowledged.
-func roundTrip(url, doc string) error {
-	conn, _, err := client.Dial(url, client.Options{Compress: true})
+func roundTrip(url, doc string) error { return roundTripOver(url, doc, nil) }
+
+// roundTripOver is roundTrip with a way to verify the server.
+func roundTripOver(url, doc string, trust *tls.Config) error {
+	conn, _, err := client.Dial(url, client.Options{Compress: true, TLS: trust})
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
@@ -130,7 +131,18 @@ func serve(ctx context.Context, args, environ []string, out, errOut io.Writer) e
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(300)
 	}
-	return NewMain(c, out, c.logger(errOut)).Run(ctx)
+	m := NewMain(c, out, c.logger(errOut))
+	m.Program = programPath()
+	if m.passed, err = takePassed(); err != nil {
+		return err
+	}
+	if m.passed.from != nil {
+		c.LockTimeout += c.StopWithin + time.Minute // the one before has to save and close the data first
+	}
+	over, stop := context.WithCancel(ctx)
+	defer stop()
+	go m.signals(over, isTerminal(os.Stdout))
+	return m.Run(ctx)
 }
 
 // usage prints the settings of the server.

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"quire/ot"
 	"quire/ot/delta"
 	"quire/ot/diff"
@@ -73,13 +75,21 @@ type Main struct {
 	// Listener is where to serve instead of Config.Listen; Run closes it. May be nil.
 	Listener net.Listener
 
-	once sync.Once
-	stop chan struct{}
+	// Program is the file to start when it hands over; empty: it cannot.
+	Program string
+
+	passed  *passed // what the process was given; may be nil
+	watcher *watcher
+	obtain  func() // sees that there are certificates; may be nil
+	once    sync.Once
+	stop    chan struct{}
+	wanted  chan struct{} // a handover
+	reload  chan struct{}
 }
 
 // NewMain makes a Main.
 func NewMain(c *Config, out io.Writer, log *slog.Logger) *Main {
-	return &Main{Config: c, Out: out, Logger: log, stop: make(chan struct{})}
+	return &Main{Config: c, Out: out, Logger: log, stop: make(chan struct{}), wanted: make(chan struct{}, 1), reload: make(chan struct{}, 1)}
 }
 
 // Close makes Run stop as a signal would; it does not wait for it.
@@ -90,21 +100,41 @@ func (m *Main) Close() { m.once.Do(func() { close(m.stop) }) }
 // Config.StopWithin. The error is nil after an orderly stop, also when the store
 // failed: what it did not take was never acknowledged.
 func (m *Main) Run(ctx context.Context) error {
-	c := m.Config
-	ln, err := m.listen()
-	if err != nil {
-		return fmt.Errorf("cannot serve on %s: %w", c.Listen, err)
-	}
-	defer ln.Close()
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return fmt.Errorf("the data folder cannot be made: %w", err)
-	}
-
-	watch, err := m.watch()
+	f, err := m.openFront()
 	if err != nil {
 		return err
 	}
-	defer m.closeWatch(watch)
+	defer f.close()
+	if names := m.passed.rest(); len(names) > 0 {
+		m.Logger.Warn("sockets that were passed have no use with these settings; they are closed", "sockets", names)
+	}
+	if err := os.MkdirAll(m.Config.Data, 0o700); err != nil {
+		return fmt.Errorf("the data folder cannot be made: %w", err)
+	}
+	if m.watcher, err = m.watch(); err != nil {
+		return err
+	}
+	defer m.watcher.close()
+	beside, stop := context.WithCancel(context.Background())
+	defer stop()
+	go m.reloads(beside, f)
+	go watchdog(beside)
+	m.passed.say(heirReady)
+	for {
+		h, err := m.live(ctx, f)
+		if h == nil || m.inherited(ctx, h) {
+			return err
+		}
+		m.passed = nil // what is to come is no longer its predecessor's concern
+	}
+}
+
+// live serves from opening the data to closing it. It returns the process that the data is
+// closed for, if there is one.
+func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
+	c := m.Config
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var met *metrics.Metrics
 	var manager *session.Manager
 	var server *web.Server
@@ -114,7 +144,7 @@ func (m *Main) Run(ctx context.Context) error {
 		func() int { return server.Streams() })
 	store, err := openStore(c, met, m.Logger)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	manager = session.New(session.Options{
 		Store:     store,
@@ -124,7 +154,7 @@ func (m *Main) Run(ctx context.Context) error {
 		Diff:      diff.Between,
 		IdleAfter: c.IdleAfter,
 		Logger:    m.Logger,
-		Observer:  watch.observer(met.Observer()),
+		Observer:  m.watcher.observer(met.Observer()),
 	})
 	if err := manager.CleanUp(ctx); err != nil {
 		m.Logger.Error("cannot remove what imports left that did not end; they stay hidden", "err", err)
@@ -139,64 +169,75 @@ func (m *Main) Run(ctx context.Context) error {
 		Logger:   m.Logger,
 	})
 	if err != nil {
-		return fmt.Errorf("the webhooks cannot be read: %w", err)
+		return nil, fmt.Errorf("the webhooks cannot be read: %w", err)
 	}
 	authority, err := m.authority(store)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	ln, err := f.main.listen()
+	if err != nil {
+		return nil, fmt.Errorf("cannot serve on %s: %w", c.Listen, err)
 	}
 	server, err = web.New(web.Options{
-		Auth:       authority,
-		Manager:    manager,
-		Metrics:    met,
-		Page:       page.Files(),
-		Dialects:   dialects(),
-		Name:       "quire " + version(),
-		Origins:    splitList(c.Origins),
-		Hosts:      c.hosts(ln.Addr()),
-		Proxies:    c.proxies(),
-		MaxMessage: c.MaxMessage,
-		Formats:    documentFormats{},
-		Unified:    diff.Unified,
-		MaxBody:    c.MaxBody,
-		MaxImport:  c.MaxImport,
-		MaxStreams: c.MaxStreams,
-		MaxRate:    c.MaxRate,
-		MaxConns:   c.MaxConns,
-		PingEvery:  c.PingEvery,
-		ComeBack:   c.ComeBack,
-		Hooks:      webhooks,
-		Backup:     watch.backups(store, met),
-		Ready:      func() error { return ready(manager) },
-		Logger:     m.Logger,
-		AccessLog:  c.AccessLog,
-		Audit:      watch.audit,
-		Tracer:     watch.tracer,
-		Admin:      watch.options(),
+		Auth:      authority,
+		Manager:   manager,
+		Metrics:   met,
+		Page:      page.Files(),
+		Dialects:  dialects(),
+		Name:      "quire " + version(),
+		Origins:   splitList(c.Origins),
+		Hosts:     c.hosts(ln.Addr()),
+		Formats:   documentFormats{},
+		Unified:   diff.Unified,
+		Limits:    c.limitConfig.web(),
+		PingEvery: c.PingEvery,
+		ComeBack:  c.ComeBack,
+		Hooks:     webhooks,
+		Backup:    m.watcher.backups(store, met),
+		Ready:     func() error { return ready(manager) },
+		Logger:    m.Logger,
+		TLS:       f.tls,
+		Timeouts:  c.timeouts(),
+		AccessLog: c.AccessLog,
+		Audit:     m.watcher.audit,
+		Tracer:    m.watcher.tracer,
+		Admin:     m.watcher.options(),
 	})
 	if err != nil {
-		return err
+		_ = ln.Close()
+		return nil, err
 	}
-	watch.ask(met, func() error { return ready(manager) })
-	if err := watch.serve(server, authority.Open()); err != nil {
+	m.watcher.ask(met, func() error { return ready(manager) })
+	if err := m.watcher.serve(server, f, authority.Open()); err != nil {
 		m.shutDown(server, webhooks, manager, store)
-		return err
+		return nil, err
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
-	m.welcome(ln.Addr())
+	m.welcome(f, ln.Addr())
+	ready := make(chan *heir)
+	go m.heirs(ctx, f, ready)
 	tidied := make(chan struct{})
 	defer close(tidied)
 	go tidy(met, tidied)
 
+	var next *heir
 	select {
 	case <-ctx.Done():
 	case <-m.stop:
+	case next = <-ready:
 	case err = <-served:
 		err = fmt.Errorf("serving ended: %w", err)
 	}
-	m.shutDown(server, webhooks, manager, store)
-	return err
+	if next == nil {
+		notify(daemon.SdNotifyStopping)
+	}
+	if closed := m.shutDown(server, webhooks, manager, store); !closed && next != nil {
+		next.alone() // only the end of this process lets go of the data
+		next = nil
+	}
+	return next, err
 }
 
 // tidy gives memory back to the system when things have become quiet: the collector
@@ -222,13 +263,6 @@ func tidy(met *metrics.Metrics, done <-chan struct{}) {
 	}
 }
 
-func (m *Main) listen() (net.Listener, error) {
-	if m.Listener != nil {
-		return m.Listener, nil
-	}
-	return net.Listen("tcp", m.Config.Listen)
-}
-
 // addressName is the file in the data folder that says where its server is.
 const addressName = "quire.url"
 
@@ -237,8 +271,8 @@ const addressName = "quire.url"
 // only looked at when somebody has the folder.
 func (m *Main) addressFile() string { return filepath.Join(m.Config.Data, addressName) }
 
-func (m *Main) welcome(addr net.Addr) {
-	url := "http://" + addr.String() + "/"
+func (m *Main) welcome(f *front, addr net.Addr) {
+	url := f.scheme() + "://" + addr.String() + "/"
 	_ = os.Remove(m.addressFile())
 	if m.Listener == nil {
 		if err := os.WriteFile(m.addressFile(), []byte(url+"\n"), 0o600); err != nil {
@@ -248,13 +282,20 @@ func (m *Main) welcome(addr net.Addr) {
 	fmt.Fprintf(m.Out, "Quire is at %s\n", url)
 	fmt.Fprintf(m.Out, "Documents are kept in %s; an edit is acknowledged when it is synced to disk.\n", filepath.Join(m.Config.Data, dataFile))
 	fmt.Fprintln(m.Out, "Stop with Ctrl-C.")
+	m.passed.say(heirServing)
+	notify(daemon.SdNotifyReady)
+	if m.obtain != nil {
+		go m.obtain()
+		m.obtain = nil
+	}
 	if m.Ready != nil {
 		m.Ready(url)
 	}
 }
 
-// shutDown ends everything in order, within the time allowed.
-func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *session.Manager, store *bolt.Store) {
+// shutDown ends everything in order, within the time allowed, and reports whether the data
+// file was closed.
+func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *session.Manager, store *bolt.Store) (done bool) {
 	m.Logger.Info("stopping", "within", m.Config.StopWithin)
 	_ = os.Remove(m.addressFile()) // before another server can have the folder
 	ctx, cancel := context.WithTimeout(context.Background(), m.Config.StopWithin)
@@ -275,6 +316,7 @@ func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *sess
 	go func() { closed <- store.Close() }()
 	select {
 	case err := <-closed:
+		done = true
 		if err != nil {
 			m.Logger.Error("the data file did not close in order", "err", err)
 		}
@@ -282,6 +324,7 @@ func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *sess
 		m.Logger.Error("the data file did not close in time; what was acknowledged is on disk")
 	}
 	m.Logger.Info("stopped")
+	return done
 }
 
 // openStore opens the data file, with sentences for what people get wrong.

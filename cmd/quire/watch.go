@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"quire/session"
@@ -25,75 +23,47 @@ import (
 // watcher is what the server tells about itself beside its log.
 type watcher struct {
 	m      *Main
-	audit  *audit.Log
-	tracer *spans.Tracer
-	side   net.Listener // for operators; nil when there is none
-	hup    chan os.Signal
-	done   chan struct{} // closed when nobody waits for hup any more
+	audit  *audit.Log    // nil: there is none
+	tracer *spans.Tracer // nil: nobody traces
 }
 
-// watch opens what the settings ask for. Close it.
+// watch opens what the settings and the environment ask for. Close it.
 func (m *Main) watch() (*watcher, error) {
-	w := &watcher{m: m, hup: make(chan os.Signal, 1), done: make(chan struct{})}
-	err := w.open()
-	go w.reopen()
-	if err != nil {
-		w.close(context.Background())
+	w := &watcher{m: m}
+	var err error
+	if w.tracer, err = spans.New(version(), os.Getenv, m.Logger); err != nil {
 		return nil, err
+	}
+	if file := m.Config.AuditLog; file != "" {
+		if w.audit, err = audit.Open(file, m.Logger); err != nil {
+			w.close()
+			return nil, fmt.Errorf("the audit log cannot be opened: %w", err)
+		}
+		w.audit.Write(audit.Event{What: audit.Start, Detail: map[string]string{"version": version()}})
 	}
 	return w, nil
 }
 
-func (w *watcher) open() (err error) {
-	c := w.m.Config
-	if c.AuditLog != "" {
-		if w.audit, err = audit.Open(c.AuditLog, w.m.Logger); err != nil {
-			return fmt.Errorf("the audit log cannot be opened: %w", err)
-		}
-		w.audit.Write(audit.Event{What: audit.Start, Detail: map[string]string{"version": version()}})
-		signal.Notify(w.hup, syscall.SIGHUP)
-	}
-	if w.tracer, err = spans.New(version(), os.Getenv, w.m.Logger); err != nil {
-		return err
-	}
-	if c.AdminListen != "" {
-		if w.side, err = net.Listen("tcp", c.AdminListen); err != nil {
-			return fmt.Errorf("cannot serve operators on %s: %w", c.AdminListen, err)
-		}
-	}
-	return nil
-}
-
-// reopen opens the audit log again at each SIGHUP, until hup is closed.
+// reopen opens the audit log again, which another program may have renamed.
 func (w *watcher) reopen() {
-	defer close(w.done)
-	for range w.hup {
-		if err := w.audit.Reopen(); err != nil {
-			w.m.Logger.Error("the audit log cannot be opened again; the old file is written on", "err", err)
-			continue
-		}
-		w.m.Logger.Info("the audit log was opened again", "file", w.m.Config.AuditLog)
+	file := w.m.Config.AuditLog
+	if file == "" {
+		return
 	}
+	if err := w.audit.Reopen(); err != nil {
+		w.m.Logger.Error("the audit log cannot be opened again; the old file is written on", "file", file, "err", err)
+		return
+	}
+	w.m.Logger.Info("the audit log was opened again", "file", file)
 }
 
-// closeWatch is close within the time that stopping may take.
-func (m *Main) closeWatch(w *watcher) {
-	ctx, cancel := context.WithTimeout(context.Background(), closeWatchWithin)
+// closeWithin bounds sending the last traces.
+const closeWithin = 2 * time.Second
+
+// close ends it: what waits is sent and written.
+func (w *watcher) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
-	w.close(ctx)
-}
-
-// closeWatchWithin bounds sending the last traces.
-const closeWatchWithin = 2 * time.Second
-
-// close ends it: what waits is sent and written as far as ctx allows.
-func (w *watcher) close(ctx context.Context) {
-	signal.Stop(w.hup)
-	close(w.hup)
-	<-w.done
-	if w.side != nil {
-		_ = w.side.Close() // the server closes it, too
-	}
 	if err := w.tracer.Shutdown(ctx); err != nil {
 		w.m.Logger.Warn("some traces were not sent", "err", err)
 	}
@@ -110,21 +80,30 @@ func (w *watcher) observer(o session.Observer) session.Observer {
 }
 
 // serve answers operators, when they have a listener, until the server stops. An open server's
-// is for this machine alone.
-func (w *watcher) serve(server *web.Server, open bool) error {
-	if w.side == nil {
+// is for this machine alone; one that others reach speaks TLS if the server does.
+func (w *watcher) serve(server *web.Server, f *front, open bool) error {
+	if f.admin == nil {
 		return nil
 	}
-	addr, ok := w.side.Addr().(*net.TCPAddr)
-	if open && (!ok || !addr.IP.IsLoopback()) {
-		return fmt.Errorf("admin-listen is %s, which others can reach, and this server asks nobody who they are: give it a loopback address such as 127.0.0.1:8081, or set up authentication", w.side.Addr())
+	addr, ok := f.admin.ln.Addr().(*net.TCPAddr)
+	local := ok && addr.IP.IsLoopback()
+	if open && !local {
+		return fmt.Errorf("admin-listen is %s, which others can reach, and this server asks nobody who they are: give it a loopback address such as 127.0.0.1:8081, or set up authentication", addr)
+	}
+	ln, err := f.admin.listen()
+	if err != nil {
+		return fmt.Errorf("cannot serve operators on %s: %w", w.m.Config.AdminListen, err)
+	}
+	scheme := "http"
+	if !local {
+		scheme = f.scheme()
 	}
 	go func() {
-		if err := server.ServeSide(w.side); err != nil {
+		if err := server.ServeSide(ln, !local); err != nil {
 			w.m.Logger.Error("serving operators ended", "err", err)
 		}
 	}()
-	fmt.Fprintf(w.m.Out, "Operators are at http://%s/admin\n", w.side.Addr())
+	fmt.Fprintf(w.m.Out, "Operators are at %s://%s/admin\n", scheme, addr)
 	return nil
 }
 

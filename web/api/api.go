@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
+	"quire/session/limits"
 	"quire/web/auth"
 	"quire/web/stream"
 	"quire/web/trail"
@@ -39,6 +40,11 @@ type Options struct {
 	MaxBody int
 	// MaxImport is the largest bundle, before and after it is decompressed. Default 1 GiB.
 	MaxImport int
+	// MaxPage is the most entries of a list in one answer. Default 1000.
+	MaxPage int
+	// MaxConversion is how many bytes of documents are converted to or from other forms at one time; a
+	// larger one is refused. Default 4 MiB.
+	MaxConversion int
 	// Timeout bounds one request's work; streams and imports have as long as they make
 	// progress. Default 30 s.
 	Timeout time.Duration
@@ -54,10 +60,11 @@ type API struct {
 	opt    Options
 	routes []route
 
-	patching   sync.Mutex    // one change of a document's title and fields at a time
-	converting places        // for documents that are turned into other forms
-	comparing  places        // for differences between revisions
-	longLines  chan struct{} // has a place for each long line of a bundle
+	patching   sync.Mutex     // one change of a document's title and fields at a time
+	converting places         // for documents that are turned into other forms
+	formBytes  *limits.Budget // their bytes
+	comparing  places         // for differences between revisions
+	longLines  chan struct{}  // has a place for each long line of a bundle
 }
 
 // places are the few that may do at a time what takes seconds, and many times the memory of a
@@ -67,13 +74,15 @@ type places chan struct{}
 // fewAtOnce is how many places there are of a kind.
 const fewAtOnce = 2
 
+var errBusy = session.Errorf(session.CodeBusy, "too many documents are converted or compared now")
+
 // take waits for a place and returns how to give it back.
 func (p places) take(r *request) (done func(), err error) {
 	select {
 	case p <- struct{}{}:
 		return func() { <-p }, nil
 	case <-r.c.Done():
-		return nil, session.Errorf(session.CodeBusy, "too many documents are converted or compared now")
+		return nil, errBusy
 	}
 }
 
@@ -87,6 +96,8 @@ func New(opt Options) *API {
 	def(&opt.MaxMessage, 1<<20)
 	def(&opt.MaxBody, 32<<20)
 	def(&opt.MaxImport, 1<<30)
+	def(&opt.MaxPage, 1000)
+	def(&opt.MaxConversion, 4<<20)
 	if opt.Timeout <= 0 {
 		opt.Timeout = 30 * time.Second
 	}
@@ -101,8 +112,27 @@ func New(opt Options) *API {
 	}
 	return &API{
 		opt: opt, routes: routes(),
-		converting: make(places, fewAtOnce), comparing: make(places, fewAtOnce), longLines: make(chan struct{}, longLines),
+		converting: make(places, fewAtOnce), formBytes: limits.NewBudget(opt.MaxConversion), comparing: make(places, fewAtOnce), longLines: make(chan struct{}, longLines),
 	}
+}
+
+// convert has a document of so many bytes converted, when there is room beside the others, and returns how to
+// say that it has ended.
+func (a *API) convert(r *request, bytes int) (done func(), err error) {
+	if most := a.opt.MaxConversion; bytes > most {
+		return nil, limited(limits.Conversion, most, fasthttp.StatusRequestEntityTooLarge, session.CodeTooLarge,
+			"A document of %d bytes is not converted to or from another form, the limit %s is %d. It can be had and brought back as %s.", bytes, limits.Conversion, most, mediaJSON)
+	}
+	place, err := a.converting.take(r)
+	if err != nil {
+		return nil, err
+	}
+	room, err := a.formBytes.Take(r.c, bytes)
+	if err != nil {
+		place()
+		return nil, errBusy
+	}
+	return func() { room(); place() }, nil
 }
 
 // route is one operation at one kind of address.

@@ -20,6 +20,7 @@ import (
 
 	"quire/ot"
 	"quire/session"
+	"quire/session/limits"
 	"quire/storage"
 	"quire/web/auth"
 	"quire/web/stream"
@@ -112,8 +113,11 @@ func (a *API) stream(r *request, run func(w *stream.Writer) error, ended func())
 	}
 	over()
 	limit := int64(a.opt.Streams.Max())
-	e := Errorf(fasthttp.StatusServiceUnavailable, string(session.CodeBusy), "There are %d streams, the limit max-streams, or the server is stopping.", limit)
+	e := Errorf(fasthttp.StatusServiceUnavailable, string(session.CodeBusy), "There are %d streams, the limit %s, or the server is stopping.", limit, limits.Streams)
 	e.Limit = &limit
+	if a.opt.Streams.Context().Err() == nil {
+		e.Name = limits.Streams
+	}
 	return e
 }
 

@@ -135,7 +135,7 @@ func (a *API) parse(r *request, body []byte) (typ string, content []byte, err er
 
 // converted reads a document of a type, "" for any, in the form of the request's media type.
 func (a *API) converted(r *request, typ string, body []byte) (made string, content []byte, err error) {
-	done, err := a.converting.take(r)
+	done, err := a.convert(r, len(body))
 	if err != nil {
 		return "", nil, err
 	}

@@ -200,7 +200,7 @@ func (a *API) seen(r *request, typ string, content []byte) (back []byte, err err
 			format = f.name
 		}
 	}
-	done, err := a.converting.take(r)
+	done, err := a.convert(r, len(content))
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func (a *API) history(r *request) error {
 	if err != nil {
 		return err
 	}
-	limit, err := r.number("limit", defaultPage, 1, maxPage)
+	limit, err := a.page(r)
 	if err != nil {
 		return err
 	}

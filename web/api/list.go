@@ -11,12 +11,11 @@ import (
 
 const (
 	defaultPage = 100
-	maxPage     = 1000
 )
 
 // list serves GET /api/docs: of the documents, those that the sender may read.
 func (a *API) list(r *request) error {
-	limit, err := r.number("limit", defaultPage, 1, maxPage)
+	limit, err := a.page(r)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
+	"quire/session/limits"
 	"quire/web/trail"
 )
 
@@ -22,6 +23,8 @@ type Error struct {
 	Code string
 	// Detail is a sentence for people that says what to do.
 	Detail string
+	// Name is the limit that is the reason; empty for none, or one that the session has counted.
+	Name limits.Name
 	Numbers
 }
 
@@ -50,7 +53,24 @@ func TooLarge(limit int, format string, args ...any) *Error {
 
 // BodyTooLarge is the refusal of a body.
 func BodyTooLarge(limit int, name string) *Error {
-	return TooLarge(limit, "The body has more than %d bytes, the limit %s.", limit, name)
+	return limited(limits.Name(name), limit, fasthttp.StatusRequestEntityTooLarge, session.CodeTooLarge, "The body has more than %d bytes, the limit %s.", limit, name)
+}
+
+// limited is a refusal because of a limit.
+func limited(name limits.Name, most, status int, code session.Code, format string, args ...any) *Error {
+	e := Errorf(status, string(code), format, args...)
+	n := int64(most)
+	e.Name, e.Limit = name, &n
+	return e
+}
+
+// limitKey is where a request keeps the limit that it was refused for.
+const limitKey = "quire.limit"
+
+// LimitOf returns the limit that a request was refused for, "" when it was not, or it was counted already.
+func LimitOf(ctx *fasthttp.RequestCtx) limits.Name {
+	name, _ := ctx.UserValue(limitKey).(limits.Name)
+	return name
 }
 
 func bad(code, format string, args ...any) *Error {
@@ -74,6 +94,7 @@ var statuses = map[session.Code]int{
 	session.CodeUnauthenticated: fasthttp.StatusUnauthorized,
 	session.CodeForbidden:       fasthttp.StatusForbidden,
 	session.CodeRate:            fasthttp.StatusTooManyRequests,
+	session.CodeTooMany:         fasthttp.StatusConflict,
 	session.CodeInternal:        fasthttp.StatusInternalServerError,
 }
 
@@ -95,6 +116,9 @@ func asError(err error) *Error {
 // anything else as "internal".
 func Refuse(ctx *fasthttp.RequestCtx, err error) {
 	e := asError(err)
+	if e.Name != "" {
+		ctx.SetUserValue(limitKey, e.Name)
+	}
 	if e.Status == fasthttp.StatusServiceUnavailable || e.Status == fasthttp.StatusTooManyRequests {
 		ctx.Response.Header.Set("Retry-After", "1")
 	}

@@ -121,7 +121,10 @@ func (a *API) render(r *request, names []string, out read, v session.View, info 
 		}
 		body, contentType, err := a.rendered(r, name, v.Type.Name(), content)
 		var busy *session.Error
+		var tooLarge *Error
 		switch {
+		case errors.As(err, &tooLarge):
+			return tooLarge
 		case errors.Is(err, ErrFormat):
 			continue
 		case errors.As(err, &busy):
@@ -143,7 +146,7 @@ func (a *API) render(r *request, names []string, out read, v session.View, info 
 
 // rendered is Formats.Render, a few at a time.
 func (a *API) rendered(r *request, format, typ string, content []byte) (body []byte, contentType string, err error) {
-	done, err := a.converting.take(r)
+	done, err := a.convert(r, len(content))
 	if err != nil {
 		return nil, "", err
 	}

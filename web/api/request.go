@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"mime"
 	"net/url"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	"quire/ot/jsonscan"
 	"quire/session"
+	"quire/session/limits"
 	"quire/web/auth"
 )
 
@@ -230,6 +232,16 @@ func (r *request) number(name string, def, least, most int) (int, error) {
 		return 0, bad("bad_"+name, "%s is %s; it is a number from %d to %d.", name, quote(s), least, most)
 	}
 	return n, nil
+}
+
+// page reads how many entries of a list are wanted.
+func (a *API) page(r *request) (int, error) {
+	most := a.opt.MaxPage
+	n, err := r.number("limit", min(defaultPage, most), 1, math.MaxInt32)
+	if err == nil && n > most {
+		return 0, limited(limits.Page, most, fasthttp.StatusBadRequest, "bad_limit", "limit is %d; it is a number from 1 to %d, the limit %s.", n, most, limits.Page)
+	}
+	return n, err
 }
 
 // duration reads a parameter such as 90s or 2m.

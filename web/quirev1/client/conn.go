@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -22,6 +23,8 @@ type Options struct {
 	Compress bool
 	// Timeout bounds the handshake. Default 10 s.
 	Timeout time.Duration
+	// TLS is how to verify a server at https; nil: as the system does.
+	TLS *tls.Config
 }
 
 // Address turns a server's URL (http or https) into that of its WebSocket; one that is
@@ -53,7 +56,7 @@ func Dial(server string, opt Options) (*Conn, *quirev1.ServerMessage, error) {
 	if opt.Timeout <= 0 {
 		opt.Timeout = 10 * time.Second
 	}
-	d := websocket.Dialer{HandshakeTimeout: opt.Timeout, EnableCompression: opt.Compress, Subprotocols: []string{quirev1.Subprotocol}}
+	d := websocket.Dialer{TLSClientConfig: opt.TLS, HandshakeTimeout: opt.Timeout, EnableCompression: opt.Compress, Subprotocols: []string{quirev1.Subprotocol}}
 	ws, resp, err := d.Dial(addr, nil)
 	if err != nil {
 		if resp != nil {

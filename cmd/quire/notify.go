@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// notify tells the service manager, if there is one that wants to know (sd_notify(3)).
+func notify(state string) { _, _ = daemon.SdNotify(false, state) }
+
+// watchdog tells the service manager that the process lives as often as it asks, until ctx ends.
+func watchdog(ctx context.Context) {
+	every, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || every <= 0 {
+		return
+	}
+	tick := time.NewTicker(max(every/3, time.Millisecond))
+	defer tick.Stop()
+	for {
+		notify(daemon.SdNotifyWatchdog)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Reload reads the certificate again.
+func (m *Main) Reload() {
+	select {
+	case m.reload <- struct{}{}:
+	default:
+	}
+}
+
+// reloads reads the certificate again each time it is asked for, until ctx ends.
+func (m *Main) reloads(ctx context.Context, f *front) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.reload:
+		}
+		m.watcher.reopen()
+		if f.files != nil {
+			f.files.Reload()
+		} else if m.Config.AuditLog == "" {
+			m.Logger.Info("nothing to read again: there is neither a certificate in files nor an audit log")
+		}
+	}
+}
+
+// signals does what the process is told by signals, until ctx ends. A terminal that goes away
+// stops it, as ever; without one SIGHUP means to read again.
+func (m *Main) signals(ctx context.Context, terminal bool) {
+	ch := make(chan os.Signal, 4)
+	signal.Notify(ch, syscall.SIGHUP)
+	if handoverSignal != 0 {
+		signal.Notify(ch, handoverSignal)
+	}
+	defer signal.Stop(ch)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-ch:
+			switch {
+			case s == handoverSignal:
+				m.HandOver()
+			case terminal:
+				m.Close()
+			default:
+				m.Reload()
+			}
+		}
+	}
+}
