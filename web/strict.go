@@ -11,6 +11,9 @@ import (
 
 // ambiguous returns what is wrong with a request's header, "" when nothing is.
 func ambiguous(h *fasthttp.RequestHeader) string {
+	if v := string(h.Protocol()); v != "HTTP/1.1" && v != "HTTP/1.0" {
+		return "it is neither HTTP/1.1 nor HTTP/1.0"
+	}
 	seen := map[string]int{}
 	chunked := false
 	for rest := h.RawHeaders(); len(rest) > 0; {

@@ -26,22 +26,33 @@ func serve(t *testing.T, opt Options) (m *session.Manager, url string) {
 	m = session.New(session.Options{Store: mem.New(), Types: []ot.Type{text.Type{}}, Logger: log})
 	opt.Manager, opt.Streams, opt.Logger = m, stream.New(stream.Options{Logger: log}), log
 	a := New(opt)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) { auth.Attach(ctx, auth.Anybody()); a.Serve(ctx, nil) }}
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ln) }()
 	t.Cleanup(func() {
 		opt.Streams.Shutdown(context.Background())
-		ln.Close()
-		<-done
 		if err := m.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
-	return m, "http://" + ln.Addr().String()
+	return m, listen(t, func(ctx *fasthttp.RequestCtx) {
+		auth.Attach(ctx, auth.Anybody())
+		a.Serve(ctx, nil)
+	})
+}
+
+// listen serves a handler and returns its URL without a slash at the end.
+func listen(t *testing.T, handler fasthttp.RequestHandler) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &fasthttp.Server{Handler: handler}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ln) }()
+	t.Cleanup(func() {
+		ln.Close()
+		<-done
+	})
+	return "http://" + ln.Addr().String()
 }
 
 // TestSilentStream shows signs of life while a document rests, and holds a reader's place

@@ -103,8 +103,8 @@ type Identity struct {
 	Namespace string
 	// Grants are what they may do; the highest role counts.
 	Grants []Grant
-	// Expires is when the credential runs out; zero: never.
-	Expires time.Time
+	// Issued is when the credential was made, Expires when it runs out; zero: not known, never.
+	Issued, Expires time.Time
 	// Kind is how they showed it, ID the token's jti or the invitation's id; empty: none.
 	Kind Kind
 	ID   string

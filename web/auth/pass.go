@@ -9,6 +9,8 @@ import (
 // Pass is what one connection or request may do now. The Authority that made it changes it
 // when its credential runs out, is renewed or withdrawn. Safe for concurrent use.
 type Pass struct {
+	hold *hold // of the Authority that changes it; nil: nobody does
+
 	mu sync.Mutex
 	// Guarded by mu.
 	identity *Identity
@@ -130,8 +132,8 @@ func (p *Pass) change(i *Identity, why *session.Error) {
 }
 
 // Watch has fn called after every change, from any goroutine, until stop is called. fn must
-// be quick; it may ask the Pass what it allows now. It may be called once more while stop
-// runs.
+// be quick; it may ask the Pass what it allows now, but not release or renew it. It may be
+// called once more while stop runs.
 func (p *Pass) Watch(fn func()) (stop func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,0 +1,251 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	"quire/session"
+)
+
+// Question is what the application at Options.Callback is asked, as JSON by POST: who sends
+// a request that brought this?
+type Question struct {
+	Token  string `json:"token,omitempty"`  // that no key of the server verifies
+	Cookie string `json:"cookie,omitempty"` // the Cookie header
+	Host   string `json:"host,omitempty"`   // the Host header
+	Remote string `json:"remote,omitempty"` // the address
+}
+
+// Answer is what the application says, with status 200: what a token would, and for how
+// many seconds it holds. With 401 or 403 nobody is let in.
+type Answer struct {
+	Claims
+	TTL *float64 `json:"ttl,omitempty"`
+}
+
+// Bounds of answers.
+const (
+	maxAnswer  = 64 << 10
+	defaultTTL = 60 * time.Second
+	minTTL     = time.Second
+	maxTTL     = time.Hour
+	// retryAfter is the time between two questions while the application does not answer,
+	// or says no.
+	retryAfter = 5 * time.Second
+)
+
+// application asks the host application who somebody is, and remembers what it said.
+type application struct {
+	opt    Options
+	places chan struct{} // for questions under way
+
+	mu sync.Mutex
+	// Guarded by mu.
+	said map[[sha256.Size]byte]*said
+}
+
+// said is what the application said of one set of credentials.
+type said struct {
+	key [sha256.Size]byte
+
+	asking chan struct{} // held by who asks
+
+	mu sync.Mutex
+	// Guarded by mu.
+	id      *Identity      // nil: nobody, or not known
+	refusal *session.Error // why not
+	good    time.Time      // when it was said
+	until   time.Time      // when it is to be asked again
+}
+
+func newApplication(opt Options) *application {
+	return &application{opt: opt, places: make(chan struct{}, opt.CallbackAtOnce), said: map[[sha256.Size]byte]*said{}}
+}
+
+// appSource is what the application says as a source of rights.
+type appSource struct {
+	authority *Authority
+	app       *application
+	question  Question
+	said      *said
+}
+
+// source returns the source of the rights of who brought c.
+func (app *application) source(a *Authority, c Credentials) source {
+	q := Question{Token: c.Token, Cookie: c.Cookie, Host: c.Host}
+	whole, _ := json.Marshal(q)
+	key := sha256.Sum256(whole)
+	if c.Remote.IsValid() {
+		q.Remote = c.Remote.String() // told, but not remembered by it
+	}
+	return &appSource{a, app, q, app.entry(key)}
+}
+
+// entry returns what was said of credentials, or a place for it.
+func (app *application) entry(key [sha256.Size]byte) *said {
+	app.mu.Lock()
+	defer app.mu.Unlock()
+	if s := app.said[key]; s != nil {
+		return s
+	}
+	if len(app.said) >= app.opt.CallbackCache {
+		app.forget()
+	}
+	s := &said{key: key, asking: make(chan struct{}, 1)}
+	app.said[key] = s
+	return s
+}
+
+// forget removes what holds no more, or when all does, any tenth of it; mu is held. Live
+// passes keep what was said of theirs.
+func (app *application) forget() {
+	now := app.opt.Now()
+	for key, s := range app.said {
+		s.mu.Lock()
+		if !now.Before(s.until) {
+			delete(app.said, key)
+		}
+		s.mu.Unlock()
+	}
+	drop := len(app.said) - app.opt.CallbackCache*9/10
+	for key := range app.said {
+		if drop <= 0 {
+			break
+		}
+		delete(app.said, key)
+		drop--
+	}
+}
+
+// rights asks the application unless what it said still holds. While it does not answer,
+// what it said last holds for CallbackGrace.
+func (s *appSource) rights(ctx context.Context) (*Identity, time.Time, *session.Error) {
+	if id, until, refusal, known := s.known(); known {
+		return s.checked(id, until, refusal)
+	}
+	select {
+	case s.said.asking <- struct{}{}:
+		defer func() { <-s.said.asking }()
+	case <-ctx.Done():
+		return nil, time.Time{}, errNoAnswer
+	}
+	if id, until, refusal, known := s.known(); known { // somebody else asked meanwhile
+		return s.checked(id, until, refusal)
+	}
+	id, ttl, refusal, err := s.app.ask(ctx, s.question)
+	return s.checked(s.learn(id, ttl, refusal, err))
+}
+
+func (s *appSource) known() (id *Identity, until time.Time, refusal *session.Error, known bool) {
+	s.said.mu.Lock()
+	defer s.said.mu.Unlock()
+	return s.said.id, s.said.until, s.said.refusal, s.app.opt.Now().Before(s.said.until)
+}
+
+// learn notes an answer, or that there was none.
+func (s *appSource) learn(id *Identity, ttl time.Duration, refusal *session.Error, err error) (*Identity, time.Time, *session.Error) {
+	m := s.said
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := s.app.opt.Now()
+	if err != nil {
+		s.app.opt.Logger.Warn("the application does not say who somebody is", "err", err)
+		m.until = now.Add(retryAfter)
+		if m.id == nil || now.Sub(m.good) > s.app.opt.CallbackGrace {
+			m.id, m.refusal = nil, errNoAnswer
+		}
+		return m.id, m.until, m.refusal
+	}
+	if id != nil && m.id != nil {
+		was := *m.id
+		was.Issued = id.Issued
+		if reflect.DeepEqual(was, *id) && s.authority.good(m.id) == nil {
+			id = m.id // so that nobody is told of a change
+		}
+	}
+	m.id, m.refusal, m.good, m.until = id, refusal, now, now.Add(ttl)
+	return m.id, m.until, m.refusal
+}
+
+// checked is what the application said, unless it was withdrawn here.
+func (s *appSource) checked(id *Identity, until time.Time, refusal *session.Error) (*Identity, time.Time, *session.Error) {
+	if refusal != nil {
+		return nil, until, refusal
+	}
+	s.authority.mu.Lock()
+	defer s.authority.mu.Unlock()
+	return id, until, s.authority.withdrawn(id)
+}
+
+var errNoAnswer = session.Errorf(session.CodeUnavailable, "the application does not say who you are; try again")
+
+// ask puts a question. refusal is the application's no, err that there is no answer.
+func (app *application) ask(ctx context.Context, q Question) (id *Identity, ttl time.Duration, refusal *session.Error, err error) {
+	ctx, cancel := context.WithTimeout(ctx, app.opt.CallbackTimeout)
+	defer cancel()
+	select {
+	case app.places <- struct{}{}:
+		defer func() { <-app.places }()
+	case <-ctx.Done():
+		return nil, 0, nil, fmt.Errorf("%d questions are under way", cap(app.places))
+	}
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, app.opt.Callback, bytes.NewReader(body))
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := app.opt.Client.Do(req)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return app.read(resp.Body)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return nil, retryAfter, session.Errorf(session.CodeUnauthenticated, "the application does not know you; sign in there"), nil
+	}
+	return nil, 0, nil, fmt.Errorf("its answer is %s", resp.Status)
+}
+
+// read reads an answer.
+func (app *application) read(body io.Reader) (id *Identity, ttl time.Duration, refusal *session.Error, err error) {
+	data, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	if len(data) > maxAnswer {
+		return nil, 0, nil, fmt.Errorf("its answer has more than %d bytes", maxAnswer)
+	}
+	var a Answer
+	if err := json.Unmarshal(data, &a); err != nil {
+		return nil, 0, nil, fmt.Errorf("its answer cannot be read: %w", err)
+	}
+	if id, err = identityOf(&a.Claims); err != nil {
+		return nil, 0, nil, fmt.Errorf("its answer cannot be used: %w", err)
+	}
+	id.Kind, id.Issued = Callback, app.opt.Now()
+	ttl = defaultTTL
+	if a.TTL != nil {
+		ttl = time.Duration(min(max(*a.TTL, minTTL.Seconds()), maxTTL.Seconds()) * float64(time.Second))
+	}
+	if !id.Expires.IsZero() {
+		ttl = min(ttl, max(minTTL, id.Expires.Sub(app.opt.Now())))
+		if !app.opt.Now().Before(id.Expires) {
+			return nil, retryAfter, session.Errorf(session.CodeUnauthenticated, "what the application gave you ran out; sign in there"), nil
+		}
+	}
+	return id, ttl, nil, nil
+}
