@@ -36,15 +36,16 @@ func isAddr(s string) bool {
 }
 
 // hosts returns what hosts requests may be for on a listener at an address; nil: every one.
-func (c *webConfig) hosts(at net.Addr) []string {
+func (c *webConfig) hosts(listen string) []string {
 	named := splitList(c.Hosts)
-	tcp, ok := at.(*net.TCPAddr)
 	for _, h := range named {
 		if h == "*" {
 			return nil
 		}
 	}
-	if len(named) == 0 && !(ok && tcp.IP.IsLoopback()) {
+	host, _, err := net.SplitHostPort(listen)
+	addr, _ := netip.ParseAddr(host)
+	if len(named) == 0 && (err != nil || host != web.Loopback && !addr.Unmap().IsLoopback()) {
 		return nil
 	}
 	return append(named, web.Loopback)

@@ -187,7 +187,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		Dialects:  dialects(),
 		Name:      "quire " + version(),
 		Origins:   splitList(c.Origins),
-		Hosts:     c.hosts(ln.Addr()),
+		Hosts:     c.hosts(ln.Addr().String()),
 		Formats:   documentFormats{},
 		Unified:   diff.Unified,
 		Limits:    c.limitConfig.web(),

@@ -246,7 +246,7 @@ func (a *API) importBundle(r *request) error {
 	if v, ok := r.param("title"); ok {
 		meta.Title = v
 	}
-	if err := r.may(id, auth.Write); err != nil {
+	if err := r.may(id, auth.Admin); err != nil { // it says who did what
 		return err
 	}
 	if err := checkMeta(meta); err != nil {

@@ -55,7 +55,7 @@ func tag(match string) (t etag, err error) {
 		return t, err
 	}
 	inc, _, _ := strings.Cut(rest, "-") // the title, say, may be another meanwhile
-	if t.inc, err = strconv.ParseUint(inc, 16, 64); err != nil {
+	if t.inc, err = strconv.ParseUint(inc, 16, 64); err != nil || t.inc == 0 {
 		return t, wrong
 	}
 	return t, nil

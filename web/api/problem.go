@@ -116,6 +116,9 @@ func asError(err error) *Error {
 // anything else as "internal".
 func Refuse(ctx *fasthttp.RequestCtx, err error) {
 	e := asError(err)
+	if e.Status == fasthttp.StatusUnauthorized {
+		ctx.Response.Header.Set("WWW-Authenticate", `Bearer realm="quire"`)
+	}
 	if e.Name != "" {
 		ctx.SetUserValue(limitKey, e.Name)
 	}

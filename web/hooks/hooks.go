@@ -389,40 +389,52 @@ func (h *Hooks) sweep(runners []*runner) {
 	}
 }
 
+// compare looks at all documents, or, for one hook whose documents are where they were, at these.
 func (h *Hooks) compare(runners []*runner) error {
-	known := make([]map[uint64]position, len(runners))
-	for i, r := range runners {
-		var err error
-		if known[i], err = r.positions(h.ctx); err != nil {
+	if len(runners) == 1 && runners[0].prefix() != "" {
+		left, err := h.compareWith(runners, runners[0].prefix())
+		if err != nil || len(left[0]) == 0 {
 			return err
 		}
 	}
-	err := h.each(func(info storage.Info) {
-		lineage := storage.Lineage(info.Incarnation)
-		for i, r := range runners {
-			p, ok := known[i][lineage]
-			delete(known[i], lineage)
-			if ok && (p.Rev != info.Head || p.Doc != info.ID) || !ok && r.matches(info.ID) {
-				r.wake(lineage, info.ID)
-			}
-		}
-	})
+	left, err := h.compareWith(runners, "")
 	if err != nil {
 		return err
 	}
 	for i, r := range runners {
-		for lineage, p := range known[i] {
+		for lineage, p := range left[i] {
 			r.purged(lineage, p.Doc)
 		}
 	}
 	return nil
 }
 
-// each calls fn for every document there is.
-func (h *Hooks) each(fn func(storage.Info)) error {
+// compareWith compares hooks' positions with the documents whose ids begin with prefix, and returns those that
+// are of none of them.
+func (h *Hooks) compareWith(runners []*runner, prefix string) (left []map[uint64]position, err error) {
+	left = make([]map[uint64]position, len(runners))
+	for i, r := range runners {
+		if left[i], err = r.positions(h.ctx); err != nil {
+			return nil, err
+		}
+	}
+	return left, h.each(prefix, func(info storage.Info) {
+		lineage := storage.Lineage(info.Incarnation)
+		for i, r := range runners {
+			p, ok := left[i][lineage]
+			delete(left[i], lineage)
+			if ok && (p.Rev != info.Head || p.Doc != info.ID) || !ok && r.matches(info.ID) {
+				r.wake(lineage, info.ID)
+			}
+		}
+	})
+}
+
+// each calls fn for every document there is whose id begins with prefix.
+func (h *Hooks) each(prefix string, fn func(storage.Info)) error {
 	const page = 1000
 	for after := ""; ; {
-		infos, err := h.opt.Store.List(h.ctx, "", after, page)
+		infos, err := h.opt.Store.List(h.ctx, prefix, after, page)
 		if err != nil {
 			return err
 		}

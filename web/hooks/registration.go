@@ -158,7 +158,7 @@ func (h *Hooks) establish(ctx context.Context, r *runner, k Hook) error {
 			batch = batch[:0]
 		}
 	}
-	err := h.each(func(info storage.Info) {
+	err := h.each(r.prefix(), func(info storage.Info) {
 		if r.matches(info.ID) {
 			batch = append(batch, r.note(storage.Lineage(info.Incarnation), position{Doc: info.ID, Rev: info.Head}))
 			write(pageNotes)

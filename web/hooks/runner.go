@@ -87,6 +87,9 @@ func (r *runner) matches(doc string) bool {
 	return strings.HasPrefix(doc, r.docs)
 }
 
+// prefix is what the ids of the hook's documents begin with.
+func (r *runner) prefix() string { return r.doc + r.docs }
+
 func (r *runner) hook() Hook {
 	r.mu.Lock()
 	defer r.mu.Unlock()
