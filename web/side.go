@@ -103,5 +103,8 @@ func (s *Server) profile(ctx *fasthttp.RequestCtx) {
 			return
 		}
 	}
+	if string(ctx.Path()) == profiles { // the list of them, which the handler has at another address
+		ctx.Request.SetRequestURI(strings.TrimSuffix(profiles, "/"))
+	}
 	pprofhandler.PprofHandler(ctx)
 }
