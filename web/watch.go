@@ -113,6 +113,9 @@ func (s *Server) audit(ctx *fasthttp.RequestCtx, class string, status int) {
 	}
 	e := audit.Request(ctx, what, trail.Doc(ctx))
 	e.Who = auth.WhoSent(ctx)
+	if what == audit.Login && e.Who.Kind == "link" {
+		e.What = audit.LinkJoined
+	}
 	switch {
 	case code != "":
 		e.Outcome = code
@@ -153,6 +156,10 @@ func (p connected) Who() audit.Who { return p.pass.Identity().Who() }
 // closed logs and counts a connection that has ended.
 func (s *Server) closed(c *ws.Conn, code int) {
 	s.opt.Metrics.Closed(code)
+	if p, ok := c.Status().Handler.(admin.Peer); ok && code == ws.CloseUnauthenticated {
+		st := c.Status()
+		s.opt.Audit.Write(audit.Event{What: audit.Ended, Who: p.Who(), From: st.Remote, Req: st.ID, Outcome: string(session.CodeUnauthenticated)})
+	}
 	level := slog.LevelDebug
 	if s.opt.AccessLog {
 		level = slog.LevelInfo

@@ -27,9 +27,9 @@ const (
 	Refused       What = "refused"        // a credential, or what a right would be needed for
 	LinkMade      What = "link_made"      // an invitation; detail link, role
 	LinkWithdrawn What = "link_withdrawn" // detail link
-	LinkJoined    What = "link_joined"    // somebody came by an invitation; detail link
+	LinkJoined    What = "link_joined"    // somebody came by an invitation, which is who.credential
 	Revoked       What = "revoked"        // credentials, by an operator; detail jti or author
-	Ended         What = "ended"          // a live credential: it ran out or was revoked
+	Ended         What = "ended"          // a connection, because its credential ran out or was revoked
 	Create        What = "create"         // a document by HTTP, imports included
 	Delete        What = "delete"
 	Rename        What = "rename" // detail to
@@ -37,12 +37,10 @@ const (
 	Restore       What = "restore"
 	Squash        What = "squash"
 	HookMade      What = "hook_made"
-	HookChanged   What = "hook_changed"
 	HookRemoved   What = "hook_removed"
 	Backup        What = "backup"
 	Disconnect    What = "disconnect" // an operator closed a connection; detail connection
 	Release       What = "release"    // an operator closed a document's session
-	Reload        What = "reload"     // settings or files were read again
 	Start         What = "start"
 	Stop          What = "stop"
 )
