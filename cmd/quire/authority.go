@@ -1,11 +1,54 @@
 package main
 
 import (
+	"fmt"
+	"os"
+
 	"quire/storage/bolt"
 	"quire/web/auth"
 )
 
 // authority makes what says who somebody is, from the settings.
 func (m *Main) authority(store *bolt.Store) (*auth.Authority, error) {
-	return auth.New(auth.Options{})
+	c := m.Config
+	if m.Private {
+		return auth.New(auth.Options{})
+	}
+	if !c.asks() {
+		if c.InsecureOpen {
+			m.Logger.Warn("nobody is asked who they are: everybody who can reach this server may read and change every document (insecure-open)")
+		}
+		return auth.New(auth.Options{})
+	}
+	keys, err := readKeys(c.AuthKeys)
+	if err != nil {
+		return nil, err
+	}
+	a, err := auth.New(auth.Options{
+		Keys: keys, JWKS: c.AuthJWKS, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Leeway: c.AuthLeeway, MaxLife: c.AuthMaxLife,
+		Callback: c.AuthURL, CallbackTimeout: c.AuthTimeout, CallbackGrace: c.AuthGrace,
+		Links: c.AuthLinks, SessionLife: c.AuthSession,
+		Store: store, Logger: m.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("logins and invitations cannot be read: %w", err)
+	}
+	m.Logger.Info("people are asked who they are", "keys", auth.Names(keys), "jwks", c.AuthJWKS, "application", c.AuthURL, "invitations", c.AuthLinks)
+	return a, nil
+}
+
+// readKeys reads the keys of tokens from files.
+func readKeys(list string) (keys []auth.Key, err error) {
+	for _, name := range splitList(list) {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("auth-keys: %w", err)
+		}
+		k, err := auth.ParseKeys(data)
+		if err != nil {
+			return nil, fmt.Errorf("auth-keys: %s has no key that can be used: %w", name, err)
+		}
+		keys = append(keys, k...)
+	}
+	return keys, nil
 }

@@ -29,7 +29,7 @@ func serveHere(ctx context.Context, folder string, environ []string, errOut io.W
 	}
 	ln := fasthttputil.NewInmemoryListener()
 	m := NewMain(c, io.Discard, slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: max(c.LogLevel, slog.LevelWarn)})))
-	m.Listener = ln
+	m.Listener, m.Private = ln, true
 	ready, done := make(chan struct{}), make(chan error, 1)
 	m.Ready = func(string) { close(ready) }
 	go func() { done <- m.Run(context.WithoutCancel(ctx)) }()

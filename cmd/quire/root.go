@@ -37,6 +37,7 @@ func newRoot(p *commands.Program) *cobra.Command {
 	root.SuggestionsMinimumDistance = 2
 	root.AddGroup(&cobra.Group{ID: "serve", Title: "The server:"}, &cobra.Group{ID: "docs", Title: "Documents:"}, &cobra.Group{ID: "data", Title: "Data:"})
 	root.AddCommand(serverCommands(p)...)
+	root.AddCommand(authCommands(p)...)
 	root.AddCommand(p.Commands()...)
 	root.AddCommand(dataCommands(p)...)
 	root.AddCommand(&cobra.Command{

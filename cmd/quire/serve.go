@@ -72,6 +72,8 @@ type Main struct {
 	Logger *slog.Logger
 	// Ready is called with the URL once the server answers. May be nil.
 	Ready func(url string)
+	// Private says that only this process can connect: nobody is asked who they are.
+	Private bool
 	// Listener is where to serve instead of Config.Listen; Run closes it. May be nil.
 	Listener net.Listener
 
@@ -179,6 +181,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot serve on %s: %w", c.Listen, err)
 	}
+	defer authority.Close()
 	server, err = web.New(web.Options{
 		Auth:      authority,
 		Manager:   manager,

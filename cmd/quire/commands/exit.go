@@ -18,6 +18,7 @@ const (
 	Unreachable = 5   // the server cannot be reached or cannot answer now, or the data folder is in use
 	Gone        = 6   // older than what is kept
 	Damaged     = 7   // data that is not as it was written
+	Denied      = 8   // the server wants to know who asks, or they may not do this
 	Interrupted = 130 // stopped by a signal
 )
 
@@ -61,6 +62,8 @@ func ExitCode(err error) int {
 // problemCode is the exit code of a server's refusal.
 func problemCode(p *remote.Problem) int {
 	switch p.Status {
+	case 401, 403:
+		return Denied
 	case 404:
 		return NotFound
 	case 409, 412, 428:

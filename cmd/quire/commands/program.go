@@ -38,6 +38,7 @@ type Program struct {
 type flags struct {
 	server, data  string
 	color, author string
+	tokenFile     string
 	json          bool
 	timeout       time.Duration
 }
@@ -225,6 +226,7 @@ func (b *builder) clientFlags(cmd *cobra.Command, where Where) {
 	}
 	fs.StringVar(&b.server, "server", "", "`URL` of the server (default $QUIRE_SERVER, else "+defaultServer+")")
 	fs.StringVar(&b.author, "author", "", "`name` that edits are recorded under (default $QUIRE_AUTHOR, else the user's)")
+	fs.StringVar(&b.tokenFile, "token-file", "", "`file` with the token that says who asks (default $QUIRE_TOKEN_FILE, else the token in $QUIRE_TOKEN)")
 	fs.DurationVar(&b.timeout, "timeout", 30*time.Second, "most `time` without any progress")
 }
 
@@ -245,6 +247,9 @@ func (b *builder) open(ctx context.Context) (*remote.Client, func() error, error
 		if c.URL, err = b.address(); err != nil {
 			return nil, nil, err
 		}
+		if c.Token, err = b.token(); err != nil {
+			return nil, nil, err
+		}
 		return c, func() error { transport.CloseIdleConnections(); return nil }, nil
 	}
 	dial, stop, err := b.p.Serve(ctx, b.data)
@@ -255,6 +260,27 @@ func (b *builder) open(ctx context.Context) (*remote.Client, func() error, error
 	transport.Proxy = nil
 	transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return dial() }
 	return c, func() error { transport.CloseIdleConnections(); return stop() }, nil
+}
+
+// token is what says who asks; empty for servers that ask nobody.
+func (b *builder) token() (string, error) {
+	name := b.tokenFile
+	if name == "" {
+		name = b.p.Env("QUIRE_TOKEN_FILE")
+	}
+	token := b.p.Env("QUIRE_TOKEN")
+	if name != "" {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return "", Errorf(Usage, "the token cannot be read: %v", err)
+		}
+		token = string(data)
+	}
+	token = strings.TrimSpace(token)
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", Errorf(Usage, "what should be a token is not one: it has a space or a sign that is not ASCII")
+	}
+	return token, nil
 }
 
 // stay refuses to follow redirects: a server of Quire sends none, and an edit sent elsewhere

@@ -27,8 +27,10 @@ type Client struct {
 	HTTP *http.Client
 	// Patience is how long a request may go without any progress. Default 30 s.
 	Patience time.Duration
-	// Author is recorded as the author of edits.
+	// Author is recorded as the author of edits, where the server asks nobody who they are.
 	Author string
+	// Token says who asks; empty: nobody says.
+	Token string
 }
 
 // Problem is a refusal of the server.
@@ -147,6 +149,9 @@ func (c *Client) open(ctx context.Context, r request) (*http.Response, error) {
 	}
 	if c.Author != "" {
 		req.Header.Set("Quire-Author", author(c.Author))
+	}
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
 	}
 	for k, v := range r.header {
 		req.Header.Set(k, v)
