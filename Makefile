@@ -3,27 +3,39 @@
 # make web      build the page's bundle again after changing TypeScript
 # make soak     crash and simulation tests for longer
 # make bench    measure this machine
+# make licences, vulncheck, sbom, reproducible    what the program is made of (see CONTRIBUTING.md)
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PEBBLE := github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 CHROMIUM := /usr/bin/chromium
 NPM := npm --prefix web --no-fund --no-audit
 
-.PHONY: build test tools lint test-go test-web test-sharedb test-browser web soak bench
+.PHONY: build test tools lint test-go test-web test-sharedb test-browser web soak bench licences vulncheck sbom reproducible
 
 build:
-	go build -trimpath -o quire ./cmd/quire
+	CGO_ENABLED=0 go build -trimpath -o quire ./cmd/quire
 
 test: tools lint test-go test-web test-sharedb test-browser
 	@echo "all checks passed"
 
+# Debian starts services that it installs; the tests run nginx and Caddy themselves.
 tools:
-	@if [ ! -x $(CHROMIUM) ]; then \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
-	  else \
-	    echo "SKIPPED later: $(CHROMIUM) is missing and only root can install it, so the browser tests cannot run"; \
-	  fi; \
+	@missing=""; \
+	[ -x $(CHROMIUM) ] || missing="$$missing chromium"; \
+	[ -x /usr/sbin/nginx ] || missing="$$missing nginx"; \
+	[ -x /usr/bin/caddy ] || missing="$$missing caddy"; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  ours=""; [ -e /usr/sbin/policy-rc.d ] || { ours=1; printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; code=$$?; \
+	  [ -z "$$ours" ] || rm -f /usr/sbin/policy-rc.d; \
+	  [ $$code = 0 ] || exit $$code; \
+	else \
+	  echo "SKIPPED later:$$missing is missing and only root can install it, so the tests that drive it cannot run"; \
 	fi
+	@[ -x .tools/pebble ] || GOBIN=$(CURDIR)/.tools go install $(PEBBLE) || { \
+	  echo "SKIPPED later: pebble, an ACME authority for tests, cannot be built, so certificates cannot be obtained from it"; [ "$$CI" != true ]; }
 	$(NPM) ci
 
 lint:
@@ -61,3 +73,23 @@ soak:
 bench:
 	go build -o quire ./cmd/quire
 	for kind in "hot --writers 50" "hot --writers 10" "hot --writers 2" fanout many idle catchup open; do ./quire bench $$kind || exit 1; done
+
+licences:
+	go run ./cmd/supply licences
+
+# Needs the network, for the database of vulnerabilities.
+vulncheck:
+	go run $(GOVULNCHECK) ./...
+
+sbom:
+	@go run ./cmd/supply sbom
+
+# Builds the newest commit twice, in folders of different names and with nothing compiled before: the same bytes.
+reproducible:
+	@set -e; t=$$(mktemp -d); trap 'rm -rf "$$t"' EXIT; \
+	for n in one another/deeper; do \
+	  git clone -q . "$$t/$$n"; \
+	  (cd "$$t/$$n" && GOCACHE="$$t/cache" CGO_ENABLED=0 go build -trimpath -o quire ./cmd/quire && rm -rf "$$t/cache"); \
+	done; \
+	cmp "$$t/one/quire" "$$t/another/deeper/quire"; \
+	sha256sum <"$$t/one/quire" | cut -d' ' -f1

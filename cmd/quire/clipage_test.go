@@ -28,7 +28,7 @@ var differing = regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{3}Z)?
 
 // TestCommandLinePage runs the examples of docs/cli.md, and sees that there is one of each command.
 func TestCommandLinePage(t *testing.T) {
-	for _, tool := range []string{"sh", "head", "cut", "cat", "env"} {
+	for _, tool := range []string{"sh", "head", "cut", "cat", "env", "grep"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("the commands of docs/cli.md cannot be run: %v", err)
 		}

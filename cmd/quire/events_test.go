@@ -20,6 +20,11 @@ type event struct{ id, kind, data string }
 // follow reads a document's events, beginning after a revision, until stop says so or
 // the stream ends.
 func follow(ctx context.Context, url string, after int, stop func(e event) bool) error {
+	return followOver(ctx, http.DefaultTransport, url, after, stop)
+}
+
+// followOver is follow by a way to reach the server.
+func followOver(ctx context.Context, over http.RoundTripper, url string, after int, stop func(e event) bool) error {
 	req, err := http.NewRequestWithContext(ctx, "GET", url+"/events?from=-1", nil)
 	if err != nil {
 		return err
@@ -27,7 +32,7 @@ func follow(ctx context.Context, url string, after int, stop func(e event) bool)
 	if after >= 0 {
 		req.Header.Set("Last-Event-ID", fmt.Sprint(after))
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := over.RoundTrip(req)
 	if err != nil {
 		return err
 	}

@@ -135,14 +135,17 @@ func serverCommands(p *commands.Program) []*cobra.Command {
 		}
 		return err
 	})
-	for _, c := range []*cobra.Command{serveCmd, checkconfig} {
+	healthCmd := own("health [flags]", "ask the server with these settings whether it is ready", func(cmd *cobra.Command, args []string) error {
+		return health(cmd.Context(), args, p.Environ, p.Out)
+	})
+	for _, c := range []*cobra.Command{serveCmd, checkconfig, healthCmd} {
 		c.ValidArgsFunction = completeSettings
 	}
 	benchCmd := own("bench KIND [flags]", `measure a running server; "quire bench help" says more`, func(cmd *cobra.Command, args []string) error {
 		return bench(cmd.Context(), args, p.Out, p.Err)
 	})
 	benchCmd.ValidArgsFunction = cobra.FixedCompletions([]string{"hot", "fanout", "many", "idle", "replay", "catchup", "open", "history", "raw"}, cobra.ShellCompDirectiveNoFileComp)
-	return []*cobra.Command{serveCmd, checkconfig, benchCmd, top.Command(p)}
+	return []*cobra.Command{serveCmd, checkconfig, healthCmd, benchCmd, top.Command(p)}
 }
 
 // completeSettings completes the names of the server's settings.

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -164,4 +165,14 @@ func diskOf(folder string) (admin.Disk, error) {
 	}
 	free, total, err := space(folder)
 	return admin.Disk{File: info.Size(), Free: free, Total: total}, err
+}
+
+// plainURL returns of an address what may be logged: not its query or its password, which may be
+// secrets.
+func plainURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }

@@ -25,7 +25,7 @@ const shots = process.env["BROWSERTEST_SHOTS"] ?? join(folder, "shots");
 mkdirSync(shots, { recursive: true });
 
 // Tests run in web/; the module's root is above it.
-if (!process.env["BROWSERTEST_BINARY"]) execFileSync("go", ["build", "-o", binary, "./cmd/quire"], { cwd: "..", stdio: ["ignore", "inherit", "inherit"] });
+if (!process.env["BROWSERTEST_BINARY"]) execFileSync("go", ["build", "-trimpath", "-o", binary, "./cmd/quire"], { cwd: "..", env: { ...process.env, CGO_ENABLED: "0" }, stdio: ["ignore", "inherit", "inherit"] });
 
 let browser: Browser | undefined;
 const closers: (() => Promise<unknown> | unknown)[] = [];

@@ -4,8 +4,10 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -64,7 +66,16 @@ func (a *ACME) TLS() *tls.Config {
 
 // Challenges answers the authority's requests over plain HTTP (http-01), and passes others
 // on. After it was called the authority may ask for these, too.
-func (a *ACME) Challenges(others http.Handler) http.Handler { return a.manager.HTTPHandler(others) }
+func (a *ACME) Challenges(others http.Handler) http.Handler {
+	h := a.manager.HTTPHandler(others)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The manager compares the host, which has a port when an authority asks at another one.
+		if host, _, err := net.SplitHostPort(r.Host); err == nil && strings.HasPrefix(r.URL.Path, "/.well-known/acme-challenge/") {
+			r.Host = host
+		}
+		h.ServeHTTP(w, r)
+	})
+}
 
 // Obtain sees that there is a certificate for each domain, before the first visitor waits
 // for it. It takes up to minutes; what fails is tried again when somebody comes.

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"quire/cmd/quire/commands"
+)
+
+// healthWithin is how long a server may take to say that it is ready.
+const healthWithin = 4 * time.Second
+
+// health asks a server whether it is ready: that at $QUIRE_SERVER, or else the one on this
+// machine that has these settings.
+func health(ctx context.Context, args, environ []string, out io.Writer) error {
+	c, err := settings(args, environ, out)
+	if err != nil {
+		return err
+	}
+	url := c.here()
+	for _, kv := range environ {
+		if server, ok := strings.CutPrefix(kv, "QUIRE_SERVER="); ok && server != "" {
+			url = server
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthWithin)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(url, "/")+"/readyz", nil)
+	if err != nil {
+		return usageError(err.Error())
+	}
+	// It asks for an answer and tells nothing, and the certificate is for other names than this machine's own.
+	trust := &tls.Config{InsecureSkipVerify: true}
+	if domains := splitList(c.ACMEDomain); len(domains) > 0 {
+		trust.ServerName = domains[0]
+	}
+	client := &http.Client{
+		Transport:     &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return &commands.Error{Code: commands.Unreachable, Err: err}
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1000))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the server answers %s: %s", resp.Status, strings.TrimSpace(string(answer)))
+	}
+	fmt.Fprintf(out, "%s", answer)
+	return nil
+}
+
+// here returns the URL at which a server with these settings is reached on its machine.
+func (c *Config) here() string {
+	host, port, _ := net.SplitHostPort(c.Listen) // check has read it
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	scheme := "http"
+	if c.secure() {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
