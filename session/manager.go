@@ -255,7 +255,7 @@ func (s *Session) subscribe(ctx context.Context, req OpenRequest) (*Subscription
 			return nil, nil, s.m.unreadable(ctx, s.id, req.Rev, err)
 		}
 	}
-	c, err := s.know(ctx, req.Client)
+	c, err := s.know(ctx, req.Client, req.User.Author != "")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -275,8 +275,9 @@ func (s *Session) subscribe(ctx context.Context, req OpenRequest) (*Subscription
 
 // know returns the state of a client with one more reference to it. Its sequence number
 // comes from the session when that knows the client, else from the store, read without the
-// lock; holding the client's state meanwhile keeps commits from being missed.
-func (s *Session) know(ctx context.Context, client string) (*clientState, error) {
+// lock; holding the client's state meanwhile keeps commits from being missed. So does the
+// author of the client's last operation, when it is asked for and still kept.
+func (s *Session) know(ctx context.Context, client string, whose bool) (*clientState, error) {
 	s.mu.Lock()
 	c := s.acquire(client)
 	kept := s.inc != 0
@@ -284,8 +285,12 @@ func (s *Session) know(ctx context.Context, client string) (*clientState, error)
 	var last uint64
 	var rev Revision
 	var err error
+	author := ""
 	if client != "" && kept {
 		last, rev, err = s.m.opt.Store.LastSeq(ctx, s.id, client)
+		if err == nil && last > 0 && whose {
+			author, err = s.authorBefore(ctx, rev)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -297,12 +302,44 @@ func (s *Session) know(ctx context.Context, client string) (*clientState, error)
 		return nil, Errorf(CodeUnavailable, "the document cannot be read now")
 	}
 	if last > c.last {
-		c.last, c.rev = last, rev
+		c.last, c.rev, c.author = last, rev, author
 	}
 	if c.last > c.tipSeq {
 		c.tipSeq, c.tipRev = c.last, c.rev
 	}
 	return c, nil
+}
+
+// authorBefore returns who made the operation that led to a revision; nobody when it is not
+// kept any more.
+func (s *Session) authorBefore(ctx context.Context, rev Revision) (string, error) {
+	recs, err := s.m.opt.Store.Read(ctx, s.id, rev-1, rev)
+	if errors.Is(err, storage.ErrTrimmed) || err == nil && len(recs) == 0 {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return recs[0].Author, nil
+}
+
+// anothers reports whether a client is somebody else's: of whom it has operations, or who has
+// the document open by it. Nobody can take part, or another's place, in another's name.
+// Called with the lock held.
+func (s *Session) anothers(req OpenRequest, c *clientState) bool {
+	who := req.User.Author
+	if req.Client == "" || who == "" {
+		return false
+	}
+	if c.author != "" {
+		return c.author != who
+	}
+	for _, o := range s.subs {
+		if o.client == req.Client && o.closed == nil && o.user.Author != who {
+			return true
+		}
+	}
+	return false
 }
 
 // typeBefore returns the type of the content at a revision below the head.
@@ -329,6 +366,9 @@ func (s *Session) typeBefore(ctx context.Context, rev Revision) (ot.Type, error)
 func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subscription, *Opened, *Error) {
 	if s.dead != nil {
 		return nil, nil, s.dead
+	}
+	if s.anothers(req, c) {
+		return nil, nil, Errorf(CodeBadID, "this client id is another's")
 	}
 	inc := s.inc + uint64(s.at.born)
 	o := &Opened{Incarnation: inc, Rev: s.head, Head: s.head, Seq: c.last, typ: s.at.typ}

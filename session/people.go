@@ -269,6 +269,10 @@ func (r *Subscription) decodeCursor(data []byte) (ot.Cursor, ot.Type, *Error) {
 	return c, typ, nil
 }
 
+// CheckUser returns why a person cannot be in any document as they are, nil when they can:
+// what Open says of them before it looks at the document.
+func (m *Manager) CheckUser(u User) *Error { return u.check(m.opt.Limits) }
+
 func (u *User) check(lim Limits) *Error {
 	for _, name := range []string{u.Name, u.Author} {
 		if len(name) > lim.UserName {

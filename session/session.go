@@ -87,6 +87,8 @@ type clientState struct {
 	tipRev Revision
 	// slow: it was refused for having been sent a composite that it had not seen.
 	slow bool
+	// author made the operation that last and rev tell of, as far as that was looked up.
+	author string
 	// pace is how often it may submit; nil for as often as it likes. Set once, when it opens the document.
 	pace *limits.Pace
 }
@@ -326,6 +328,7 @@ func (s *Session) committed(took time.Duration) {
 		s.snap.bytes += u.bytes
 		if u.seq > 0 {
 			u.client.last, u.client.rev = u.seq+uint64(len(u.ops))-1, u.first+Revision(len(u.out))
+			u.client.author = u.sub.user.author()
 		}
 		u.sub.inFlight = false
 		s.turn(u.out[0], u.after)

@@ -107,7 +107,7 @@ func (m *Manager) tryWrite(ctx context.Context, doc string, w Writer, propose fu
 	}
 	defer m.unref(s)
 	client, seq := w.identity()
-	c, err := s.know(ctx, client)
+	c, err := s.know(ctx, client, false)
 	if err != nil {
 		return Edited{}, err
 	}

@@ -1,7 +1,8 @@
 import { Backoff, systemClock, type Clock } from "./clock.js";
 import { Document, type DocumentOptions, type Host, type Link } from "./document.js";
 import { orderedJSON } from "./json.js";
-import type { ClientMessage, DocumentMessage, HelloMessage } from "./message.js";
+import type { ClientMessage, DocumentMessage, ErrorMessage, HelloMessage, YouMessage } from "./message.js";
+import { Credential, tokenProtocol, type TokenSource } from "./token.js";
 import type { AnyType, Type } from "./type.js";
 
 /** The name of the WebSocket subprotocol. */
@@ -25,9 +26,31 @@ export interface ConnectionOptions {
   readonly clock?: Clock;
   /** Makes random client ids. Default: 96 random bits. */
   readonly newClient?: () => string;
+  /**
+   * Says who this is, to a server that asks: a token, or what returns one. That is called
+   * again before the token runs out, for the connection to go on with the next one, and
+   * after the server has refused one. Leave it out where a cookie says it.
+   */
+  readonly token?: TokenSource;
+  /**
+   * Told that the server does not know who this is, not even by what `token` has just returned, and why. Nothing is
+   * tried any more until `probe` is called; documents keep what they have to send.
+   */
+  readonly onUnauthenticated?: (reason: string) => void;
+  /** Told who this is, as the server says: at first, and when that or its end has changed. */
+  readonly onIdentity?: (identity: Identity) => void;
   /** Told whenever the connection comes or goes. */
   readonly onState?: (state: ConnectionState) => void;
 }
+
+/** Who somebody is to a server that asks: as whom they are recorded, and what others see. */
+export interface Identity {
+  readonly author: string;
+  readonly name: string;
+}
+
+/** The close code of a server that does not know who this is. */
+const closeUnauthenticated = 4401;
 
 /** `waiting` is between two attempts, `closed` after `close`. */
 export interface ConnectionState {
@@ -72,12 +95,16 @@ export class Connection {
   #watch: unknown; // fires when the server has been silent for too long
   #asked = false; // for a sign of life, and none has come
   #reconnect: unknown;
+  readonly #credential: Credential;
+  #attempt = 0; // counts connections, so that a token that comes late is for none
+  #why = ""; // the last error that is about no document
   #comeBackAt: number | null = null; // the server's own wish, from `bye`
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#backoff = new Backoff(this.#clock, 400, 15_000);
+    this.#credential = new Credential(options.token, this.#clock, (token) => this.#renew(token));
     this.#host = {
       clock: this.#clock,
       newClient: options.newClient ?? newClient,
@@ -131,16 +158,30 @@ export class Connection {
     this.#clock.cancel(this.#reconnect);
     this.#comeBackAt = null;
     this.#tell({ ...this.#state, kind: "connecting" });
+    const attempt = ++this.#attempt;
+    const token = this.#credential.take();
+    if (!(token instanceof Promise)) return this.#dial(token);
+    this.#watchFor(patience, () => this.#lost("no token"));
+    token.then(
+      (token) => attempt === this.#attempt && this.#dial(token),
+      (error: unknown) => attempt === this.#attempt && this.#lost(`no token: ${error instanceof Error ? error.message : String(error)}`),
+    );
+  }
+
+  #dial(token: string | undefined): void {
+    this.#why = "";
     const socket = new (this.#options.WebSocket ?? (WebSocket as unknown as new (url: string, protocols: string[]) => Socket))(
       this.#options.url,
-      [subprotocol],
+      token === undefined ? [subprotocol] : [subprotocol, tokenProtocol + token],
     );
     this.#socket = socket;
     socket.onmessage = ({ data }) => {
       if (this.#socket === socket) this.#receive(String(data));
     };
     socket.onclose = ({ code, reason }) => {
-      if (this.#socket === socket) this.#lost(reason || (code === 1006 ? "" : `closed with code ${code}`));
+      if (this.#socket !== socket) return;
+      if (code === closeUnauthenticated) this.#unauthenticated(reason);
+      else this.#lost(reason || (code === 1006 ? "" : `closed with code ${code}`));
     };
     socket.onerror = () => {}; // onclose follows
     this.#watchFor(patience, () => this.#lost("no answer"));
@@ -152,6 +193,8 @@ export class Connection {
     if (this.#link) this.#watchFor(this.#quiet, () => this.#ask(patience));
     if (message.t === "hello") this.#hello(message as HelloMessage);
     else if (message.t === "bye") this.#comeBackAt = this.#clock.now() + Number((message as unknown as { in: number }).in);
+    else if (message.t === "you") this.#you(message as YouMessage);
+    else if (message.t === "error" && message.doc === undefined) this.#why = (message as ErrorMessage).message;
     else if (message.doc !== undefined) this.#documents.get(message.doc)?.receive(message as DocumentMessage);
   }
 
@@ -163,6 +206,25 @@ export class Connection {
     this.#watchFor(this.#quiet, () => this.#ask(patience));
     this.#tell({ kind: "connected" });
     for (const document of [...this.#documents.values()]) document.attach(link);
+  }
+
+  #you({ author, name, expires }: YouMessage): void {
+    this.#credential.accepted(expires);
+    this.#options.onIdentity?.({ author, name });
+  }
+
+  /** Goes on as the same person with another token. */
+  #renew(token: string): void {
+    if (this.#link) this.#send({ t: "auth", token });
+  }
+
+  /** The server does not know who this is: tries a token that it has not refused, if there may be one. */
+  #unauthenticated(reason: string): void {
+    const another = this.#credential.refused();
+    this.#lost(reason);
+    if (another) return;
+    this.#clock.cancel(this.#reconnect);
+    this.#options.onUnauthenticated?.(this.#why || reason);
   }
 
   #send(message: ClientMessage): void {
@@ -194,6 +256,8 @@ export class Connection {
   }
 
   #drop(): void {
+    this.#attempt++;
+    this.#credential.pause();
     this.#clock.cancel(this.#watch);
     this.#asked = false;
     const socket = this.#socket;

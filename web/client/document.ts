@@ -1,5 +1,5 @@
 import { Backoff, type Clock } from "./clock.js";
-import type { ClientMessage, DocumentMessage, ErrorMessage, Limits, OpenedMessage, OpsMessage, User } from "./message.js";
+import type { ClientMessage, DocumentMessage, ErrorMessage, Limits, OpenedMessage, OpsMessage, Role, User } from "./message.js";
 import { Pending, type PendingOp, type Run } from "./pending.js";
 import { Peers, Self, type Peer } from "./presence.js";
 import { OperationError, type AnyType, type Type } from "./type.js";
@@ -10,7 +10,7 @@ import { OperationError, type AnyType, type Type } from "./type.js";
  *
  * - `connecting`: not here yet, or being brought up to date
  * - `saved`: everything is on the server's disk
- * - `saving`: sent or about to be, not confirmed
+ * - `saving`: sent or about to be, not confirmed; while `role` is `read`, kept until the person may write again
  * - `offline`: no connection; edits are kept and sent later
  * - `failing`: connected, but the server cannot write; edits are kept and retried
  * - `unreadable`: the server has the document but cannot read it now; retried
@@ -65,6 +65,8 @@ export interface DocumentEvents<D, O, C> {
   state?(state: State): void;
   peers?(peers: Peer<C>[]): void;
   draft?(draft: Draft<O>): void;
+  /** The person may do something else with it now. */
+  role?(role: Role): void;
   /** A run is about to be sent for the first time; `unsent` holds it in flight already. */
   sending?(): void;
 }
@@ -138,6 +140,7 @@ export class Document<D, O, C> {
   #submitted = false; // the run in flight was sent in this opening
   #catchUp = { rev: 0, seq: 0 }; // nothing is sent before both are reached
   #storeFails = false;
+  #role: Role | undefined;
   #unreadable: ErrorMessage | null = null;
   #end: { code: string; message: string } | null = null;
   #resyncedAt = -Infinity;
@@ -210,6 +213,11 @@ export class Document<D, O, C> {
   /** Whether `edit` is possible: from the first `reset` on, with or without a connection. */
   get editable(): boolean {
     return this.#held !== undefined && this.#phase !== "closed";
+  }
+
+  /** What the person may do with it; undefined while that is not known, and where nobody is asked. */
+  get role(): Role | undefined {
+    return this.#role;
   }
 
   /** Who else is here, with their cursors on what the screen shows. */
@@ -310,6 +318,9 @@ export class Document<D, O, C> {
       case "status":
         this.#storeFails = !message.saved;
         break;
+      case "rights":
+        this.#setRole(message.role);
+        break;
       case "check":
         if (this.#pending.empty && message.rev === this.rev && this.#differs(this.#held!.doc, message.sum)) {
           this.#startAfresh("checksum", "the text here differs from the server's", true);
@@ -369,6 +380,14 @@ export class Document<D, O, C> {
     }
     this.#phase = "live";
     this.#unreadable = null;
+    this.#setRole(message.role);
+    this.#flush();
+  }
+
+  #setRole(role: Role | undefined): void {
+    if (role === this.#role) return;
+    this.#role = role;
+    if (role) this.#options.events?.role?.(role);
     this.#flush();
   }
 
@@ -471,6 +490,8 @@ export class Document<D, O, C> {
       else this.#refused(error, true);
     } else if (this.#phase === "live") {
       if (error.class === "resync" || error.code === "not_open") this.#resync();
+      else if (error.code === "forbidden" && error.seq !== undefined) this.#keepBack();
+      else if (error.code === "forbidden") this.#refused(error, false);
       else if (error.class === "retry") this.#holdBack();
       else if (error.seq !== undefined) this.#startAfresh(error.code, error.message);
       else if (error.code === "gone") this.#startAfresh(error.code, error.message);
@@ -482,6 +503,12 @@ export class Document<D, O, C> {
   #refused(error: ErrorMessage, always: boolean): void {
     this.#handBack(error.code, error.message, always);
     this.#finish(error.code, error.message);
+  }
+
+  /** The run in flight was not taken: it is sent when the person may write again. */
+  #keepBack(): void {
+    if (this.#role === "read") this.#submitted = false;
+    else this.#holdBack(); // the right may have come back already
   }
 
   /** Sends the run in flight again after a moment. */
@@ -502,6 +529,7 @@ export class Document<D, O, C> {
     if (this.#phase !== "live" || !this.#link || !held || this.#retry !== undefined) return;
     if (held.rev < this.#catchUp.rev || this.#pending.seq < this.#catchUp.seq) return;
     const { run, message } = this.#link.limits;
+    if (this.#role === "read" && !this.#pending.empty) return;
     let next = this.#submitted ? null : this.#pending.inFlight();
     if (!next) {
       next = this.#pending.launch(run, Math.max(message / 2, message - 16_384));

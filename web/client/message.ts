@@ -14,7 +14,12 @@ export interface Limits {
 export interface User {
   readonly name: string;
   readonly color: string;
+  /** Who they are recorded as: said by servers that know it, of others. */
+  readonly author?: string;
 }
+
+/** What somebody may do with a document that is open. */
+export type Role = "read" | "write" | "admin";
 
 /** What an error tells its receiver to do (section 7). */
 export type ErrorClass = "retry" | "resync" | "fatal";
@@ -26,6 +31,14 @@ export interface HelloMessage {
   instance: string;
   ping: number;
   limits: Limits;
+}
+
+/** Who the client is, and for how many milliseconds the server takes its word; for ever when absent. */
+export interface YouMessage {
+  t: "you";
+  author: string;
+  name: string;
+  expires?: number;
 }
 
 export interface OpenedMessage {
@@ -40,6 +53,7 @@ export interface OpenedMessage {
   head?: number;
   content?: unknown;
   sum?: string;
+  role?: Role;
 }
 
 /** One item takes a document on by `n` revisions (1 when absent); `c` and `s` name its author's client and seq. */
@@ -90,11 +104,13 @@ export type DocumentMessage =
   | { t: "ack"; doc: string; seq: number; rev: number }
   | { t: "check"; doc: string; rev: number; sum: string }
   | { t: "status"; doc: string; saved: boolean }
+  | { t: "rights"; doc: string; role: Role }
   | { t: "closed"; doc: string };
 
 /** Everything a client may send. */
 export type ClientMessage =
   | { t: "ping" }
+  | { t: "auth"; token: string }
   | { t: "open"; doc: string; client: string; create?: string; inc?: string; rev?: number; seq?: number; user?: User }
   | { t: "submit"; doc: string; base: number; seq: number; ops: readonly unknown[]; cursor?: unknown }
   | { t: "presence"; doc: string; base: number; cursor: unknown; user?: User }

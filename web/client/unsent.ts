@@ -122,6 +122,13 @@ export class Keeper {
     this.#release?.();
   }
 
+  /** Lets the lock go and leaves the entry in storage, for later. */
+  leave(): void {
+    this.flush();
+    this.#document = undefined;
+    this.#release?.();
+  }
+
   #stop(): void {
     this.#clock.cancel(this.#timer);
     this.#timer = undefined;
@@ -154,7 +161,8 @@ export function countUnsent(storage: KeyStore): Map<string, number> {
 /**
  * Sends unsent edits that were kept, through a connection that does not have
  * their document open, under the client id that made them. Settles when they
- * are on the server's disk or handed to `onDraft`; the entry is gone then. The
+ * are on the server's disk or handed to `onDraft`; the entry is gone then. It stays
+ * when the person may only read the document now. The
  * caller holds the lock, as within `recoverUnsent`.
  */
 export function sendUnsent<O>(
@@ -165,16 +173,23 @@ export function sendUnsent<O>(
   onDraft: (draft: Draft<O>) => void,
 ): Promise<void> {
   return new Promise((resolve) => {
-    const done = () => {
+    let over = false;
+    const end = (settle: () => void) => {
+      if (over) return;
+      over = true;
+      settle();
       document.close();
-      keeper.forget();
       resolve();
     };
     const document: Document<any, O, any> = connection.open(unsent.doc, type, {
       unsent,
       events: {
         sending: () => keeper.sending(),
-        state: ({ kind }) => (kind === "saved" || kind === "closed" ? done() : keeper.changed()),
+        state: ({ kind }) => {
+          if (kind === "saved" || kind === "closed") end(() => keeper.forget());
+          else if (kind === "saving" && document.role === "read") end(() => keeper.leave());
+          else keeper.changed();
+        },
         draft: (draft) => {
           onDraft(draft);
           document.close();

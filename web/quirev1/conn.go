@@ -109,6 +109,7 @@ type Conn struct {
 
 	changed bool           // the pass may allow something else than what the client knows
 	known   *auth.Identity // what the client was told it is
+	doomed  *session.Error // a request found that the pass had ended
 	over    bool           // the pass has ended, and the connection with it
 }
 
@@ -245,7 +246,9 @@ func (c *Conn) dispatch(m *ClientMessage) {
 	default:
 		err = c.inDoc(m)
 	}
-	if err != nil {
+	if err != nil && err.Code == session.CodeUnauthenticated && m.T != "auth" {
+		c.doom(err)
+	} else if err != nil {
 		var seq uint64
 		if m.T == "submit" && m.Seq != nil {
 			seq = *m.Seq

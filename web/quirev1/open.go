@@ -16,18 +16,7 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 	if m.Client != "" && !validClient(m.Client) {
 		return session.Errorf(session.CodeBadID, "a client id is 8 to 64 of A-Z a-z 0-9 _ -")
 	}
-	c.mu.Lock()
-	old, n := c.docs[doc], len(c.docs)
-	c.mu.Unlock()
-	if err := c.pass.Check(doc, auth.Read); err != nil {
-		return c.denied(old, err)
-	}
-	req := session.OpenRequest{Doc: doc, Client: m.Client, Create: m.Create}
-	unable := c.pass.Check(doc, auth.Write)
-	if unable != nil {
-		req.Create = "" // one that is there is opened all the same
-	}
-	req.User = c.user(m.User)
+	req := session.OpenRequest{Doc: doc, Client: m.Client, Create: m.Create, User: c.user(m.User)}
 	if m.Rev != nil || m.Inc != "" || m.Seq != nil {
 		if m.Rev == nil || m.Inc == "" || m.Seq == nil || m.Client == "" || *m.Rev < 0 {
 			return session.Errorf(session.CodeBadMessage, "to resume, give client, inc, rev and seq")
@@ -37,6 +26,20 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 			return session.Errorf(session.CodeIncarnation, "there is no incarnation %s", strconv.Quote(clip(m.Inc)))
 		}
 		req.Resume, req.Incarnation, req.Rev, req.Seq = true, inc, *m.Rev, *m.Seq
+	}
+	if err := c.p.opt.Manager.CheckUser(req.User); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	old, n := c.docs[doc], len(c.docs)
+	c.mu.Unlock()
+	// Whatever else is wrong is said before, the same of every document.
+	if err := c.pass.Check(doc, auth.Read); err != nil {
+		return c.denied(old, err)
+	}
+	unable := c.pass.Check(doc, auth.Write)
+	if unable != nil {
+		req.Create = "" // one that is there is opened all the same
 	}
 	c.mu.Lock()
 	if old != nil && old.client == m.Client && m.Client != "" {
@@ -57,6 +60,7 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 			c.mu.Lock()
 			old.leaving = false
 			c.mu.Unlock()
+			c.reconsider(old)
 			c.notify(old)
 		}
 		if e := session.AsError(err); e.Code != session.CodeNotFound || m.Create == "" || unable == nil {
@@ -72,7 +76,10 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 			old.leaving = false
 			c.mu.Unlock()
 		}
-		return c.denied(old, c.pass.Check(doc, auth.Read))
+		if err := c.denied(old, c.pass.Check(doc, auth.Read)); err != nil {
+			return err
+		}
+		return lost()
 	}
 	msg := appendOpened(make([]byte, 0, 256+opened.Size()), doc, m.Client, c.told(pl.role), opened, req.Resume)
 	c.mu.Lock()

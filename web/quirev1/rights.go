@@ -113,15 +113,18 @@ func lost() *session.Error {
 // review takes in a change of the pass. It reports whether the connection is over.
 func (c *Conn) review(w Sender) (over bool) {
 	c.mu.Lock()
-	changed := c.changed
+	if !c.changed || c.over {
+		defer c.mu.Unlock()
+		return c.over
+	}
 	c.changed = false
-	over = c.over
+	why := c.doomed
 	places := c.places()
 	c.mu.Unlock()
-	if !changed || over {
-		return over
+	if why == nil {
+		why = c.pass.Ended()
 	}
-	if why := c.pass.Ended(); why != nil {
+	if why != nil {
 		c.dismiss(w, why)
 		return true
 	}
@@ -130,6 +133,15 @@ func (c *Conn) review(w Sender) (over bool) {
 		c.reconsider(pl)
 	}
 	return false
+}
+
+// doom has the connection end although its pass may be good again by then: a request was left
+// without an answer, so that the client makes it again on another connection.
+func (c *Conn) doom(why *session.Error) {
+	c.mu.Lock()
+	c.doomed, c.changed = why, true
+	c.mu.Unlock()
+	c.wake()
 }
 
 // dismiss ends the connection because its pass has ended. What waits to be sent is not.

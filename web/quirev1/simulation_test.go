@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,9 @@ func TestSimulation(t *testing.T) {
 			}
 			for seed := uint64(1); seed <= uint64(runs) && !t.Failed(); seed++ {
 				simulate(t, k, seed)
+			}
+			if refusals.Load() == 0 {
+				t.Error("nothing was refused for want of a right")
 			}
 		})
 	}
@@ -120,7 +124,16 @@ type sim struct {
 	seed    uint64
 	proto   *quirev1.Protocol
 	clients []*simClient
+	// rights says that rights come and go; allowed are the operations, by client and seq, that
+	// arrived at least once when their author could write.
+	rights    bool
+	steady    bool // they stay now
+	allowed   map[string]map[uint64]bool
+	abandoned []*simClient // instances that gave up what was refused
 }
+
+// refusals counts what was refused for want of a right, in all simulations.
+var refusals atomic.Int64
 
 // simClient is a client with its link to the server.
 type simClient struct {
@@ -129,11 +142,15 @@ type simClient struct {
 	link  *link
 	edits int
 	acked map[uint64]session.Revision
+	role  auth.Role
+	shut  bool // the document is to be opened again
+	lives int
 }
 
 // link is a connection: two queues of messages.
 type link struct {
 	conn     *quirev1.Conn
+	pass     *auth.Pass
 	wanted   bool
 	toServer [][]byte
 	toClient [][]byte
@@ -152,7 +169,7 @@ func (l *link) Close(int, string)       { l.closed = true }
 
 func simulate(t *testing.T, k kind, seed uint64) {
 	typ := k.typ
-	s := &sim{World: webtest.NewWorld(seed), t: t, kind: k, seed: seed}
+	s := &sim{World: webtest.NewWorld(seed), t: t, kind: k, seed: seed, rights: seed%2 == 0, allowed: map[string]map[uint64]bool{}}
 	defer func() {
 		if p := recover(); p != nil {
 			t.Errorf("seed %d (-run TestSimulation/%s -sim.seed %d): %v", seed, typ.Name(), seed, p)
@@ -169,15 +186,8 @@ func simulate(t *testing.T, k kind, seed uint64) {
 	}
 	s.start()
 	for i := range 2 + s.Rng.IntN(4) {
-		c := &simClient{s: s, doc: client.NewDocument("doc", fmt.Sprintf("client-%02d", i), typ), acked: map[uint64]session.Revision{}}
-		c.doc.Create = typ.Name()
-		c.doc.MaxRun = 1 + s.Rng.IntN(4)
-		c.doc.OnAcked(func(seq uint64, rev session.Revision) {
-			if c.acked[seq] != 0 {
-				panic(fmt.Sprintf("%s: seq %d acknowledged twice", c.doc.Client, seq))
-			}
-			c.acked[seq] = rev
-		})
+		c := &simClient{s: s, role: auth.Write}
+		c.begin(fmt.Sprintf("client-%02d", i))
 		s.clients = append(s.clients, c)
 	}
 	steps := 100 + s.Rng.IntN(900)
@@ -186,6 +196,52 @@ func simulate(t *testing.T, k kind, seed uint64) {
 	}
 	s.settle()
 	s.verify()
+}
+
+// begin makes an editing instance of a client's.
+func (c *simClient) begin(id string) {
+	c.doc, c.acked, c.edits = client.NewDocument("doc", id, c.s.typ), map[uint64]session.Revision{}, 0
+	c.doc.Create = c.s.typ.Name()
+	c.doc.MaxRun = 1 + c.s.Rng.IntN(4)
+	acked := c.acked
+	c.doc.OnAcked(func(seq uint64, rev session.Revision) {
+		if acked[seq] != 0 {
+			panic(fmt.Sprintf("%s: seq %d acknowledged twice", id, seq))
+		}
+		acked[seq] = rev
+	})
+}
+
+// abandon gives up what an instance has not sent, and goes on as another.
+func (c *simClient) abandon() {
+	c.disconnect()
+	c.s.abandoned = append(c.s.abandoned, &simClient{doc: c.doc, acked: c.acked})
+	c.lives++
+	c.begin(fmt.Sprintf("%.9s-%d", c.doc.Client, c.lives))
+}
+
+// identity is who a client is, whatever its instance.
+func (c *simClient) identity() auth.Identity {
+	return auth.Identity{Author: authorOf(c.doc.Client), Kind: auth.Token, Grants: []auth.Grant{{Docs: "doc", Role: c.role}}}
+}
+
+func authorOf(client string) string { return "author of " + client[:9] }
+
+// turn gives or takes a right, or ends the pass.
+func (c *simClient) turn() {
+	if c.s.steady {
+		return
+	}
+	c.role = []auth.Role{auth.None, auth.Read, auth.Write, auth.Write}[c.s.Rng.IntN(4)]
+	if c.link == nil {
+		return
+	}
+	if c.s.Rng.IntN(6) == 0 {
+		c.link.pass.End(session.Errorf(session.CodeUnauthenticated, "over"))
+		return
+	}
+	c.s.log("%s: %s", c.doc.Client, c.role)
+	c.link.pass.Set(c.identity())
 }
 
 func (s *sim) log(format string, args ...any) {
@@ -219,6 +275,8 @@ func (s *sim) step() {
 		c.receive()
 	case n < 95:
 		c.disconnect()
+	case n < 97 && s.rights:
+		c.turn()
 	case n < 96 && s.Rng.IntN(4) == 0:
 		for _, c := range s.clients {
 			c.disconnect()
@@ -230,10 +288,10 @@ func (s *sim) step() {
 }
 
 func (c *simClient) connect() {
-	l := &link{}
-	l.conn = c.s.proto.Connect(auth.Anybody(), func() { l.wanted = true })
+	l := &link{pass: auth.NewPass(c.identity())}
+	l.conn = c.s.proto.Connect(l.pass, func() { l.wanted = true })
 	l.wanted = true
-	c.link = l
+	c.link, c.shut = l, false
 	c.send(c.doc.Open())
 }
 
@@ -287,6 +345,11 @@ func (c *simClient) submit() {
 		c.connect()
 		return
 	}
+	if c.shut && c.s.Rng.IntN(4) == 0 {
+		c.shut = false
+		c.send(c.doc.Open())
+		return
+	}
 	if m := c.doc.Next(); m != nil {
 		if c.s.Rng.IntN(3) == 0 {
 			m.Cursor = json.RawMessage(`[]`)
@@ -306,8 +369,25 @@ func (c *simClient) deliver() {
 	data := l.toServer[0]
 	l.toServer = l.toServer[1:]
 	c.s.log("%s > %s", c.doc.Client, data)
+	c.arrives(data)
 	if end := l.conn.Receive(data); end != nil {
 		panic(end)
+	}
+}
+
+// arrives notes what may be committed.
+func (c *simClient) arrives(data []byte) {
+	var m quirev1.ClientMessage
+	if json.Unmarshal(data, &m) != nil || m.T != "submit" || c.link.pass.Role("doc") < auth.Write {
+		return
+	}
+	of := c.s.allowed[c.doc.Client]
+	if of == nil {
+		of = map[uint64]bool{}
+		c.s.allowed[c.doc.Client] = of
+	}
+	for i := range m.Ops {
+		of[*m.Seq+uint64(i)] = true
 	}
 }
 
@@ -323,6 +403,10 @@ func (c *simClient) serverSends() {
 
 func (c *simClient) receive() {
 	l := c.link
+	if l != nil && l.closed && len(l.toClient) == 0 {
+		c.disconnect()
+		return
+	}
 	if l == nil || len(l.toClient) == 0 {
 		return
 	}
@@ -341,13 +425,38 @@ func (c *simClient) receive() {
 		c.send(c.doc.Open())
 	case errors.As(err, &refused) && refused.Class == session.Retry:
 		c.disconnect()
+	case c.s.rights && errors.As(err, &refused) && c.denied(refused):
 	case err != nil:
 		panic(fmt.Sprintf("%s received %s: %v", c.doc.Client, data, err))
 	}
 }
 
+// denied does what a client does about a refusal for want of a right, if it is one.
+func (c *simClient) denied(e *client.RefusedError) bool {
+	switch {
+	case e.Code == session.CodeForbidden && e.Seq > 0:
+		refusals.Add(1)
+		if c.s.Rng.IntN(4) == 0 {
+			c.abandon()
+		}
+	case e.Code == session.CodeForbidden, e.Code == session.CodeNotFound:
+		c.shut = true
+	case e.Code == session.CodeNotOpen: // it was closed meanwhile
+	case e.Code != session.CodeUnauthenticated: // else the end of the connection follows
+		return false
+	}
+	return true
+}
+
 // settle heals the world and lets everything run until nothing is left to do.
 func (s *sim) settle() {
+	s.steady = true
+	for _, c := range s.clients {
+		c.role = auth.Write
+		if c.link != nil {
+			c.link.pass.Set(c.identity())
+		}
+	}
 	for round := 0; ; round++ {
 		busy := false
 		for _, c := range s.clients {
@@ -369,7 +478,10 @@ func (s *sim) settle() {
 				c.receive()
 				busy = true
 			}
-			busy = busy || c.link == nil || c.doc.Pending() > 0 || !c.doc.Current()
+			if c.link != nil && c.link.closed {
+				c.receive()
+			}
+			busy = busy || c.link == nil || c.shut || c.doc.Pending() > 0 || !c.doc.Current()
 		}
 		if !busy && round > 100 {
 			return
@@ -416,6 +528,9 @@ func (s *sim) verify() {
 				panic(fmt.Sprintf("%s seq %d is there twice", r.Client, r.Seq))
 			}
 			at[r.Client][r.Seq] = rev
+			if !s.allowed[r.Client][r.Seq] || r.Author != authorOf(r.Client) {
+				panic(fmt.Sprintf("%s seq %d, of %q, is there, and was refused whenever it was submitted", r.Client, r.Seq, r.Author))
+			}
 		}
 	}
 	want := string(s.typ.AppendDoc(nil, doc))
@@ -429,6 +544,8 @@ func (s *sim) verify() {
 		if len(at[c.doc.Client]) != c.edits {
 			panic(fmt.Sprintf("%s made %d edits, the store has %d", c.doc.Client, c.edits, len(at[c.doc.Client])))
 		}
+	}
+	for _, c := range append(s.clients, s.abandoned...) {
 		for seq, rev := range c.acked {
 			if at[c.doc.Client][seq] != rev {
 				panic(fmt.Sprintf("%s: seq %d was acknowledged at %d, the store has it at %d", c.doc.Client, seq, rev, at[c.doc.Client][seq]))

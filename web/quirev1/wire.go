@@ -224,6 +224,9 @@ func appendPresence(dst []byte, p *session.Presence) []byte {
 			if e.User.Color != "" {
 				dst = str(dst, "color", e.User.Color)
 			}
+			if e.User.Author != "" {
+				dst = str(dst, "author", e.User.Author)
+			}
 			dst = append(dst, '}')
 			if e.Cursor != nil {
 				dst = append(dst, `,"cursor":`...)

@@ -36,6 +36,14 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
+// as has somebody else connected in the place of who was before.
+func (w *world) as(pass *auth.Pass) {
+	w.conn.Ended()
+	w.conn, w.peer = w.proto.Connect(pass, func() {}), webtest.Peer{}
+	w.settle()
+	w.peer.Said = nil
+}
+
 // say sends messages and returns what the server answers to the last of them.
 func (w *world) say(messages ...string) []string {
 	w.t.Helper()

@@ -125,6 +125,9 @@ func (c *Conn) publishIn(doc string, r *request, d PresenceDialect, pub presence
 		}
 		return c.presence.Publish(pub)
 	}
+	if u := c.pass.User(session.User{}); u.Author != "" { // nobody shows another's name
+		pub.Value = presence.Signed(pub.Value, u.Name)
+	}
 	pl, err := c.show(doc, r, shown{pub.Channel, pub.ID})
 	if err != nil {
 		e, ok := err.(*wire.Error)

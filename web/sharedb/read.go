@@ -94,8 +94,12 @@ func (c *Conn) subscribe(r *request) *ws.CloseError {
 }
 
 // subscribeNow subscribes to a document from now on and returns it as it is. News of the
-// place are held until it was told.
+// place are held until it was told. There is no place when it may not be read.
 func (c *Conn) subscribeNow(docID, cName, dName string) (*place, []byte, error) {
+	if !c.MayRead(docID) {
+		data, err := c.snapshot(docID)
+		return nil, data, err
+	}
 	var o *session.Opened
 	done := func() {}
 	pl, err := c.open(docID, cName, dName, c.src, session.Head, func(pl *place, opened *session.Opened) {

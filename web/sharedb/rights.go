@@ -1,6 +1,8 @@
 package sharedb
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"quire/session"
@@ -94,17 +96,13 @@ type parting struct {
 // review takes in a change of the pass. It reports whether the connection is over.
 func (c *Conn) review(w Sender) (over bool) {
 	c.mu.Lock()
-	changed := c.changed
+	if !c.changed || c.over {
+		defer c.mu.Unlock()
+		return c.over
+	}
 	c.changed = false
-	over = c.over
-	docs := make([]string, 0, len(c.docs))
-	for id := range c.docs {
-		docs = append(docs, id)
-	}
+	docs := slices.Collect(maps.Keys(c.docs))
 	c.mu.Unlock()
-	if !changed || over {
-		return over
-	}
 	if why := c.pass.Ended(); why != nil {
 		c.mu.Lock()
 		c.over = true

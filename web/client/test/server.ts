@@ -3,7 +3,7 @@
 // composes for readers at random where it has not transformed for them.
 
 import type { AnyType } from "../index.js";
-import type { ClientMessage, ErrorClass, Item } from "../message.js";
+import type { ClientMessage, ErrorClass, Item, Role } from "../message.js";
 import type { Random } from "./random.js";
 
 interface Entry {
@@ -54,6 +54,12 @@ export class Server {
   readonly #rnd: Random;
   #tip: unknown;
   readonly #type: AnyType;
+  /** What each connection may do; everything when absent. */
+  readonly #roles = new Map<ServerSide, Role | "none">();
+  /** The tokens that were sent to renew, on any connection. */
+  readonly tokens: string[] = [];
+  /** Operations that were refused for want of a right, by client and seq. */
+  readonly refused: string[] = [];
   /** How many submissions were refused because a composite was on its way. */
   stale = 0;
 
@@ -105,6 +111,19 @@ export class Server {
     }
   }
 
+  /** Gives or takes a right. */
+  grant(connection: ServerSide, role: Role | "none"): void {
+    this.#roles.set(connection, role);
+    for (const reader of this.#readers.filter((reader) => reader.connection === connection)) {
+      if (role !== "none") {
+        connection.send({ t: "rights", doc: "d", role });
+        continue;
+      }
+      this.#leave(reader);
+      connection.send({ t: "error", doc: "d", code: "forbidden", class: "fatal", message: "forbidden" });
+    }
+  }
+
   /** The connection is gone. */
   drop(connection: ServerSide): void {
     for (const reader of this.#readers.filter((reader) => reader.connection === connection)) this.#leave(reader);
@@ -112,13 +131,20 @@ export class Server {
 
   receive(connection: ServerSide, message: Message): void {
     const reader = this.#readers.find((reader) => reader.connection === connection);
+    const role = this.#roles.get(connection);
     const fail = (code: string, errorClass: ErrorClass, more = {}) =>
       connection.send({ t: "error", doc: "d", code, class: errorClass, message: code, ...more });
     if (message.t === "ping") return connection.send({ t: "pong" });
+    if (message.t === "auth") return void this.tokens.push(message.token);
+    if (message.t === "open" && role === "none") return fail("not_found", "fatal");
     if (message.t === "open") return this.#open(connection, message, fail);
     if (!reader) return fail("not_open", "fatal");
     switch (message.t) {
       case "submit":
+        if (role === "read") {
+          this.refused.push(`${reader.client} ${message.seq}`);
+          return fail("forbidden", "fatal", { seq: message.seq });
+        }
         return this.#submit(reader, message, (code, errorClass) => fail(code, errorClass, { seq: message.seq }));
       case "presence": {
         let cursor = message.cursor;
@@ -148,7 +174,7 @@ export class Server {
       return;
     }
     const own = (to: number) => this.log.slice(0, to).reduce((seq, entry) => (entry.client === client ? entry.seq : seq), 0);
-    const common = { t: "opened", doc: "d", client, type: this.#type.name, inc: this.inc, seq: own(this.head), head: this.head };
+    const common = { t: "opened", doc: "d", client, role: this.#roles.get(connection), type: this.#type.name, inc: this.inc, seq: own(this.head), head: this.head };
     let at = this.head;
     if (message.inc === undefined) {
       connection.send({ ...common, rev: at, content: this.#type.content(this.content), sum: this.#type.checksum(this.content) });

@@ -51,7 +51,10 @@ export class Wire implements Socket, ServerSide {
   readonly down: string[] = [];
   open = true;
 
-  constructor(readonly server: Server) {}
+  constructor(
+    readonly server: Server,
+    readonly protocols: readonly string[] = [],
+  ) {}
 
   /** The client sends. */
   send(data: unknown): void {
@@ -76,6 +79,15 @@ export class Wire implements Socket, ServerSide {
     const data = this.open ? this.down.shift() : undefined;
     if (data !== undefined) this.onmessage?.({ data });
     return data !== undefined;
+  }
+
+  /** The server ends the connection, because it does not know who this is. */
+  refuse(reason: string): void {
+    this.down.push(JSON.stringify({ t: "error", code: "unauthenticated", class: "fatal", message: reason }));
+    while (this.moveDown());
+    this.open = false;
+    this.server.drop(this);
+    this.onclose?.({ code: 4401, reason: "say who you are" });
   }
 
   /** The network breaks: some of what is on its way still arrives at the server. */
@@ -114,8 +126,8 @@ export class World {
       clock: this.clock,
       newClient: () => `client${++this.#clients}`.padEnd(8, "_"),
       WebSocket: class extends Wire {
-        constructor() {
-          super(world.server);
+        constructor(_url: string, protocols: string[]) {
+          super(world.server, protocols);
           world.wires.push(this);
           if (world.down) world.clock.after(1, () => this.cut(world.rnd));
           else world.server.greet(this);

@@ -1,3 +1,4 @@
+import { visible } from "./names.js";
 import { colors, inkOn, noColor } from "./person.js";
 
 /**
@@ -49,7 +50,7 @@ export class Authors {
 
 /** Returns what an author is called. */
 export function nameOf(author: string): string {
-  return author || "Somebody";
+  return visible(author) || "Somebody";
 }
 
 function hash(name: string): number {

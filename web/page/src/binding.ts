@@ -30,12 +30,12 @@ export class Binding implements Pane {
   readonly element = el("div", {});
   readonly panel = el("div", {});
   readonly view: EditorView;
-  readonly #top: HTMLElement;
+  readonly #host: PaneHost;
   readonly #locked = new Compartment();
   #document: TextDocument | undefined;
 
-  constructor({ top }: PaneHost) {
-    this.#top = top;
+  constructor(host: PaneHost) {
+    this.#host = host;
     this.view = new EditorView({ parent: this.element, state: this.#state("", true) });
   }
 
@@ -56,10 +56,10 @@ export class Binding implements Pane {
       remote: (op) =>
         this.view.dispatch({
           changes: opToChanges(op),
-          effects: setPeers.of(this.#document?.peers ?? []),
+          effects: setPeers.of(this.#host.called(this.#document?.peers ?? [])),
           annotations: [remote.of(true), Transaction.addToHistory.of(false)],
         }),
-      peers: (peers) => this.view.dispatch({ effects: setPeers.of(peers) }),
+      peers: (peers) => this.view.dispatch({ effects: setPeers.of(this.#host.called(peers)) }),
     };
   }
 
@@ -102,11 +102,10 @@ export class Binding implements Pane {
         history(),
         search({ top: true }),
         panels({ topContainer: this.panel }),
-        EditorView.scrollMargins.of(() => ({ top: this.#top.offsetHeight + 16, bottom: 32 })),
+        EditorView.scrollMargins.of(() => ({ top: this.#host.top.offsetHeight + 16, bottom: 32 })),
         highlightSelectionMatches(),
         highlightSpecialChars(),
         EditorView.lineWrapping,
-        placeholder("Write something…"),
         authorColors,
         peerCarets,
         EditorView.clipboardInputFilter.of((pasted) => pasted.replace(/\r\n?/g, "\n")),
@@ -146,5 +145,11 @@ export class Binding implements Pane {
 }
 
 function lockedAs(locked: boolean): Extension {
-  return [EditorState.readOnly.of(locked), EditorView.editable.of(!locked)];
+  return [
+    EditorState.readOnly.of(locked),
+    EditorView.editable.of(!locked),
+    placeholder(locked ? "Nothing is written here yet." : "Write something…"),
+    // What cannot be edited is still to be reached by keyboard, and selected.
+    locked ? EditorView.contentAttributes.of({ tabindex: "0", "aria-readonly": "true" }) : [],
+  ];
 }

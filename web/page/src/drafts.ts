@@ -14,6 +14,7 @@ interface Kept {
 const reasons: Record<string, string> = {
   too_large: "The document would have become larger than this server allows.",
   deleted: "The document was deleted while you had it open.",
+  forbidden: "Your right to change the document was taken away.",
   moved: "The document was renamed while you had it open.",
   not_found: "The document is not on the server any more.",
   incarnation: "The document was deleted and another was made under its name.",

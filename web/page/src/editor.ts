@@ -1,15 +1,20 @@
-import { Connection, Keeper, recoverUnsent, sendUnsent, systemClock, text, type Document, type Peer, type State, type User } from "../../client/index.js";
+import { Connection, Keeper, recoverUnsent, sendUnsent, systemClock, text, type Document, type Peer, type State } from "../../client/index.js";
 import { ApiError, createDoc, describeDoc, pathOf } from "./api.js";
 import { Authors } from "./authors.js";
 import type { Blame } from "./blame/blame.js";
 import { count, el } from "./dom.js";
 import { copyText, Drafts } from "./drafts.js";
+import { signInNotice } from "./frame.js";
 import type { HistoryView } from "./history/view.js";
 import { Menu } from "./menu.js";
-import { nameOfType, paneFor, type Pane, type PaneHost } from "./pane.js";
-import { askWho, initials, me, paint } from "./person.js";
+import { visible } from "./names.js";
+import { paneFor, type Pane, type PaneHost } from "./pane.js";
+import { called, People } from "./people.js";
 import { forget, recents, remember } from "./recent.js";
+import { Self } from "./self.js";
+import { includes, whoAmI, type Access, type Role } from "./session.js";
 import { loadSheet } from "./sheet.js";
+import { panelOf, troubleOf, wordsOf, type Circumstances } from "./states.js";
 import { Title } from "./title.js";
 
 /** Address of the server's WebSocket. */
@@ -32,13 +37,12 @@ function newKeeper(): Keeper | null {
 const colorsKey = "quire:colors";
 
 /** The page at `/d/<id>`: one document to write in, together. */
-export function showEditor(app: HTMLElement, id: string): void {
-  new EditorPage(app, id);
+export function showEditor(app: HTMLElement, id: string, access: Access): void {
+  new EditorPage(app, id, access);
 }
 
 class EditorPage {
   readonly #id: string;
-  #user: User = me();
   readonly #connection: Connection;
   #document: Document<any, any, any> | undefined;
   /** The panes that are loaded, by type, and the one that is shown. */
@@ -48,11 +52,15 @@ class EditorPage {
   readonly #host: PaneHost;
   readonly #drafts: Drafts;
   readonly #keeper = newKeeper();
-  readonly #authors = new Authors((name) => (name === this.#user.name ? this.#user : this.#document?.peers.find(({ user }) => user?.name === name)?.user)?.color);
+  readonly #authors = new Authors((author) => this.#colorOf(author));
   #history: HistoryView | undefined;
   #historyOpening = false;
   #blame: Blame | undefined;
   #colors = localStorageSays(colorsKey);
+  #access: Access;
+  /** Why the server does not know the person any more; undefined while it does. */
+  #signedOut: string | undefined;
+  #trouble = "";
 
   readonly #title: Title;
   readonly #menu: Menu;
@@ -60,28 +68,39 @@ class EditorPage {
   readonly #spoken = el("p", { className: "spoken", attrs: { role: "status", "aria-live": "polite" } });
   #speak: ReturnType<typeof setTimeout> | undefined;
   #saying: ReturnType<typeof setTimeout> | undefined;
-  readonly #people = el("ul", { className: "people", attrs: { "aria-label": "Who is here" } });
-  readonly #self = el("button", { type: "button", className: "avatar self" });
+  readonly #people = new People((client) => this.#goTo(client));
+  readonly #self: Self;
+  readonly #share = el("button", { type: "button", className: "share", on: { click: () => void this.#openShare() } });
+  readonly #reading = el("div", { className: "reading", hidden: true, attrs: { role: "status" } });
   readonly #notice = el("div", { className: "notice" });
   readonly #paper = el("div", { className: "paper", hidden: true });
   readonly #panels = el("div", { className: "panels" });
   readonly #blamePlace = el("div", { className: "blame-place" });
   readonly #said = el("p", { className: "toast", hidden: true });
 
-  constructor(app: HTMLElement, id: string) {
+  constructor(app: HTMLElement, id: string, access: Access) {
     this.#id = id;
+    this.#access = access;
     this.#drafts = new Drafts(id);
-    this.#title = new Title({ id, author: () => this.#user.name, changed: () => this.#titleChanged(), say: (words) => this.#say(words) });
-    this.#menu = new Menu({ id, colors: this.#colors, setColors: (on) => this.#setColors(on), copyLink: () => void this.#copyLink() });
-    const top = el("div", { className: "top" }, this.#header(), this.#panels, this.#blamePlace);
+    this.#self = new Self({ access, changed: (user) => this.#document?.setUser(user), unsaved: () => this.#document?.state.unsaved ?? 0 });
+    this.#title = new Title({ id, author: () => this.#self.author, changed: () => this.#titleChanged(), say: (words) => this.#say(words) });
+    this.#menu = new Menu({ id, colors: this.#colors, setColors: (on) => this.#setColors(on), openShare: () => void this.#openShare() });
+    const top = el("div", { className: "top" }, this.#header(), this.#reading, this.#panels, this.#blamePlace);
     app.replaceChildren(top, el("main", { className: "desk" }, this.#drafts.element, this.#notice, this.#paper), this.#said, this.#spoken);
-    this.#host = { top, say: (words) => this.#say(words), reopen: () => this.#reopen() };
-    this.#showSelf();
-    this.#connection = new Connection({ url: socketUrl() });
+    this.#host = { top, say: (words) => this.#say(words), reopen: () => this.#reopen(), called: (peers) => this.#called(peers) };
+    this.#connection = this.#connect();
     this.#followPage();
     void this.#title.load();
     void this.#begin(recents().find((one) => one.id === id)?.type);
     if (this.#keeper) void this.#recover();
+  }
+
+  #connect(): Connection {
+    return new Connection({
+      url: socketUrl(),
+      onUnauthenticated: (reason) => this.#signOut(reason),
+      onState: ({ kind }) => kind === "connected" && void this.#signedIn(),
+    });
   }
 
   /** Opens the document, after loading what its type needs if that is known. */
@@ -106,7 +125,7 @@ class EditorPage {
   #open(): void {
     const types = [text, ...[...this.#panes.values()].map((pane) => pane.type).filter((type) => type !== text)];
     const opened: Document<any, any, any> = this.#connection.open(this.#id, types, {
-      user: this.#user,
+      user: this.#self.user,
       events: {
         reset: (content) => this.#arrive(opened, content),
         remote: (op) => {
@@ -117,8 +136,9 @@ class EditorPage {
         edited: (op) => this.#blame?.edited(op, true),
         peers: (peers) => {
           this.#pane?.events.peers?.(peers);
-          this.#showPeople(peers);
+          this.#people.show(this.#called(peers));
         },
+        role: () => this.#show(opened.state),
         sending: () => this.#keeper?.sending(),
         state: (state) => {
           this.#history?.reached(opened.rev);
@@ -182,7 +202,7 @@ class EditorPage {
     await recoverUnsent(localStorage, navigator.locks, this.#id, async (unsent) => {
       const pane = await this.#load(unsent.type ?? "text");
       if (!pane) return; // what is unsent stays where it is
-      const connection = new Connection({ url: socketUrl() });
+      const connection = this.#connect();
       const keeper = newKeeper()!;
       await sendUnsent(connection, pane.type, unsent, keeper, (draft) => this.#drafts.add(draft));
       connection.close();
@@ -212,11 +232,27 @@ class EditorPage {
     return el("header", { className: "bar" },
       el("a", { className: "home", href: "/", title: "All documents" }, el("span", { className: "mark" }), el("span", { className: "word" }, "Quire")),
       el("div", { className: "titles" }, this.#title.element, this.#state),
-      this.#people,
+      this.#people.element,
       this.#historyButton(),
-      el("button", { type: "button", className: "share", on: { click: () => void this.#copyLink() } }, "Copy link"),
+      this.#share,
       this.#menu.element,
-      this.#self);
+      this.#self.element);
+  }
+
+  /** Who may invite others is shown how; everybody else gets the address. */
+  get #shares(): boolean {
+    return this.#access.kind === "open" || (this.#access.kind === "known" && includes(this.#role, "admin"));
+  }
+
+  async #openShare(): Promise<void> {
+    if (!this.#shares) return this.#copyLink();
+    try {
+      const { showShare } = await import("./share.js");
+      showShare({ id: this.#id, title: this.#title.text, open: this.#access.kind === "open" });
+    } catch (error) {
+      console.error(error);
+      this.#say("The dialog could not be loaded from the server. Try again in a moment.");
+    }
   }
 
   async #copyLink(): Promise<void> {
@@ -244,7 +280,8 @@ class EditorPage {
         id: this.#id,
         title: this.#title.text,
         authors: this.#authors,
-        author: () => this.#user.name,
+        locked: !this.#mayWrite,
+        author: () => this.#self.author,
         bounds: async () => {
           const doc = await describeDoc(this.#id);
           if (!doc) throw new ApiError("not_found", "There is no such document.");
@@ -281,7 +318,7 @@ class EditorPage {
     try {
       const { Blame } = await import("./blame/blame.js");
       if (!this.#colors || this.#blame || !this.#here) return;
-      this.#blame = new Blame(this.#document!, this.#pane!, { id: this.#id, authors: this.#authors, author: () => this.#user.name, off: () => this.#setColors(false) });
+      this.#blame = new Blame(this.#document!, this.#pane!, { id: this.#id, authors: this.#authors, author: () => this.#self.author, off: () => this.#setColors(false) });
       this.#blamePlace.replaceChildren(this.#blame.element);
     } catch (error) {
       console.error(error);
@@ -290,54 +327,110 @@ class EditorPage {
     }
   }
 
-  #showSelf(): void {
-    this.#self.textContent = initials(this.#user.name);
-    this.#self.title = `You are ${this.#user.name}`;
-    this.#self.setAttribute("aria-label", `You are ${this.#user.name}. Change name or colour`);
-    paint(this.#self, this.#user.color);
-    this.#self.onclick = () =>
-      askWho(this.#user, (user) => {
-        this.#user = user;
-        this.#showSelf();
-        this.#document?.setUser(user);
-      });
+  // Who is who, and who may what.
+
+  /** Returns others with the names that are to be shown. */
+  #called<C>(peers: readonly Peer<C>[]): Peer<C>[] {
+    return called(peers, { name: this.#self.user.name, author: this.#access.author });
   }
 
-  #showPeople(peers: Peer<unknown>[]): void {
-    const most = 5;
-    const avatars = peers.slice(0, most).map(({ client, user }) => {
-      const name = user?.name || "Somebody";
-      const go = () => {
-        const cursor = this.#document?.peers.find((peer) => peer.client === client)?.cursor;
-        if (cursor) this.#pane?.reveal(cursor);
-      };
-      const avatar = el("button", { type: "button", className: "avatar", title: name, attrs: { "aria-label": `${name}: go to their cursor`, "data-peer": name }, on: { click: go } }, initials(name));
-      paint(avatar, user?.color ?? "");
-      return el("li", {}, avatar);
-    });
-    const rest = peers.slice(most).map(({ user }) => user?.name || "Somebody");
-    if (rest.length > 0) avatars.push(el("li", { className: "more", title: rest.join(", ") }, `+${rest.length}`));
-    this.#people.replaceChildren(...avatars);
+  #colorOf(author: string): string | undefined {
+    if (author === this.#self.author) return this.#self.user.color;
+    return this.#document?.peers.find(({ user }) => (user?.author ?? user?.name) === author)?.user?.color;
+  }
+
+  #goTo(client: string): void {
+    const cursor = this.#document?.peers.find((peer) => peer.client === client)?.cursor;
+    if (cursor) this.#pane?.reveal(cursor);
+  }
+
+  /** What the person may do with the document: as the server says of it, or before that of the session. */
+  get #role(): Role {
+    return this.#document?.role ?? this.#access.role(this.#id);
+  }
+
+  get #mayWrite(): boolean {
+    return includes(this.#role, "write");
+  }
+
+  /** The server does not know the person any more. What is unsent is kept, and shown until the page goes. */
+  #signOut(reason: string): void {
+    this.#signedOut = reason;
+    this.#keeper?.flush();
+    if (this.#document) this.#show(this.#document.state);
+  }
+
+  /** There is a connection: whoever the person is, the server knows. */
+  async #signedIn(): Promise<void> {
+    const before = this.#signedOut;
+    this.#signedOut = undefined;
+    if (this.#access.kind === "unknown") {
+      this.#access = await whoAmI();
+      this.#self.setAccess(this.#access);
+    }
+    if (before !== undefined && this.#document) this.#show(this.#document.state);
+  }
+
+  /** Goes on when the person has signed in elsewhere in this browser. */
+  async #signInAgain(): Promise<void> {
+    const access = await whoAmI();
+    if (access.kind === "nobody") return this.#say("The server still does not know you.");
+    if (access.kind === "unknown") return this.#say(access.reason);
+    // Somebody else does not go on with what this one left.
+    if (access.author !== this.#access.author) return location.reload();
+    this.#connection.probe();
   }
 
   #show(state: State): void {
     // The text may be here before what shows it.
     if (this.#document?.editable && !this.#here) state = { kind: "connecting", unsaved: state.unsaved };
     const { kind, unsaved } = state;
-    const words = this.#words(state);
-    this.#state.dataset["state"] = kind;
+    const here = this.#here;
+    this.#ask(kind);
+    const out = this.#signedOut !== undefined && kind !== "closed";
+    const words = out ? `Signed out${unsaved > 0 ? ` — ${count(unsaved, "unsaved change")}` : ""}` : wordsOf(state, this.#around);
+    this.#state.dataset["state"] = out ? "signed-out" : kind;
     this.#state.dataset["unsaved"] = String(unsaved);
     this.#state.replaceChildren(words);
-    if (kind === "offline") this.#state.append(" ", this.#link("Try now", () => this.#connection.probe()));
+    if (kind === "offline" && !out) this.#state.append(" ", this.#link("Try now", () => this.#connection.probe()));
     this.#showTitle();
-    const editable = this.#here;
-    this.#pane?.lock(!editable);
-    this.#paper.hidden = this.#panels.hidden = this.#blamePlace.hidden = !editable;
-    this.#notice.replaceChildren(...(editable ? [] : [this.#panel(state, words)]));
+    this.#showRights(here, out, unsaved);
+    this.#paper.hidden = this.#panels.hidden = this.#blamePlace.hidden = !here;
+    this.#notice.replaceChildren(...(out ? [signInNotice(this.#signedOut!, () => void this.#signInAgain())] : here ? [] : [this.#panel(state)]));
     this.#keeper?.changed();
     // Said aloud only when it has lasted: between keystrokes it changes several times a second.
     clearTimeout(this.#speak);
     this.#speak = setTimeout(() => (this.#spoken.textContent = words), 1200);
+  }
+
+  /** Lets the person do what they may, and says what they may not. */
+  #showRights(here: boolean, out: boolean, unsaved: number): void {
+    const { kind } = this.#access;
+    const writes = here && this.#mayWrite && !out;
+    this.#pane?.lock(!writes);
+    this.#title.lock(!this.#mayWrite || out);
+    this.#history?.lock(!this.#mayWrite || out);
+    this.#share.textContent = this.#shares ? "Share" : "Copy link";
+    this.#menu.showShare(this.#shares ? "Share…" : "Copy link");
+    this.#self.element.hidden = kind === "nobody";
+    const reads = here && !this.#mayWrite && !out;
+    if (reads) this.#reading.replaceChildren(`You may read this document, not change it.${unsaved > 0 ? ` ${count(unsaved, "change")} of yours came too late: kept in this browser, and sent if you may write again.` : ""}`);
+    this.#reading.hidden = !reads;
+  }
+
+  /** Asks the server what is wrong with it, once each time that something is. */
+  #ask(kind: State["kind"]): void {
+    if (kind === this.#state.dataset["state"]) return;
+    this.#trouble = "";
+    if (kind !== "failing") return;
+    void troubleOf().then((trouble) => {
+      this.#trouble = trouble;
+      if (trouble && this.#document?.state.kind === "failing") this.#show(this.#document.state);
+    });
+  }
+
+  get #around(): Circumstances {
+    return { here: this.#here, mayWrite: this.#mayWrite, guarded: this.#access.kind !== "open", trouble: this.#trouble };
   }
 
   #titleChanged(): void {
@@ -346,7 +439,7 @@ class EditorPage {
   }
 
   #showTitle(): void {
-    document.title = `${(this.#document?.state.unsaved ?? 0) > 0 ? "• " : ""}${this.#title.text} — Quire`;
+    document.title = `${(this.#document?.state.unsaved ?? 0) > 0 ? "• " : ""}${visible(this.#title.text)} — Quire`;
   }
 
   /** Whether there is a text to write in. */
@@ -354,52 +447,14 @@ class EditorPage {
     return this.#pane !== undefined && (this.#document?.editable ?? false);
   }
 
-  #words({ kind, unsaved, code, message }: State): string {
-    const edits = count(unsaved, "unsaved change");
-    const here = this.#here;
-    switch (kind) {
-      case "connecting":
-        if (!here) return "Opening…";
-        return unsaved > 0 ? `Reconnecting… ${edits}` : "Reconnecting…";
-      case "saved":
-        return "Saved";
-      case "saving":
-        return "Saving…";
-      case "offline":
-        if (!here) return "The server cannot be reached. Trying again…";
-        return unsaved > 0 ? `Offline — ${edits}` : "Offline — you can go on writing";
-      case "failing":
-        return unsaved > 0 ? `Not saved: the server cannot write. ${edits}, trying again…` : "The server cannot write. Changes will wait…";
-      case "unreadable":
-        return "Could not read this document. Trying again…";
-      case "closed":
-        return code === "not_found" ? "There is no such document" : code === "deleted" ? "This document was deleted" : `Closed: ${message || code}`;
-    }
-  }
-
   /** What stands in place of the text while there is none to show. */
-  #panel({ kind, code, message }: State, words: string): HTMLElement {
-    const panel = (...more: (Node | string)[]) => el("section", { className: "panel", attrs: { "data-panel": code ?? kind } }, el("h2", {}, words), ...more);
-    const again = (label: string, act: () => void) => el("button", { type: "button", className: "primary", on: { click: act } }, label);
-    const all = el("a", { href: "/" }, "All documents");
-    switch (kind) {
-      case "connecting":
-        return panel();
-      case "offline":
-        return panel(el("p", {}, "The document appears here as soon as the server answers."), again("Try now", () => this.#connection.probe()));
-      case "unreadable":
-        return panel(
-          el("p", {}, `It is there, but the server could not load it: ${message ?? code}. Nothing is lost by waiting.`),
-          again("Try again", () => this.#document?.retry()));
-      default:
-        if (code !== "not_found" && code !== "deleted") return panel(again("Open again", () => location.reload()), all);
-        forget(this.#id);
-        return panel(
-          el("p", {}, code === "deleted" ? "You can begin anew under its name." : "You can begin it, under this name."),
-          again("Create it", () => void this.#create("text")),
-          el("button", { type: "button", on: { click: () => void this.#create("delta") } }, `Create as ${nameOfType("delta")}`),
-          all);
-    }
+  #panel(state: State): HTMLElement {
+    if (state.code === "not_found" || state.code === "deleted") forget(this.#id);
+    return panelOf(state, this.#around, {
+      probe: () => this.#connection.probe(),
+      retry: () => this.#document?.retry(),
+      create: (type) => void this.#create(type),
+    });
   }
 
   async #create(type: string): Promise<void> {

@@ -1,6 +1,5 @@
 import { ApiError, importDoc, pathOf, type Listed } from "./api.js";
 import { el } from "./dom.js";
-import { me } from "./person.js";
 
 /** The media types of files by the end of their names. */
 const types: { readonly [end: string]: string } = {
@@ -53,29 +52,29 @@ async function textOf(file: File): Promise<string | null> {
   }
 }
 
-/** Makes what lets a person make a document from a file. `name` returns the id it is to have, or nothing. */
-export function importButton(name: () => string, said: HTMLElement, made: (doc: Listed) => void): HTMLElement {
+/** Makes what lets a person make a document from a file. `name` returns the id it is to have, or nothing, `author` who they are recorded as. */
+export function importButton(name: () => string, author: () => string, said: HTMLElement, made: (doc: Listed) => void): HTMLElement {
   const input = el("input", {
     type: "file", id: "import-file", className: "spoken", tabIndex: -1, accept: ".txt,.md,.markdown,.html,.htm,.json,.delta,.quire,.bundle,text/plain,text/markdown,text/html,application/json",
     attrs: { "aria-label": "File to import" },
   });
   const button = el("button", { type: "button", className: "import", on: { click: () => input.click() } }, "Import a file…");
   const run = async (file: File) => {
+    const id = name();
     button.disabled = true;
     said.replaceChildren("Importing…");
     try {
       const what = importOf(file.name, await textOf(file));
       if (!what) return said.replaceChildren(`“${file.name}” cannot be imported: it is neither text, Markdown, HTML or JSON nor a document that Quire exported.`);
-      const id = name();
       const json = what.contentType === "application/json";
       const body = json && id ? JSON.stringify({ ...JSON.parse(what.body!), id }) : (what.body ?? file);
-      const doc = await importDoc(body, what.contentType, { author: me().name, ...(json ? {} : { ...(id ? { id } : {}), title: what.title }) });
+      const doc = await importDoc(body, what.contentType, { author: author(), ...(json ? {} : { ...(id ? { id } : {}), title: what.title }) });
       said.replaceChildren();
       made(doc);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       said.replaceChildren(`“${file.name}” was not imported. ${error.message} `);
-      if (error.code === "exists") said.append(el("a", { href: pathOf(name()) }, "Open what is there"));
+      if (error.code === "exists") said.append(el("a", { href: pathOf(id) }, "Open what is there"));
       else said.append(el("button", { type: "button", className: "link", on: { click: () => void run(file) } }, "Try again"));
     } finally {
       button.disabled = false;

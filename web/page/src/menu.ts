@@ -6,7 +6,8 @@ export interface MenuOptions {
   /** Whether the text is shown in the colours of its authors. */
   readonly colors: boolean;
   setColors(on: boolean): void;
-  copyLink(): void;
+  /** Somebody wants to let others open the document. */
+  openShare(): void;
 }
 
 /** What a document of a type can be saved as: the format, and what people call it. */
@@ -22,19 +23,20 @@ export class Menu {
   readonly #options: MenuOptions;
   readonly #colors: HTMLInputElement;
   readonly #exports = el("ul", {});
+  readonly #share = el("button", { type: "button", className: "copy-link" });
   readonly #panel: HTMLElement;
 
   constructor(options: MenuOptions) {
     this.#options = options;
     this.#colors = el("input", { type: "checkbox", checked: options.colors, on: { change: () => options.setColors(this.#colors.checked) } });
     const close = () => this.#panel.hidePopover();
-    const copy = () => {
+    this.#share.addEventListener("click", () => {
       close();
-      options.copyLink();
-    };
+      options.openShare();
+    });
     this.#panel = el("div", { id: "menu", className: "menu", popover: "auto", attrs: { role: "group", "aria-label": "More" } },
       el("label", { className: "choice" }, this.#colors, "Colours by author"),
-      el("button", { type: "button", className: "copy-link", on: { click: copy } }, "Copy link"),
+      this.#share,
       el("h2", {}, "Export as"),
       this.#exports);
     this.#exports.addEventListener("click", close);
@@ -55,6 +57,11 @@ export class Menu {
     const formats = [...(exports[type] ?? exports["text"]!), ["bundle", "Everything, with its history"] as const];
     this.#exports.replaceChildren(...formats.map(([format, words]) =>
       el("li", {}, el("a", { href: `${apiOf(this.#options.id)}?format=${format}`, download: "", attrs: { "data-format": format } }, words))));
+  }
+
+  /** Says what the person can do to let others open the document. */
+  showShare(words: string): void {
+    this.#share.textContent = words;
   }
 
   /** Shows whether the text is shown in the colours of its authors. */

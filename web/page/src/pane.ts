@@ -1,4 +1,4 @@
-import type { AnyType, Document, DocumentEvents } from "../../client/index.js";
+import type { AnyType, Document, DocumentEvents, Peer } from "../../client/index.js";
 import type { Authors } from "./authors.js";
 import type { Run } from "./blame/runs.js";
 
@@ -35,6 +35,8 @@ export interface PaneHost {
   say(words: string): void;
   /** Opens the document afresh. */
   reopen(): void;
+  /** Returns others with the names that are to be shown. */
+  called<C>(peers: readonly Peer<C>[]): Peer<C>[];
 }
 
 /** What the page calls a type in sentences and lists. */

@@ -1,5 +1,5 @@
 import type { User } from "../../client/index.js";
-import { el } from "./dom.js";
+import { stripped } from "./names.js";
 
 const key = "quire:me";
 
@@ -23,11 +23,12 @@ export function me(): User {
     // nothing kept, or not by this version
   }
   const user = { name: `${pick(manners)} ${pick(birds)}`, color: pick(colors) };
-  keep(user);
+  keepMe(user);
   return user;
 }
 
-function keep(user: User): void {
+/** Keeps in this browser who the person here is. */
+export function keepMe(user: User): void {
   try {
     localStorage.setItem(key, JSON.stringify(user));
   } catch {
@@ -35,16 +36,16 @@ function keep(user: User): void {
   }
 }
 
-/** Returns a name as the server takes it: no control characters, at most 64 bytes of UTF-8. */
+/** Returns a name as the server takes it: nothing that cannot be seen, at most 64 bytes of UTF-8. */
 export function cleanName(name: string): string {
-  let clean = name.replace(/[\p{Cc}\p{Cs}\ufffd]/gu, " ").replace(/\s+/g, " ").trim();
+  let clean = stripped(name.replaceAll("\ufffd", " "));
   while (new TextEncoder().encode(clean).length > 64) clean = [...clean].slice(0, -1).join("");
   return clean;
 }
 
 /** Returns up to two letters that stand for a name. */
 export function initials(name: string): string {
-  const words = name.split(" ").filter(Boolean);
+  const words = name.split(" ").map((word) => word.replace(/^[\p{P}\p{S}]+(?=.)/u, "")).filter(Boolean);
   const letters = words.length > 1 ? [words[0]!, words.at(-1)!] : words;
   return letters.map((word) => [...word][0]!.toUpperCase()).join("") || "?";
 }
@@ -64,34 +65,4 @@ export function paint(node: HTMLElement, color: string): void {
   const known = /^#[0-9a-f]{6}$/i.test(color) ? color : noColor;
   node.style.setProperty("--peer", known);
   node.style.setProperty("--peer-ink", inkOn(known));
-}
-
-/** Asks for name and colour, and calls `done` with them when they changed. */
-export function askWho(user: User, done: (user: User) => void): void {
-  const name = el("input", { id: "who-name", value: user.name, maxLength: 64, required: true, attrs: { autocomplete: "nickname" } });
-  const swatches = colors.map((color, i) => {
-    const radio = el("input", { type: "radio", name: "color", value: color, checked: color === user.color, attrs: { "aria-label": `Colour ${i + 1}` } });
-    const swatch = el("label", { className: "swatch" }, radio, el("span"));
-    paint(swatch, color);
-    return swatch;
-  });
-  const form = el("form", { method: "dialog", on: { submit: () => apply() } },
-    el("h2", {}, "You, as others see you"),
-    el("label", { htmlFor: "who-name" }, "Name"),
-    name,
-    el("fieldset", {}, el("legend", {}, "Colour"), el("div", { className: "swatches" }, ...swatches)),
-    el("div", { className: "actions" },
-      el("button", { type: "button", className: "quiet", on: { click: () => dialog.close() } }, "Cancel"),
-      el("button", { type: "submit", className: "primary" }, "Done")),
-  );
-  const dialog: HTMLDialogElement = el("dialog", { className: "who", on: { close: () => dialog.remove() } }, form);
-  const apply = () => {
-    const color = new FormData(form).get("color");
-    const chosen = { name: cleanName(name.value) || user.name, color: typeof color === "string" ? color : user.color };
-    keep(chosen);
-    done(chosen);
-  };
-  document.body.append(dialog);
-  dialog.showModal();
-  name.select();
 }

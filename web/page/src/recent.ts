@@ -30,6 +30,11 @@ export function forget(id: string): void {
   keep(without(id));
 }
 
+/** Forgets everything that was opened here. */
+export function forgetAll(): void {
+  keep([]);
+}
+
 const without = (id: string) => recents().filter((one) => one.id !== id);
 
 function keep(list: Recent[]): void {

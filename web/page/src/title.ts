@@ -1,9 +1,10 @@
 import { ApiError, describeDoc, setTitle } from "./api.js";
 import { el } from "./dom.js";
+import { stripped, visible } from "./names.js";
 
 export interface TitleOptions {
   readonly id: string;
-  /** The name of the person here. */
+  /** Who the person here is recorded as. */
   author(): string;
   /** It is called something else now. */
   changed(title: string): void;
@@ -19,6 +20,7 @@ export class Title {
   readonly #options: TitleOptions;
   #title: string;
   #input: HTMLInputElement | undefined;
+  #locked = false;
 
   constructor(options: TitleOptions) {
     this.#options = options;
@@ -28,6 +30,13 @@ export class Title {
 
   get text(): string {
     return this.#title;
+  }
+
+  /** Lets nobody change it, or lets them again. */
+  lock(locked: boolean): void {
+    if (locked === this.#locked) return;
+    this.#locked = locked;
+    this.#show();
   }
 
   /** Asks the server what the document is called. What it does not answer stays as it is. */
@@ -49,8 +58,11 @@ export class Title {
 
   #show(): void {
     this.#input = undefined;
-    const words = this.#title === this.#options.id ? "Give a title" : `Change the title (the document is ${this.#options.id})`;
-    this.element.replaceChildren(el("button", { type: "button", className: "title", title: words, attrs: { "aria-description": words }, on: { click: () => this.#edit() } }, this.#title));
+    const shown = visible(this.#title);
+    const id = visible(this.#options.id);
+    if (this.#locked) return this.element.replaceChildren(el("span", { title: id }, shown));
+    const words = this.#title === this.#options.id ? "Give a title" : `Change the title (the document is ${id})`;
+    this.element.replaceChildren(el("button", { type: "button", className: "title", title: words, attrs: { "aria-description": words }, on: { click: () => this.#edit() } }, shown));
   }
 
   #edit(): void {
@@ -61,7 +73,7 @@ export class Title {
       const focused = document.activeElement === input;
       const title = clean(input.value);
       this.#show();
-      if (focused) this.element.querySelector("button")!.focus();
+      if (focused) this.element.querySelector("button")?.focus();
       if (save && (title || id) !== this.#title) void this.#save(title);
     };
     input.addEventListener("blur", () => done(true));
@@ -91,7 +103,7 @@ export class Title {
 
 /** Returns a title as the server takes it. */
 function clean(title: string): string {
-  let out = title.replace(/[\p{Cc}\p{Cs}\ufffd]/gu, " ").replace(/\s+/g, " ").trim();
+  let out = stripped(title.replaceAll("\ufffd", " "));
   while (new TextEncoder().encode(out).length > most) out = [...out].slice(0, -1).join("");
   return out;
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -23,6 +24,8 @@ type Options struct {
 	Compress bool
 	// Timeout bounds the handshake. Default 10 s.
 	Timeout time.Duration
+	// Token says who this is, to a server that asks; it is sent in a header. May be empty.
+	Token string
 	// TLS is how to verify a server at https; nil: as the system does.
 	TLS *tls.Config
 }
@@ -56,8 +59,12 @@ func Dial(server string, opt Options) (*Conn, *quirev1.ServerMessage, error) {
 	if opt.Timeout <= 0 {
 		opt.Timeout = 10 * time.Second
 	}
+	header := http.Header{}
+	if opt.Token != "" {
+		header.Set("Authorization", "Bearer "+opt.Token)
+	}
 	d := websocket.Dialer{TLSClientConfig: opt.TLS, HandshakeTimeout: opt.Timeout, EnableCompression: opt.Compress, Subprotocols: []string{quirev1.Subprotocol}}
-	ws, resp, err := d.Dial(addr, nil)
+	ws, resp, err := d.Dial(addr, header)
 	if err != nil {
 		if resp != nil {
 			return nil, nil, fmt.Errorf("client: %s answered %s", addr, resp.Status)
@@ -66,7 +73,9 @@ func Dial(server string, opt Options) (*Conn, *quirev1.ServerMessage, error) {
 	}
 	c := &Conn{ws: ws}
 	hello, err := c.Receive()
-	if err == nil && (hello.T != "hello" || hello.V != quirev1.Version) {
+	if err == nil && hello.T == "error" {
+		err = &RefusedError{*hello}
+	} else if err == nil && (hello.T != "hello" || hello.V != quirev1.Version) {
 		err = fmt.Errorf("client: expected hello of version %d, got %q %d", quirev1.Version, hello.T, hello.V)
 	}
 	if err != nil {

@@ -40,6 +40,7 @@ type Document struct {
 	inFlight  []ot.Op
 	waiting   []ot.Op
 	resend    bool // inFlight has to be sent again
+	role      string
 	acked     func(seq uint64, rev session.Revision)
 	remote    func(op ot.Op)
 }
@@ -76,6 +77,10 @@ func (d *Document) Local() ot.Doc { return d.local }
 
 // Committed returns the document at Rev.
 func (d *Document) Committed() ot.Doc { return d.committed }
+
+// Role returns what the server lets this client do with the document: "read", "write" or
+// "admin", empty when it asks nobody.
+func (d *Document) Role() string { return d.role }
 
 // Pending returns how many own operations are not acknowledged.
 func (d *Document) Pending() int { return len(d.inFlight) + len(d.waiting) }
@@ -116,9 +121,9 @@ func (d *Document) Edit(op ot.Op) error {
 }
 
 // Next returns the submission to send now, or nil: one is in flight at a time, and
-// none before the missed operations have arrived.
+// none before the missed operations have arrived, or while the document may only be read.
 func (d *Document) Next() *quirev1.ClientMessage {
-	if !d.Current() || len(d.inFlight) > 0 && !d.resend || d.Pending() == 0 {
+	if d.role == "read" || !d.Current() || len(d.inFlight) > 0 && !d.resend || d.Pending() == 0 {
 		return nil
 	}
 	if len(d.inFlight) == 0 {
@@ -142,8 +147,10 @@ func (e *RefusedError) Error() string { return string(e.Code) + ": " + e.Message
 
 // Receive takes in a message of the server about this document; those that are of no
 // concern to it change nothing. It returns a *RefusedError for an error message, whose
-// Class says what to do: on session.Resync call Disconnected and send Open again. Any
-// other error means that this copy cannot go on.
+// Class says what to do: on session.Resync call Disconnected and send Open again. What is
+// refused with session.CodeForbidden stays pending: Next returns it again when there is the
+// right, and after one without a Seq the document has to be opened again. Any other error
+// means that this copy cannot go on.
 func (d *Document) Receive(m *quirev1.ServerMessage) error {
 	switch m.T {
 	case "opened":
@@ -154,7 +161,14 @@ func (d *Document) Receive(m *quirev1.ServerMessage) error {
 		if m.Seq > 0 && !d.open {
 			return nil // of a submission before the document was opened again
 		}
+		if m.Code == session.CodeForbidden && m.Seq > 0 {
+			d.resend = len(d.inFlight) > 0
+		} else if m.Code == session.CodeForbidden {
+			d.Disconnected()
+		}
 		return &RefusedError{*m}
+	case "rights":
+		d.role = m.Role
 	case "ack":
 		if m.Seq > d.seq {
 			return fmt.Errorf("client: seq %d was committed at revision %d, unseen at %d", m.Seq, m.Rev, d.rev)
@@ -165,7 +179,7 @@ func (d *Document) Receive(m *quirev1.ServerMessage) error {
 
 func (d *Document) opened(m *quirev1.ServerMessage) error {
 	d.open = true
-	d.head = m.Head
+	d.head, d.role = m.Head, m.Role
 	if m.Resumed {
 		if m.Rev != d.rev || m.Inc != d.inc {
 			return fmt.Errorf("client: resumed at %d of %s, asked for %d of %s", m.Rev, m.Inc, d.rev, d.inc)

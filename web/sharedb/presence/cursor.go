@@ -105,3 +105,23 @@ func appendValue(dst, cursor []byte, user session.User) []byte {
 	}
 	return append(dst, '}')
 }
+
+// Signed returns a value that FromPresence reads with a person's name in the place of the one
+// that it has, if any; any other value as it is.
+func Signed(value []byte, name string) []byte {
+	v, err := jsonvalue.Parse(value, 0)
+	o, ok := v.(*jsonvalue.Object)
+	if err != nil || !ok {
+		return value
+	}
+	if _, named := o.Get("name"); !named {
+		return value
+	}
+	members := make([]jsonvalue.Member, o.Len())
+	for i := range members {
+		if members[i] = o.Member(i); members[i].Name == "name" {
+			members[i].Value = name
+		}
+	}
+	return jsonvalue.Append(nil, jsonvalue.NewObject(members))
+}

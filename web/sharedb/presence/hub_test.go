@@ -506,3 +506,68 @@ func TestConcurrent(t *testing.T) {
 		t.Errorf("%+v is left", st)
 	}
 }
+
+// TestAudience passes on what is said on channels of documents, by their names or by what is
+// said, and on those of other names.
+func TestAudience(t *testing.T) {
+	h := presence.New(presence.Options{})
+	defer h.Close()
+	enter := func(id, scope string, docs ...string) *member {
+		m := &member{t: t, scope: scope, may: func(doc string) bool { return slices.Contains(docs, doc) }}
+		m.Conn = h.Connect(m, id)
+		for i, ch := range []string{"acme.plan", "acme.pay", "room"} {
+			m.ok(m.Subscribe(ch, int64(i)))
+		}
+		return m
+	}
+	ada, bob, eve := enter("ada", "acme", "acme/plan", "acme/pay"), enter("bob", "acme", "acme/plan"), enter("eve", "evil", "evil/x")
+	operator := enter("op", "", "acme/plan", "acme/pay", "evil/x")
+	everybody := []*member{ada, bob, eve, operator}
+	for _, m := range everybody {
+		m.news()
+	}
+	at := func(c, d string, p presence.Publication) presence.Publication {
+		p.Doc = &presence.Doc{Collection: c, ID: d, Version: 1, Type: "t"}
+		return p
+	}
+	for i, test := range []struct {
+		from  *member
+		p     presence.Publication
+		heard []*member
+	}{
+		{ada, at("acme", "plan", value("acme.plan", "1", "1", 1)), []*member{bob, operator}},
+		{ada, at("acme", "pay", value("acme.pay", "1", "1", 1)), []*member{operator}},
+		{ada, at("acme", "pay", value("acme.plan", "2", "1", 1)), []*member{operator}}, // what it says counts, not the channel
+		{ada, value("acme.pay", "2", "1", 1), []*member{operator}},
+		{ada, value("room", "1", "1", 1), []*member{bob}},
+		{operator, value("room", "1", "1", 1), nil},
+		{bob, at("acme", "pay", value("acme.pay", "1", "1", 1)), nil},
+		{bob, value("acme.pay", "2", "1", 1), nil},
+		{eve, at("acme", "plan", value("acme.plan", "1", "1", 1)), nil},
+		{eve, at("evil", "x", value("acme.plan", "2", "1", 1)), []*member{operator}},
+		{eve, at("acme", "plan", value("room", "2", "1", 1)), nil},
+		{eve, value("room", "1", "1", 1), nil},
+	} {
+		test.from.ok(test.from.Publish(test.p))
+		if n := len(test.from.news()); n != 1 {
+			t.Errorf("%d: %d answers", i, n)
+		}
+		for _, m := range everybody {
+			if got := len(m.news()); m != test.from && (got > 0) != slices.Contains(test.heard, m) {
+				t.Errorf("%d: %s hears %d messages", i, m.Source(), got)
+			}
+		}
+	}
+	eve.ok(eve.Request("acme.plan"))
+	eve.Close() // nobody but the operator has heard anything of hers
+	for _, m := range []*member{ada, bob} {
+		m.gets()
+	}
+	if got := operator.news(); len(got) != 1 || !strings.Contains(got[0], `"id":"2","p":null`) {
+		t.Errorf("the operator hears %q", got)
+	}
+	ada.Withdraw("acme/plan")
+	if got := bob.news(); len(got) != 1 || !strings.Contains(got[0], `"ch":"acme.plan","src":"ada","id":"1","p":null`) {
+		t.Errorf("bob hears %q", got)
+	}
+}

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -79,13 +80,13 @@ func (l *live) begin(s *subscription) {
 		return
 	}
 	// Operations that came meanwhile were not told: what has changed goes and comes again.
-	versions := map[string]int64{}
+	now := make(map[string]*Snapshot, len(l.order))
 	for _, o := range l.order {
-		versions[o.ID] = o.Version
+		now[o.ID] = o
 	}
 	told := ids(s.told)
 	for i, o := range s.told {
-		if v, there := versions[o.ID]; there && v != o.Version {
+		if n := now[o.ID]; n != nil && n != o && !bytes.Equal(n.JSON(), o.JSON()) {
 			told[i] += "\n" // no document's
 		}
 	}

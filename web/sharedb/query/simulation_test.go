@@ -21,6 +21,7 @@ import (
 	"quire/ot/json0"
 	"quire/session"
 	"quire/storage/storagetest"
+	"quire/web/auth"
 	"quire/web/sharedb/wire"
 )
 
@@ -42,16 +43,17 @@ type client struct {
 	live  bool // it has a result
 	list  []string
 	docs  map[string]*replica
+	may   []auth.Pattern // what it may read
 }
 
 func (w *world) client(query string) *client {
-	c := &client{w: w, query: query, docs: map[string]*replica{}}
+	c := &client{w: w, query: query, docs: map[string]*replica{}, may: All("cats/")}
 	c.connect(false)
 	return c
 }
 
 func (c *client) connect(resume bool) {
-	c.Conn = c.w.engine.Connect(func() {}, All)
+	c.Conn = c.w.engine.Connect(func() {}, func(string) []auth.Pattern { return c.may })
 	c.subscribe(resume)
 }
 
@@ -60,6 +62,22 @@ func (c *client) subscribe(resume bool) {
 	if err := c.Subscribe(Request{ID: "1", Collection: "cats", Query: parse(c.w.t, c.query), Resume: resume, Known: slices.Clone(c.list)}); err != nil {
 		c.w.t.Fatal(err)
 	}
+}
+
+// turn gives and takes rights.
+func (c *client) turn(r *rand.Rand) {
+	c.may = nil
+	switch {
+	case r.IntN(3) == 0:
+		c.may = All("cats/")
+	case r.IntN(4) > 0:
+		for i := range 7 {
+			if r.IntN(2) == 0 {
+				c.may = append(c.may, auth.Pattern(fmt.Sprint("cats/d", i)))
+			}
+		}
+	}
+	c.Review()
 }
 
 func (c *client) ingest(list []*Snapshot) {
@@ -231,6 +249,7 @@ func (c *client) check() {
 		c.take()
 	}
 	ids, contents := c.w.oracle(c.query)
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !seen(c.may, "cats/"+id) })
 	if !slices.Equal(ids, c.list) {
 		c.w.t.Fatalf("%s: has %v, want %v", c.query, c.list, ids)
 	}
@@ -246,7 +265,7 @@ func (c *client) check() {
 	if len(c.docs) != len(ids) {
 		c.w.t.Fatalf("%s: %d documents, want %d", c.query, len(c.docs), len(ids))
 	}
-	result, err := c.w.engine.Fetch(context.Background(), "cats", parse(c.w.t, c.query), All)
+	result, err := c.w.engine.Fetch(context.Background(), "cats", parse(c.w.t, c.query), func(string) []auth.Pattern { return c.may })
 	if err != nil || len(result) != len(ids) {
 		c.w.t.Fatalf("%s: fetched %d, %v", c.query, len(result), err)
 	}
@@ -300,8 +319,9 @@ var queries = []string{
 
 // TestSimulation: writers create, edit, delete and remove documents at the same time,
 // while connections come with one query or another, listen or not, lose their
-// connection and come back, and the store fails now and then. Whenever all is quiet,
-// everybody has exactly what their query says, every document included.
+// connection and come back, and the store fails now and then. Rights to documents come and
+// go. Whenever all is quiet, everybody has exactly what their query says of what they may
+// read, every document included.
 func TestSimulation(t *testing.T) {
 	first, runs := uint64(1), uint64(60)
 	if s := os.Getenv("QUIRE_SEED"); s != "" {
@@ -351,7 +371,9 @@ func simulate(t *testing.T, seed uint64) {
 			clients = append(clients, w.client(queries[r.IntN(len(queries))]))
 		}
 		for i, c := range clients {
-			switch r.IntN(6) {
+			switch r.IntN(9) {
+			case 3, 4:
+				c.turn(r)
 			case 0:
 				c.take()
 			case 1:

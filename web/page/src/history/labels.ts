@@ -2,6 +2,7 @@ import { ApiError } from "../api.js";
 import { confirmed } from "../dialog.js";
 import { el } from "../dom.js";
 import { moment } from "../moment.js";
+import { visible } from "../names.js";
 import type { Label, ServerPast } from "./past.js";
 
 export interface LabelPanelOptions {
@@ -22,7 +23,9 @@ export class LabelPanel {
   readonly #list = el("ul", { className: "labels" });
   readonly #name = el("input", { id: "label-name", maxLength: 100, placeholder: "Name this revision", required: true, attrs: { autocomplete: "off", "aria-label": "Name for the revision that is shown", "aria-describedby": "label-problem" } });
   readonly #problem = el("p", { id: "label-problem", className: "problem", attrs: { role: "alert" } });
+  readonly #form: HTMLElement;
   #labels: readonly Label[] = [];
+  #locked = false;
 
   constructor(options: LabelPanelOptions) {
     this.#options = options;
@@ -30,11 +33,18 @@ export class LabelPanel {
       event.preventDefault();
       void this.#add();
     };
+    this.#form = el("form", { on: { submit } }, this.#name, el("button", { type: "submit" }, "Add"));
     this.element = el("section", { className: "label-panel", attrs: { "aria-labelledby": "labels-title" } },
       el("h3", { id: "labels-title" }, "Labels"),
-      el("form", { on: { submit } }, this.#name, el("button", { type: "submit" }, "Add")),
+      this.#form,
       this.#problem,
       this.#list);
+  }
+
+  /** Lets the person change nothing, or lets them again. */
+  lock(locked: boolean): void {
+    this.#locked = this.#form.hidden = locked;
+    this.#draw();
   }
 
   /** Fetches the labels. */
@@ -101,6 +111,7 @@ export class LabelPanel {
   }
 
   #draw(): void {
+    this.element.hidden = this.#locked && this.#labels.length === 0;
     this.#list.replaceChildren(...this.#labels.map((label) => this.#row(label)));
   }
 
@@ -125,11 +136,13 @@ export class LabelPanel {
       input.select();
     };
     const row = el("li", { attrs: { "data-label": name } },
-      el("button", { type: "button", className: "label", title: `Set ${moment(time)}`, on: { click: () => this.#options.goto(rev) } }, name),
+      el("button", { type: "button", className: "label", title: `Set ${moment(time)}`, on: { click: () => this.#options.goto(rev) } }, visible(name)),
       el("span", { className: "about" }, `revision ${rev.toLocaleString("en")}`),
-      tool("Move to the revision that is shown", "⇤", () => void this.#move(label)),
-      tool("Rename", "✎", rename),
-      tool("Remove", "×", () => void this.#remove(label)));
+      ...(this.#locked ? [] : [
+        tool("Move to the revision that is shown", "⇤", () => void this.#move(label)),
+        tool("Rename", "✎", rename),
+        tool("Remove", "×", () => void this.#remove(label)),
+      ]));
     return row;
   }
 }

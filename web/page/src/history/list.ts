@@ -1,6 +1,7 @@
 import { nameOf, type Authors } from "../authors.js";
 import { count, el } from "../dom.js";
 import { stretch } from "../moment.js";
+import { visible } from "../names.js";
 import { paint } from "../person.js";
 import type { Edits } from "./edits.js";
 import type { Group, Label } from "./past.js";
@@ -117,7 +118,7 @@ export class EditList {
     if (known) return known;
     const { authors } = this.#options;
     const names = namesOf(group, authors);
-    const labels = this.#labels.filter(({ rev }) => group.from < rev && rev <= group.to).map(({ name }) => el("span", { className: "label" }, name));
+    const labels = this.#labels.filter(({ rev }) => group.from < rev && rev <= group.to).map(({ name }) => el("span", { className: "label" }, visible(name)));
     const size = group.kind === "edit"
       ? el("span", { className: "size", attrs: { "aria-label": `${count(group.inserted, "character")} in, ${group.deleted.toLocaleString("en")} out` } },
         el("span", { className: "in" }, `+${group.inserted.toLocaleString("en")}`), " ", el("span", { className: "out" }, `−${group.deleted.toLocaleString("en")}`))

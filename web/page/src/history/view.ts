@@ -5,6 +5,7 @@ import { ApiError } from "../api.js";
 import { nameOf, type Authors } from "../authors.js";
 import { confirmed } from "../dialog.js";
 import { el } from "../dom.js";
+import { visible } from "../names.js";
 import { moment } from "../moment.js";
 import { Edits } from "./edits.js";
 import { kindOf } from "./kinds.js";
@@ -29,7 +30,9 @@ export interface HistoryHost {
   /** What the document is called. */
   readonly title: string;
   readonly authors: Authors;
-  /** The name of the person here. */
+  /** Whether the person may only read. */
+  readonly locked: boolean;
+  /** Who the person here is recorded as. */
   author(): string;
   /** The newest revision and the oldest that can be read. Rejects with ApiError. */
   bounds(): Promise<{ head: number; oldest: number }>;
@@ -59,6 +62,7 @@ export class HistoryView {
   #catching: ReturnType<typeof setTimeout> | undefined;
   #saying: ReturnType<typeof setTimeout> | undefined;
   #loading = 0;
+  #locked: boolean;
 
   readonly #dialog: HTMLDialogElement;
   readonly #paper = el("div", { className: "history-paper" });
@@ -73,6 +77,7 @@ export class HistoryView {
 
   constructor(host: HistoryHost) {
     this.#host = host;
+    this.#locked = host.locked;
     this.#past = new ServerPast(host.id, () => host.author());
     this.#scrubber = new Scrubber({
       past: this.#past,
@@ -96,7 +101,7 @@ export class HistoryView {
     this.#dialog = el("dialog", { className: "history", attrs: { "aria-labelledby": "history-title", "data-busy": "true" }, on: { close: () => this.#closed() } },
       el("header", { className: "bar" },
         el("button", { type: "button", className: "back", on: { click: () => this.#dialog.close() }, attrs: { "aria-label": "Back to the document" } }, el("span", { attrs: { "aria-hidden": "true" } }, "←"), el("span", { className: "back-word" }, " Back")),
-        el("h2", { id: "history-title", title: host.title }, el("span", { className: "history-of" }, "History of "), host.title),
+        el("h2", { id: "history-title", title: visible(host.title) }, el("span", { className: "history-of" }, "History of "), visible(host.title)),
         this.#toggle,
         this.#restore),
       el("div", { className: "history-body" },
@@ -107,10 +112,18 @@ export class HistoryView {
       el("footer", { className: "history-foot" }, this.#timeline.element, this.#about),
       this.#done,
       this.#spoken);
+    this.lock(host.locked);
     document.body.append(this.#dialog);
     this.#dialog.showModal();
     addEventListener("online", this.#online);
     void this.#begin();
+  }
+
+  /** Lets the person change nothing from here, or lets them again. */
+  lock(locked: boolean): void {
+    this.#locked = this.#restore.hidden = locked;
+    this.#labels.lock(locked);
+    if (this.#shown) this.#describe(this.#shown);
   }
 
   /** The document has come to a revision. */
@@ -229,7 +242,7 @@ export class HistoryView {
     const legend = group ? namesOf(group, this.#host.authors) : [];
     const size = group?.kind === "edit" && el("span", { className: "size" },
       el("span", { className: "in" }, `+${group.inserted.toLocaleString("en")}`), " ", el("span", { className: "out" }, `−${group.deleted.toLocaleString("en")}`));
-    const undo = settled && changes && names.length > 0 && el("button", { type: "button", className: "undo-edits", on: { click: () => void this.#askRevert(group!) } }, names.length > 1 ? "Undo edits…" : "Undo these edits");
+    const undo = !this.#locked && settled && changes && names.length > 0 && el("button", { type: "button", className: "undo-edits", on: { click: () => void this.#askRevert(group!) } }, names.length > 1 ? "Undo edits…" : "Undo these edits");
     this.#about.replaceChildren(
       el("p", { className: "history-words" }, el("strong", {}, words[0]!), when && el("time", { dateTime: new Date(group!.end).toISOString() }, when)),
       el("p", { className: "legend" }, ...legend, size),

@@ -121,6 +121,11 @@ class RichBinding implements Pane {
     const closed = locked || this.#broken;
     if (this.#quill.isEnabled() === closed) this.#quill.enable(!closed);
     this.#toolbar.lock(closed);
+    // What cannot be edited is still to be reached by keyboard, and selected.
+    const { root } = this.#quill;
+    root.tabIndex = 0;
+    root.setAttribute("aria-readonly", String(closed));
+    root.dataset["placeholder"] = closed ? "Nothing is written here yet." : "Write something…";
   }
 
   focus(): void {
@@ -169,7 +174,7 @@ class RichBinding implements Pane {
     keyboard.addBinding({ key: "z", shortKey: true }, () => this.#step("undo"));
     keyboard.addBinding({ key: ["z", "Z"], shortKey: true, shiftKey: true }, () => this.#step("redo"));
     keyboard.addBinding({ key: "y", shortKey: true }, () => this.#step("redo"));
-    keyboard.addBinding({ key: "k", shortKey: true }, () => this.#toolbar.askLink());
+    keyboard.addBinding({ key: "k", shortKey: true }, () => this.#quill.isEnabled() && this.#toolbar.askLink());
     root.addEventListener("beforeinput", (event) => {
       const direction = event.inputType === "historyUndo" ? "undo" : event.inputType === "historyRedo" ? "redo" : null;
       if (!direction) return;
@@ -238,7 +243,7 @@ class RichBinding implements Pane {
 
   #step(direction: "undo" | "redo"): void {
     const document = this.#document;
-    if (!document?.editable || this.#quill.composition.isComposing) return;
+    if (!document?.editable || !this.#quill.isEnabled() || this.#quill.composition.isComposing) return;
     this.#catchUp();
     try {
       const step = this.#undo.take(direction, (op) => richText.invert(this.#shown, op), this.#cursor);
@@ -255,6 +260,7 @@ class RichBinding implements Pane {
   }
 
   async #insertPictures(range: { index: number; length: number }, files: File[]): Promise<void> {
+    if (!this.#quill.isEnabled()) return;
     const fit = files.filter((file) => file.size <= largestPicture);
     if (fit.length < files.length) this.#host.say(`Pictures of up to ${largestPicture >> 10} KiB can be put into a document. Larger ones can be shown from an address.`);
     const images = (await Promise.all(fit.map(dataUrl))).filter(safeImage);
@@ -343,7 +349,7 @@ class RichBinding implements Pane {
   }
 
   #showPeers(): void {
-    if (richText.isIdentity(this.#waiting)) this.#carets.show(this.#document?.peers ?? []);
+    if (richText.isIdentity(this.#waiting)) this.#carets.show(this.#host.called(this.#document?.peers ?? []));
   }
 }
 

@@ -86,7 +86,7 @@ export class Toolbar {
   }
 
   lock(locked: boolean): void {
-    this.element.inert = locked;
+    this.element.inert = this.element.hidden = locked;
   }
 
   /** Whether a dialog is open, or just closing: what the browser does to the selection then is nobody's doing. */
