@@ -46,6 +46,7 @@ func (s *Server) operator(ctx *fasthttp.RequestCtx) bool {
 	if refusal != nil {
 		return false
 	}
+	auth.Attach(ctx, pass) // for the logs
 	defer s.opt.Auth.Release(pass)
 	return pass.Operator()
 }

@@ -375,3 +375,112 @@ func TestTop(t *testing.T) {
 		}
 	}
 }
+
+// TestRightsAreWatched has people try what they may not: operators see it in the audit log and the
+// metrics, others see nothing of either, and no token is anywhere.
+func TestRightsAreWatched(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	if code, _, errOut := cli([]string{"genkey", key}); code != exitOK {
+		t.Fatal(errOut)
+	}
+	token := func(author string, more ...string) string {
+		t.Helper()
+		code, out, errOut := cli(append([]string{"token", "--key", key, "--author", author, "--id", "id-of-" + author}, more...))
+		if code != exitOK {
+			t.Fatal(errOut)
+		}
+		return strings.TrimSpace(out)
+	}
+	root, ada, bob := token("root", "--grant", "*=admin"), token("ada", "--ns", "acme", "--grant", "*=admin"), token("bob", "--grant", "acme/*=read")
+	w := startWatched(t, "--auth-keys", key+".pub", "--access-log")
+	as := func(who string) []string { return []string{"Authorization", "Bearer " + who} }
+	try := func(status int, who, method, url, body string) {
+		t.Helper()
+		if resp, text := w.do(method, url, body, as(who)...); resp.StatusCode != status {
+			t.Errorf("%s %s: %d, want %d: %s", method, url, resp.StatusCode, status, text)
+		}
+	}
+	try(201, ada, "POST", w.url+"/api/docs", `{"id":"acme/plan"}`)
+	// Who may only read tries to edit on a connection, and to open what is none of their business.
+	c, _, err := client.Dial(w.url, client.Options{Token: bob})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, text := range []string{
+		`{"t":"open","doc":"acme/plan","client":"client-b"}`, `{"t":"submit","doc":"acme/plan","base":0,"seq":1,"ops":[["x"]]}`, `{"t":"open","doc":"umbrella/plan","client":"client-b"}`,
+	} {
+		if err := c.WebSocket().WriteMessage(1, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for refusals := 0; refusals < 2; {
+		m, err := c.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.T == "error" {
+			refusals++
+		}
+	}
+	var conns admin.Connections
+	_, text := w.do("GET", w.side+"/api/admin/connections?author=bob", "", as(root)...)
+	if err := json.Unmarshal([]byte(text), &conns); err != nil || len(conns.Connections) != 1 || conns.Connections[0].Author != "bob" {
+		t.Errorf("%s", text)
+	}
+	c.Close()
+	try(403, bob, "DELETE", w.url+"/api/docs/acme%2Fplan", "")
+	try(404, ada, "GET", w.url+"/api/docs/other%2Fplan", "")
+	try(401, "rubbish", "GET", w.url+"/api/docs/acme%2Fplan", "")
+	for _, path := range []string{"/api/admin/status", "/api/admin/sessions", "/api/admin/connections", "/api/admin/docs", "/api/admin/backups", "/metrics"} {
+		try(200, root, "GET", w.url+path, "")
+		try(403, ada, "GET", w.url+path, "") // who has all of a namespace runs no server
+		if path != "/metrics" {              // free for this machine
+			try(403, bob, "GET", w.side+path, "")
+			try(401, "rubbish", "GET", w.side+path, "")
+		}
+	}
+	try(200, root, "GET", w.side+"/debug/pprof/", "")
+	try(403, ada, "GET", w.side+"/debug/pprof/heap", "")
+	if resp, _ := w.do("GET", w.side+"/debug/pprof/heap", ""); resp.StatusCode/100 != 4 {
+		t.Errorf("profiles for nobody known: %d", resp.StatusCode)
+	}
+
+	_, metrics := w.do("GET", w.side+"/metrics", "")
+	for _, name := range []string{"acme", "plan", "ada", "bob", "umbrella"} {
+		if regexp.MustCompile(`\b` + name + `\b`).MatchString(metrics) {
+			t.Errorf("the metrics tell of %q", name)
+		}
+	}
+	if !regexp.MustCompile(`quire_auth_refusals_total\{code="forbidden"\} [1-9]`).MatchString(metrics) || !regexp.MustCompile(`quire_auth_refusals_total\{code="unauthenticated"\} [1-9]`).MatchString(metrics) {
+		t.Error("refusals are not counted")
+	}
+	w.stop()
+
+	found := map[string]bool{}
+	for _, e := range w.events() {
+		if e.From.String() != "127.0.0.1" && e.What != audit.Start && e.What != audit.Stop {
+			t.Errorf("from %v: %+v", e.From, e)
+		}
+		found[strings.Join([]string{string(e.What), e.Outcome, e.Doc, e.Who.Author, e.Who.Namespace, e.Who.Kind, e.Who.Credential}, " ")] = true
+	}
+	for _, want := range []string{
+		"create ok acme/plan ada acme token id-of-ada",
+		"delete forbidden acme/plan bob  token id-of-bob",
+		"refused not_found other/plan ada acme token id-of-ada",
+		"refused forbidden  ada acme token id-of-ada",
+		"refused unauthenticated     ",
+		"refused forbidden acme/plan bob  token id-of-bob",
+		"refused not_found umbrella/plan bob  token id-of-bob",
+	} {
+		if !found[want] {
+			t.Errorf("the audit log has no %q:\n%v", want, found)
+		}
+	}
+	data, _ := os.ReadFile(w.audit)
+	for _, secret := range []string{root, ada, bob, "rubbish"} {
+		if strings.Contains(w.log.String(), secret) || bytes.Contains(data, []byte(secret)) {
+			t.Error("a token is in a log")
+		}
+	}
+}
