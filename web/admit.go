@@ -22,7 +22,12 @@ const admitTime = 10 * time.Second
 func (s *Server) ask(ctx *fasthttp.RequestCtx) (*auth.Pass, *session.Error) {
 	c, cancel := context.WithTimeout(trail.Context(ctx), admitTime)
 	defer cancel()
-	return s.opt.Auth.Admit(c, auth.FromRequest(ctx, s.remote(ctx)))
+	return s.opt.Auth.Admit(c, s.credentials(ctx))
+}
+
+// credentials returns what a request brought to show who sends it.
+func (s *Server) credentials(ctx *fasthttp.RequestCtx) auth.Credentials {
+	return auth.FromRequest(ctx, s.remote(ctx))
 }
 
 // admit finds out who sends a request and attaches their pass to it, or refuses. Call done when the

@@ -367,6 +367,7 @@ func TestHTTPInterface(t *testing.T) {
 			t.Errorf("%s: %s", x.request, a.body)
 		}
 	}
+	d.people()
 	d.complete()
 }
 

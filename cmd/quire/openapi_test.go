@@ -263,7 +263,7 @@ func (d *described) valid(what, pointer string, v any) {
 }
 
 // complete checks that every operation was exercised, and every answer that a request by
-// itself can bring about of a server that asks nobody who they are.
+// itself can bring about.
 func (d *described) complete() {
 	paths, _ := d.at("paths")
 	for p, ops := range paths.(map[string]any) {
@@ -272,7 +272,8 @@ func (d *described) complete() {
 				continue
 			}
 			for _, status := range slices.Sorted(maps.Keys(o.(map[string]any)["responses"].(map[string]any))) {
-				if status[0] != '5' && status != "429" && status != "401" && !d.exercised[strings.ToUpper(op)+" "+p+" "+status] {
+				full := status == "409" && strings.Contains(fmt.Sprint(o.(map[string]any)["tags"]), "people") // of logins, invitations, revocations
+				if status[0] != '5' && status != "429" && !full && !d.exercised[strings.ToUpper(op)+" "+p+" "+status] {
 					d.t.Errorf("%s %s: %s is described, but no test brings it about", strings.ToUpper(op), p, status)
 				}
 			}

@@ -28,6 +28,13 @@ type Options struct {
 	Streams *stream.Server
 	// Backups makes copies of all data. Required.
 	Backups *Backups
+	// Auth makes logins, invitations and revocations. Required.
+	Auth *auth.Authority
+	// Credentials returns what a request brought to show who sends it, HTTPS whether it was sent by https. Required.
+	Credentials func(ctx *fasthttp.RequestCtx) auth.Credentials
+	HTTPS       func(ctx *fasthttp.RequestCtx) bool
+	// Revoked is told of each revocation. May be nil.
+	Revoked func(ctx context.Context, r auth.Revocation)
 	// Formats are the forms of documents besides text and JSON. Default: none.
 	Formats Formats
 	// Unified returns what differs between two texts as a unified diff with so many lines of
@@ -103,6 +110,9 @@ func New(opt Options) *API {
 	}
 	if opt.Heartbeat <= 0 {
 		opt.Heartbeat = 15 * time.Second
+	}
+	if opt.Revoked == nil {
+		opt.Revoked = func(context.Context, auth.Revocation) {}
 	}
 	if opt.Formats == nil {
 		opt.Formats = noFormats{}
@@ -200,6 +210,14 @@ func routes() []route {
 		at("PUT", "docs/{id}/labels/{name}", writers, (*API).setLabel).takes(small, mediaJSON),
 		at("DELETE", "docs/{id}/labels/{name}", writers, (*API).deleteLabel),
 		at("POST", "docs/{id}/redact", admins, (*API).redact).takes(small, mediaJSON),
+		at("GET", "docs/{id}/links", admins, (*API).links),
+		at("POST", "docs/{id}/links", admins, (*API).invite).takes(small, mediaJSON),
+		at("DELETE", "docs/{id}/links/{link}", admins, (*API).withdraw),
+		at("GET", "session", listed, (*API).session),
+		at("POST", "session", public, (*API).login).takes(small, mediaJSON),
+		at("DELETE", "session", public, (*API).logout),
+		at("GET", "revocations", operators, (*API).revocations),
+		at("POST", "revocations", operators, (*API).revoke).takes(small, mediaJSON),
 		at("GET", "backup", operators, (*API).backup),
 		at("GET", "openapi.json", public, (*API).openapi),
 	}

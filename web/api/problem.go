@@ -88,13 +88,13 @@ var statuses = map[session.Code]int{
 	session.CodeReused:          fasthttp.StatusConflict,
 	session.CodeStale:           fasthttp.StatusConflict,
 	session.CodeInFlight:        fasthttp.StatusConflict,
+	session.CodeTooMany:         fasthttp.StatusConflict,
 	session.CodeTooLarge:        fasthttp.StatusRequestEntityTooLarge,
 	session.CodeUnavailable:     fasthttp.StatusServiceUnavailable,
 	session.CodeBusy:            fasthttp.StatusServiceUnavailable,
 	session.CodeUnauthenticated: fasthttp.StatusUnauthorized,
 	session.CodeForbidden:       fasthttp.StatusForbidden,
 	session.CodeRate:            fasthttp.StatusTooManyRequests,
-	session.CodeTooMany:         fasthttp.StatusConflict,
 	session.CodeInternal:        fasthttp.StatusInternalServerError,
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -43,6 +44,13 @@ func newPlace(t *testing.T, store session.Store, passes map[string]*auth.Pass) *
 	}}
 	p.m = session.New(session.Options{Store: store, Types: []ot.Type{text.Type{}}, Diff: diff.Between, Logger: opt.Logger})
 	opt.Manager = p.m
+	asking, err := auth.New(auth.Options{Links: true, Store: store.(auth.Store)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(asking.Close)
+	opt.Auth, opt.HTTPS = asking, func(*fasthttp.RequestCtx) bool { return false }
+	opt.Credentials = func(ctx *fasthttp.RequestCtx) auth.Credentials { return auth.FromRequest(ctx, netip.Addr{}) }
 	p.api = New(opt)
 	t.Cleanup(func() {
 		opt.Streams.Shutdown(context.Background())
@@ -126,6 +134,9 @@ var requests = []struct {
 	{"GET", "/labels", "", nil, auth.Read},
 	{"PUT", "/labels/a", `{}`, nil, auth.Write},
 	{"DELETE", "/labels/a", "", nil, auth.Write},
+	{"GET", "/links", "", nil, auth.Admin},
+	{"POST", "/links", `{"role":"read"}`, nil, auth.Admin},
+	{"DELETE", "/links/a", "", nil, auth.Admin},
 	{"POST", "/redact", `{"text":"secret"}`, nil, auth.Admin},
 	{"DELETE", "", "", nil, auth.Admin},
 }
@@ -156,6 +167,9 @@ func TestNotReadableIsNotThere(t *testing.T) {
 		exercised[rt.method+" "+strings.Join(rt.path, "/")] = true
 		for _, who := range []string{"ada", "acme", "none"} {
 			missing := p.ask(who, x.method, "/api/docs/mine%2Fnone"+x.rest, x.body, x.header...)
+			if strings.HasPrefix(x.rest, "/links") { // there may be some before there is the document
+				missing = p.ask(who, "GET", "/api/docs/mine%2Fnone/labels", "")
+			}
 			hidden := p.ask(who, x.method, "/api/docs/theirs%2Fplan"+x.rest, x.body, x.header...)
 			absent := p.ask(who, x.method, "/api/docs/theirs%2Fnone"+x.rest, x.body, x.header...)
 			want := seen(missing)
@@ -353,6 +367,28 @@ func TestEventsEndWithTheRight(t *testing.T) {
 		resp.Body.Close()
 		if !strings.Contains(rest.String(), "event: end\n") || !strings.Contains(rest.String(), c.want) || strings.Contains(rest.String(), "hidden") {
 			t.Errorf("%s: %s", name, rest.String())
+		}
+	}
+}
+
+// TestBundleNeedsAdmin does not let somebody who may only write bring in a past that others are said to have made.
+func TestBundleNeedsAdmin(t *testing.T) {
+	p := newPlace(t, mem.New(), map[string]*auth.Pass{
+		"write": holder("", auth.Grant{Docs: "*", Role: auth.Write}),
+		"admin": holder("", auth.Grant{Docs: "*", Role: auth.Admin}),
+	})
+	p.create("a")
+	bundle := p.ask("write", "GET", "/api/docs/a?format=bundle", "").Body.String()
+	for who, want := range map[string]int{"write": http.StatusForbidden, "admin": http.StatusCreated} {
+		for _, path := range []string{"/api/docs?id=" + who, "/api/docs"} {
+			sent := strings.Replace(bundle, `"id":"a"`, `"id":"`+who+`2"`, 1)
+			if path != "/api/docs" {
+				sent = bundle
+			}
+			got := p.ask(who, "POST", path, sent, "Content-Type", mediaBundle)
+			if got.Code != want && !(got.Code == 400 && who == "admin" && path == "/api/docs") { // its checksum is another now
+				t.Errorf("%s: POST %s: %d %s", who, path, got.Code, got.Body)
+			}
 		}
 	}
 }

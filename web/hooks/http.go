@@ -10,7 +10,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"quire/session"
 	"quire/web/api"
 	"quire/web/audit"
 	"quire/web/auth"
@@ -164,10 +163,6 @@ func (h *Hooks) register(c context.Context, ctx *fasthttp.RequestCtx, pass *auth
 		return
 	}
 	k, err := h.Register(c, in)
-	if e := session.AsError(err); err != nil && e.Code == session.CodeTooMany {
-		api.Problem(ctx, fasthttp.StatusConflict, string(e.Code), e.Message)
-		return
-	}
 	if err != nil {
 		api.Refuse(ctx, err)
 		return
