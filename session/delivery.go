@@ -146,4 +146,7 @@ type Delivery struct {
 	More bool
 	// Closed is why the session ended this subscription; nil while it lives.
 	Closed *Error
+	// Done is to be called once what is delivered has left, since there is a bound on how much may be on
+	// its way; nil when nothing is counted.
+	Done func()
 }

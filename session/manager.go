@@ -43,6 +43,8 @@ type Manager struct {
 	// namespaces has the store's documents counted; nil without Limits.Namespace.
 	namespaces *housed
 	memory     memory
+	// leaving is what is on its way to readers that is theirs alone.
+	leaving *limits.Budget
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -76,7 +78,7 @@ func New(opt Options) *Manager {
 		m.types[t.Name()] = t
 	}
 	lim := &m.opt.Limits
-	m.memory = newMemory(lim.Memory)
+	m.memory, m.leaving = newMemory(lim.Memory), limits.NewBudget(lim.CatchUp)
 	client, author, document := lim.rates()
 	m.authors, m.clientRate, m.documentRate = limits.NewTable[string](author), client, document
 	if lim.Namespace > 0 {

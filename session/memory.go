@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -127,6 +128,26 @@ func (m *Manager) evict(most int64) {
 		m.drop(c.s) // without a last snapshot: the log has everything
 	}
 }
+
+// leavesWithin is how long it is counted what leaves for a reader: one that does not take it cannot keep
+// others from theirs for ever.
+const leavesWithin = 10 * time.Second
+
+// Leave waits until so many bytes may be made that are for one reader alone, and returns how to
+// say that they have left, which may be called more than once.
+func (m *Manager) Leave(ctx context.Context, bytes int) (done func(), err error) {
+	if used := m.leaving.Used(); used > 0 && used+bytes > m.leaving.Most() {
+		m.opt.Observer.Limited(limits.CatchUp) // most likely it waits
+	}
+	if done, err = m.leaving.Take(ctx, bytes); err != nil {
+		return nil, Errorf(CodeUnavailable, "too much is on its way to others")
+	}
+	m.opt.After(leavesWithin, done)
+	return done, nil
+}
+
+// missedCost is about how many bytes of memory an operation takes that is composed with others, and their encoding.
+const missedCost = 64
 
 // idle reports whether nobody reads and nothing is being written. Called with the lock held.
 func (s *Session) idle() bool {

@@ -252,11 +252,15 @@ func (r *Subscription) takeStored(ctx context.Context, d Delivery) (Delivery, er
 	if single {
 		to = min(r.single, s.head)
 	}
+	size := s.at.size()
 	s.mu.Unlock()
 
 	var batches []*Batch
 	var err error
 	if !single {
+		if d.Done, err = s.m.Leave(ctx, int(to-from)*missedCost+2*size); err != nil {
+			return d, err
+		}
 		var b *Batch
 		if b, err = s.catchUp(ctx, typ, from, to); err == nil {
 			batches = append(batches, b)
@@ -281,6 +285,9 @@ func (r *Subscription) takeStored(ctx context.Context, d Delivery) (Delivery, er
 		return d, nil
 	}
 	if err != nil {
+		if d.Done != nil {
+			d.Done()
+		}
 		return d, fmt.Errorf("reading for a reader: %w", err)
 	}
 	s.mu.Lock()

@@ -102,6 +102,7 @@ type Conn struct {
 	docs  map[string]*place
 	out   [][]byte // answers, in order
 	bytes int      // of out
+	owed  []func() // to be called when out has left
 	news  []*place // documents with something to take
 	bye   time.Duration
 	leave bool
@@ -111,6 +112,8 @@ type Conn struct {
 	known   *auth.Identity // what the client was told it is
 	doomed  *session.Error // a request found that the pass had ended
 	over    bool           // the pass has ended, and the connection with it
+
+	left []func() // to be called when what Send wrote last has left; owned by Send
 }
 
 // place is a document open on this connection.
@@ -392,12 +395,17 @@ func (c *Conn) refuse(doc *string, seq uint64, err *session.Error) {
 // Send writes the answers that wait and what is new in the documents, up to about one
 // write's worth, and reports whether there is more.
 func (c *Conn) Send(w Sender) bool {
+	for _, done := range c.left { // it has
+		done()
+	}
+	c.left = c.left[:0]
 	if c.review(w) {
 		return false
 	}
 	c.mu.Lock()
 	out := c.out
-	c.out, c.bytes = nil, 0
+	c.left = append(c.left, c.owed...)
+	c.out, c.bytes, c.owed = nil, 0, nil
 	leave, bye := c.leave, c.bye
 	c.leave = false
 	c.room.Broadcast()
@@ -405,7 +413,7 @@ func (c *Conn) Send(w Sender) bool {
 	for _, msg := range out {
 		w.SendText(msg)
 	}
-	for w.Waiting() < maxPiece {
+	for w.Waiting() < maxPiece && len(c.left) == 0 {
 		c.mu.Lock()
 		if len(c.news) == 0 || len(c.out) > 0 || c.changed {
 			// An answer that has come meanwhile goes first: it may be the "opened" of
@@ -428,12 +436,15 @@ func (c *Conn) Send(w Sender) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.news) > 0 || len(c.out) > 0 || c.changed
+	return len(c.news) > 0 || len(c.out) > 0 || c.changed || len(c.left) > 0
 }
 
 // deliver sends one document's news.
 func (c *Conn) deliver(w Sender, pl *place) {
 	d, err := pl.sub.Take(c.ctx)
+	if d.Done != nil {
+		c.left = append(c.left, d.Done)
+	}
 	for _, b := range d.Batches {
 		w.SendShared(b.Shared(c.p.opsKey, func() any { return ws.NewShared(appendOps(nil, b)) }).(*ws.Shared))
 		if !b.Received.IsZero() {
@@ -478,6 +489,9 @@ func (c *Conn) Ended() {
 	places := c.clear()
 	c.mu.Unlock()
 	c.cancel()
+	for _, done := range c.left {
+		done()
+	}
 	for _, pl := range places {
 		pl.sub.Close()
 	}
@@ -488,7 +502,10 @@ func (c *Conn) Ended() {
 func (c *Conn) clear() []*place {
 	places := c.places()
 	c.docs = map[string]*place{}
-	c.out, c.bytes, c.news = nil, 0, nil
+	for _, done := range c.owed {
+		done()
+	}
+	c.out, c.bytes, c.owed, c.news = nil, 0, nil, nil
 	c.room.Broadcast()
 	return places
 }

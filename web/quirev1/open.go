@@ -81,12 +81,20 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 		}
 		return lost()
 	}
+	left, err := c.copying(opened.Size())
+	if err != nil { // the connection has ended
+		sub.Close()
+		return nil
+	}
 	msg := appendOpened(make([]byte, 0, 256+opened.Size()), doc, m.Client, c.told(pl.role), opened, req.Resume)
 	c.mu.Lock()
 	ended := c.ended || c.over
 	if !ended {
 		c.docs[doc] = pl
 		c.push(msg)
+		if left != nil {
+			c.owed = append(c.owed, left)
+		}
 		c.queue(pl)
 	}
 	c.mu.Unlock()
@@ -94,12 +102,27 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 		old.sub.Close()
 	}
 	if ended {
+		if left != nil {
+			left()
+		}
 		sub.Close()
 		return nil
 	}
 	c.reconsider(pl) // it may have changed since the document was asked for
 	c.wake()
 	return nil
+}
+
+// sharedFrom is from how many bytes on the copies of documents that are sent are counted.
+const sharedFrom = 64 << 10
+
+// copying waits until a copy of a document of so many bytes may be made, and returns how to say that it has
+// left, nil for a small one: it is there as a message, and then between frames or compressed.
+func (c *Conn) copying(size int) (done func(), err error) {
+	if size < sharedFrom {
+		return nil, nil
+	}
+	return c.p.opt.Manager.Leave(c.ctx, 2*size)
 }
 
 // user returns who a client is that says it is u, nil for nobody.
