@@ -217,10 +217,11 @@ test("a store that fails, a document that cannot be read and a deletion are told
   await untilState(ada.page, "saved");
 
   hold = [];
+  await ada.page.route("**/readyz", (route) => route.fulfill({ status: 503, body: "not ready: the disk is full; edits of 1 document are kept in memory and tried again\n" }));
   toPage({ t: "status", doc: "trouble", saved: false });
   await ada.page.keyboard.type("more ");
   await untilState(ada.page, "failing");
-  assert.match(await ada.page.locator("[data-state]").innerText(), /^Not saved: the server cannot write\. 5 unsaved changes/);
+  await ada.page.locator("[data-state]", { hasText: /^Not saved: the server cannot write \(its disk is full\)\. 5 unsaved changes/ }).waitFor();
   await picture(ada.page, "failing");
   toPage({ t: "status", doc: "trouble", saved: true });
   for (const message of hold) toPage(JSON.parse(message));

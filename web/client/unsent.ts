@@ -31,6 +31,11 @@ const prefix = "quire:unsent:";
 const keyOf = (doc: string, client: string) => `${prefix}${encodeURIComponent(doc)}:${client}`;
 const lockOf = (client: string) => `quire:client:${client}`;
 
+/** Unsent edits as they are kept, with whose they are where that is known. */
+export interface Kept extends Unsent {
+  readonly by?: string;
+}
+
 /**
  * Keeps the unsent edits of one document in storage for as long as there are
  * any. Call `changed` from the document's `state` event, `sending` from its
@@ -47,8 +52,11 @@ export class Keeper {
   #timer: unknown;
   #failed = false; // the last write
   #renamed: string | undefined; // the document's new id
+  readonly #by: string | undefined;
 
-  constructor(storage: KeyStore, locks: Locks, clock: Clock) {
+  /** `by` is who makes the edits, where that is known: kept with them. */
+  constructor(storage: KeyStore, locks: Locks, clock: Clock, by?: string) {
+    this.#by = by;
     this.#storage = storage;
     this.#locks = locks;
     this.#clock = clock;
@@ -102,7 +110,7 @@ export class Keeper {
     this.#timer = undefined;
     const here = this.#document?.unsent;
     if (!here || this.#locked !== here.client) return;
-    const unsent = { ...here, doc: this.#renamed ?? here.doc };
+    const unsent: Kept = { ...here, doc: this.#renamed ?? here.doc, ...(this.#by === undefined ? {} : { by: this.#by }) };
     const key = keyOf(unsent.doc, unsent.client);
     try {
       this.#storage.setItem(key, JSON.stringify(unsent));
@@ -208,12 +216,12 @@ export async function recoverUnsent(
   storage: KeyStore,
   locks: Locks,
   doc: string,
-  send: (unsent: Unsent) => Promise<void>,
+  send: (unsent: Kept) => Promise<void>,
 ): Promise<void> {
   for (const key of keys(storage).filter((key) => key.startsWith(keyOf(doc, "")))) {
     await locks.request(lockOf(key.slice(key.lastIndexOf(":") + 1)), { ifAvailable: true }, async (lock) => {
       const entry = storage.getItem(key);
-      if (lock !== null && entry !== null) await send(JSON.parse(entry) as Unsent);
+      if (lock !== null && entry !== null) await send(JSON.parse(entry) as Kept);
     });
   }
 }

@@ -110,6 +110,7 @@ export class Binding implements Pane {
         peerCarets,
         EditorView.clipboardInputFilter.of((pasted) => pasted.replace(/\r\n?/g, "\n")),
         EditorView.contentAttributes.of({
+          tabindex: "0", // what cannot be edited is still to be reached by keyboard, and keeps the focus
           "aria-label": "Document",
           spellcheck: "true",
           autocorrect: "on",
@@ -149,7 +150,6 @@ function lockedAs(locked: boolean): Extension {
     EditorState.readOnly.of(locked),
     EditorView.editable.of(!locked),
     placeholder(locked ? "Nothing is written here yet." : "Write something…"),
-    // What cannot be edited is still to be reached by keyboard, and selected.
-    locked ? EditorView.contentAttributes.of({ tabindex: "0", "aria-readonly": "true" }) : [],
+    EditorView.contentAttributes.of({ "aria-readonly": String(locked) }),
   ];
 }

@@ -95,7 +95,7 @@ export class Drafts {
     };
     const button = (label: string, click: () => void) => el("button", { type: "button", on: { click } }, label);
     const panel: HTMLElement = el("section", { className: "draft", attrs: { role: "alert", "data-draft": code, ...(key ? { "data-key": key } : {}) } },
-      el("h2", {}, "Some of your changes could not be merged"),
+      el("h2", {}, code === "forbidden" ? "Some of your changes were not taken in" : "Some of your changes could not be merged"),
       el("p", {}, `${reasons[code] ?? `The server refused them: ${message}.`} This is your text as you last saw it, ${new Date(at).toLocaleString()}.`),
       area,
       el("div", { className: "actions" },

@@ -1,4 +1,4 @@
-import { Connection, Keeper, recoverUnsent, sendUnsent, systemClock, text, type Document, type Peer, type State } from "../../client/index.js";
+import { Connection, Keeper, recoverUnsent, sendUnsent, systemClock, text, type Document, type Draft, type Peer, type State } from "../../client/index.js";
 import { ApiError, createDoc, describeDoc, pathOf } from "./api.js";
 import { Authors } from "./authors.js";
 import type { Blame } from "./blame/blame.js";
@@ -25,13 +25,16 @@ const socketUrl = () => `${location.protocol === "https:" ? "wss" : "ws"}://${lo
  * locks (plain HTTP to another machine) or storage. There, leaving with unsaved
  * edits is warned about.
  */
-function newKeeper(): Keeper | null {
+function newKeeper(by: string | undefined): Keeper | null {
   try {
-    return navigator.locks ? new Keeper(localStorage, navigator.locks, systemClock) : null;
+    return navigator.locks ? new Keeper(localStorage, navigator.locks, systemClock, by) : null;
   } catch {
     return null;
   }
 }
+
+/** Milliseconds of saving after which the server is asked what is wrong. */
+const slowSaving = 4_000;
 
 /** Under which name this browser keeps whether texts are shown in the colours of their authors. */
 const colorsKey = "quire:colors";
@@ -51,7 +54,7 @@ class EditorPage {
   #reopening = false;
   readonly #host: PaneHost;
   readonly #drafts: Drafts;
-  readonly #keeper = newKeeper();
+  readonly #keeper: Keeper | null;
   readonly #authors = new Authors((author) => this.#colorOf(author));
   #history: HistoryView | undefined;
   #historyOpening = false;
@@ -61,6 +64,7 @@ class EditorPage {
   /** Why the server does not know the person any more; undefined while it does. */
   #signedOut: string | undefined;
   #trouble = "";
+  #asking: ReturnType<typeof setTimeout> | undefined;
 
   readonly #title: Title;
   readonly #menu: Menu;
@@ -81,6 +85,7 @@ class EditorPage {
   constructor(app: HTMLElement, id: string, access: Access) {
     this.#id = id;
     this.#access = access;
+    this.#keeper = newKeeper(access.author);
     this.#drafts = new Drafts(id);
     this.#self = new Self({ access, changed: (user) => this.#document?.setUser(user), unsaved: () => this.#document?.state.unsaved ?? 0 });
     this.#title = new Title({ id, author: () => this.#self.author, changed: () => this.#titleChanged(), say: (words) => this.#say(words) });
@@ -185,25 +190,40 @@ class EditorPage {
   /** Goes on under the document's new id, with everything that is unsent. */
   #follow(opened: Document<any, any, any>, to: string): void {
     const drafts = this.#drafts.moveTo(to);
-    const { unsent } = opened;
-    if (unsent) {
+    const draft = this.#draftOf(opened, "moved", "the document was renamed");
+    if (draft) {
       this.#keeper?.follow(to);
-      const { content } = unsent;
-      const ops = [...unsent.flight, ...unsent.waiting].map(({ op }) => op);
-      if (!this.#keeper?.kept) drafts.add({ doc: to, type: opened.typeName!, code: "moved", message: "the document was renamed", text: this.#pane!.type.plain(opened.content), content, ops });
+      if (!this.#keeper?.kept) drafts.add({ ...draft, doc: to });
     }
     forget(this.#id);
     if (!this.#drafts.loose && !drafts.loose) location.replace(pathOf(to));
     else this.#show({ kind: "closed", unsaved: 0, code: "moved", message: `it is called ${to} now` });
   }
 
+  /** Returns what is unsent as a draft; null when everything is sent. */
+  #draftOf(opened: Document<any, any, any>, code: string, message: string): Draft<unknown> | null {
+    const { unsent } = opened;
+    if (!unsent) return null;
+    const ops = [...unsent.flight, ...unsent.waiting].map(({ op }) => op);
+    return { doc: this.#id, type: opened.typeName!, code, message, text: this.#pane!.type.plain(opened.content), content: unsent.content, ops };
+  }
+
+  /** Makes a draft of what is unsent, and shows the document as the server has it. */
+  #putAside(): void {
+    const draft = this.#document && this.#draftOf(this.#document, "forbidden", "you may not change this document");
+    if (!draft) return;
+    this.#drafts.add(draft);
+    this.#reopen();
+  }
+
   /** Sends what earlier pages of this browser could not. */
   async #recover(): Promise<void> {
     await recoverUnsent(localStorage, navigator.locks, this.#id, async (unsent) => {
+      if (!this.#access.continues(unsent.by)) return; // somebody else's, who may come back
       const pane = await this.#load(unsent.type ?? "text");
       if (!pane) return; // what is unsent stays where it is
       const connection = this.#connect();
-      const keeper = newKeeper()!;
+      const keeper = newKeeper(unsent.by)!;
       await sendUnsent(connection, pane.type, unsent, keeper, (draft) => this.#drafts.add(draft));
       connection.close();
     });
@@ -241,7 +261,8 @@ class EditorPage {
 
   /** Who may invite others is shown how; everybody else gets the address. */
   get #shares(): boolean {
-    return this.#access.kind === "open" || (this.#access.kind === "known" && includes(this.#role, "admin"));
+    const { kind, session } = this.#access;
+    return kind === "open" || (session?.invites === true && includes(this.#role, "admin"));
   }
 
   async #openShare(): Promise<void> {
@@ -396,7 +417,7 @@ class EditorPage {
     this.#showTitle();
     this.#showRights(here, out, unsaved);
     this.#paper.hidden = this.#panels.hidden = this.#blamePlace.hidden = !here;
-    this.#notice.replaceChildren(...(out ? [signInNotice(this.#signedOut!, () => void this.#signInAgain())] : here ? [] : [this.#panel(state)]));
+    this.#notice.replaceChildren(...(out ? [signInNotice(this.#signedOut!, () => void this.#signInAgain(), this.#access)] : here ? [] : [this.#panel(state)]));
     this.#keeper?.changed();
     // Said aloud only when it has lasted: between keystrokes it changes several times a second.
     clearTimeout(this.#speak);
@@ -414,19 +435,27 @@ class EditorPage {
     this.#menu.showShare(this.#shares ? "Share…" : "Copy link");
     this.#self.element.hidden = kind === "nobody";
     const reads = here && !this.#mayWrite && !out;
-    if (reads) this.#reading.replaceChildren(`You may read this document, not change it.${unsaved > 0 ? ` ${count(unsaved, "change")} of yours came too late: kept in this browser, and sent if you may write again.` : ""}`);
+    const late = el("span", {}, `${count(unsaved, "change")} of yours came too late. They are kept in this browser, and sent if you may write again. `, this.#link("Put them aside", () => this.#putAside()));
     this.#reading.hidden = !reads;
+    // Said again only when there is something else to say.
+    const said = String(reads && unsaved);
+    if (this.#reading.dataset["unsent"] === said) return;
+    this.#reading.dataset["unsent"] = said;
+    this.#reading.replaceChildren(el("span", {}, "You may read this document, not change it."), reads && unsaved > 0 ? late : "");
   }
 
-  /** Asks the server what is wrong with it, once each time that something is. */
+  /** Asks the server what is wrong with it, once each time that it cannot write or takes long to. */
   #ask(kind: State["kind"]): void {
     if (kind === this.#state.dataset["state"]) return;
     this.#trouble = "";
-    if (kind !== "failing") return;
-    void troubleOf().then((trouble) => {
+    clearTimeout(this.#asking);
+    if (kind !== "failing" && kind !== "saving") return;
+    this.#asking = setTimeout(async () => {
+      const trouble = await troubleOf();
+      if (this.#document?.state.kind !== kind) return;
       this.#trouble = trouble;
-      if (trouble && this.#document?.state.kind === "failing") this.#show(this.#document.state);
-    });
+      this.#show(this.#document.state);
+    }, kind === "saving" ? slowSaving : 0);
   }
 
   get #around(): Circumstances {

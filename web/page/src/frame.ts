@@ -1,4 +1,6 @@
+import { ApiError } from "./api.js";
 import { el } from "./dom.js";
+import { signIn, type Access } from "./session.js";
 
 /** Returns the bar on top of a page that shows no document, with more on its right. */
 export function plainBar(...more: (Node | false)[]): HTMLElement {
@@ -14,12 +16,46 @@ export function notice(name: string, heading: string, ...more: (Node | string)[]
   return el("section", { className: "panel", attrs: { "data-panel": name } }, el("h2", {}, heading), ...more);
 }
 
-/** Returns the panel for who has to sign in; `again` is called when they say that they have. */
-export function signInNotice(reason: string, again: () => void): HTMLElement {
-  return notice("unauthenticated", "You need an invitation, or have to sign in",
-    el("p", {}, "This server shows documents to people it knows. Open the address of an invitation that somebody sent you, or sign in at the application that you come from and return."),
+/** Returns the panel for who has to sign in; `again` is called when they say that they have. `was` is who they were, where they were somebody. */
+export function signInNotice(reason: string, again: () => void, was?: Access): HTMLElement {
+  const heading = was ? "You are signed out" : "You need an invitation, or have to sign in";
+  const how = was?.invited
+    ? "The invitation that you came by has ended or was withdrawn, or your session was ended. What you wrote before stays in the document. To go on, open the address of an invitation."
+    : was
+      ? "Your session has ended. Sign in at the application that you come from and return; what was not saved is kept in this browser until then."
+      : "This server shows documents to people it knows. Open the address of an invitation that somebody sent you, or sign in at the application that you come from and return.";
+  return notice("unauthenticated", heading,
+    el("p", {}, how),
     reason !== "" && reason !== "say who you are" ? el("p", { className: "reason" }, `The server says: ${reason}`) : "",
-    el("button", { type: "button", className: "primary", on: { click: again } }, "I have signed in"));
+    el("button", { type: "button", className: "primary", on: { click: again } }, "I have signed in"),
+    tokenForm(again));
+}
+
+/** Lets somebody sign in with a token of their own, as those have who run the server. */
+function tokenForm(done: () => void): HTMLElement {
+  const token = el("input", { id: "token", type: "password", required: true, attrs: { autocomplete: "off", spellcheck: "false", "aria-describedby": "token-problem" } });
+  const problem = el("p", { id: "token-problem", className: "problem", attrs: { role: "alert" } });
+  const enter = async () => {
+    problem.replaceChildren();
+    try {
+      await signIn(token.value.trim());
+      token.value = "";
+      done();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      problem.replaceChildren(`The server does not take it: ${error.message}`);
+    }
+  };
+  const submit = (event: Event) => {
+    event.preventDefault();
+    void enter();
+  };
+  return el("details", {},
+    el("summary", {}, "Sign in with a token"),
+    el("form", { className: "join", on: { submit } },
+      el("label", { htmlFor: "token" }, "Token"),
+      el("div", { className: "row" }, token, el("button", { type: "submit" }, "Sign in")),
+      problem));
 }
 
 /** The page for who has to sign in. */

@@ -16,6 +16,8 @@ export function takeSecret(): string {
 const reasons: { readonly [code: string]: string } = {
   rate: "There were too many attempts from here. Wait a minute and try again.",
   unreachable: "The server cannot be reached. Try again in a moment.",
+  too_many: "So many people are signed in at this server that nobody else can be. Try again later.",
+  busy: "The server has too much to do. Try again in a moment.",
   unavailable: "The server cannot tell at the moment. Try again soon.",
 };
 
@@ -43,7 +45,7 @@ class JoinForm {
 
   constructor(secret: string, access: Access) {
     this.#secret = secret;
-    this.#name = el("input", { id: "join-name", value: me().name, maxLength: 64, required: true, attrs: { autocomplete: "nickname", "aria-describedby": "join-problem" } });
+    this.#name = el("input", { id: "join-name", value: me().name, maxLength: 48, required: true, attrs: { autocomplete: "nickname", "aria-describedby": "join-problem" } });
     const submit = (event: Event) => {
       event.preventDefault();
       void this.#join();
@@ -59,7 +61,7 @@ class JoinForm {
   }
 
   async #join(): Promise<void> {
-    const name = cleanName(this.#name.value.replaceAll("~", "-")); // a tilde stands before what the server adds
+    const name = guestName(this.#name.value);
     if (name === "") return this.#problem.replaceChildren("A name has at least one letter.");
     this.#button.disabled = true;
     this.#problem.replaceChildren();
@@ -76,11 +78,20 @@ class JoinForm {
   }
 
   #refused({ code, message }: ApiError): void {
-    if (code === "bad_request" || reasons[code]) return this.#problem.replaceChildren(reasons[code] ?? `The server does not take this name. ${message}`);
-    this.element.replaceWith(notice("refused", "This invitation cannot be used",
+    const name = code === "bad_message" || code === "too_large";
+    if (name || code in reasons) return this.#problem.replaceChildren(reasons[code] ?? `The server does not take this name: ${message}.`);
+    const refused = notice("refused", "This invitation cannot be used",
       el("p", {}, `${sentence(message)} Ask who sent it to you for another one.`),
-      el("a", { href: "/" }, "All documents")));
+      el("a", { href: "/" }, "All documents"));
+    refused.tabIndex = -1; // to be read out
+    this.element.replaceWith(refused);
+    refused.focus();
   }
+}
+
+/** Returns a name as guests can have it: short, and without the tilde before what the server adds. */
+function guestName(name: string): string {
+  return cleanName(name.replace(/[~\p{Cf}]/gu, " "), 48);
 }
 
 /** Returns a message of the server as a sentence. */
@@ -90,7 +101,6 @@ function sentence(message: string): string {
 }
 
 /** Returns the path of what an invitation is for: its document, or the list of them. */
-function pathTo({ grants = [] }: Session): string {
-  const [only] = grants;
-  return only && grants.length === 1 && !only.docs.endsWith("*") ? pathOf(only.docs) : "/";
+function pathTo({ docs = "*" }: Session): string {
+  return docs.endsWith("*") ? "/" : pathOf(docs);
 }

@@ -36,10 +36,10 @@ export function keepMe(user: User): void {
   }
 }
 
-/** Returns a name as the server takes it: nothing that cannot be seen, at most 64 bytes of UTF-8. */
-export function cleanName(name: string): string {
+/** Returns a name as the server takes it: nothing that cannot be seen, at most so many bytes of UTF-8. */
+export function cleanName(name: string, most = 64): string {
   let clean = stripped(name.replaceAll("\ufffd", " "));
-  while (new TextEncoder().encode(clean).length > 64) clean = [...clean].slice(0, -1).join("");
+  while (new TextEncoder().encode(clean).length > most) clean = [...clean].slice(0, -1).join("");
   return clean;
 }
 

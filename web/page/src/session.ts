@@ -24,6 +24,10 @@ export interface Session {
   readonly namespace?: string;
   readonly expires?: string;
   readonly grants?: readonly Grant[];
+  /** Whether admins of documents can invite others. */
+  readonly invites?: boolean;
+  /** The documents of the invitation that was just taken up: a pattern. */
+  readonly docs?: string;
 }
 
 /** Milliseconds within which the server is to say who somebody is. */
@@ -60,6 +64,12 @@ export class Access {
     return this.session?.author.includes("~") ?? false;
   }
 
+  /** Reports whether they are the one who made something earlier, or were that when they were invited. */
+  continues(by: string | undefined): boolean {
+    const stem = (author = "") => author.slice(0, author.lastIndexOf("~") + 1);
+    return by === undefined || by === this.author || (this.invited && stem(by) === stem(this.author));
+  }
+
   /** Returns what they may do with a document by its id, as far as it is known: the server decides. */
   role(id: string): Role {
     if (this.kind === "open" || this.kind === "unknown") return "admin";
@@ -91,6 +101,11 @@ export async function whoAmI(): Promise<Access> {
     if (error instanceof ApiError) return new Access(error.code === "unauthenticated" ? "nobody" : "unknown", undefined, error.message);
     return new Access("unknown", undefined, "The server did not answer in time.");
   }
+}
+
+/** Signs in by a token. Rejects with ApiError. */
+export function signIn(token: string): Promise<Session> {
+  return call("/api/session", saying("POST", { token }));
 }
 
 /** Takes an invitation up under a name. Rejects with ApiError. */

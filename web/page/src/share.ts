@@ -19,9 +19,9 @@ interface Invitation {
   readonly used?: number;
   readonly expires?: string | null;
   readonly created?: string;
-  readonly author?: string;
+  /** Who made it. */
+  readonly by?: string;
   /** Only in the answer to the request that made it. */
-  readonly url?: string;
   readonly secret?: string;
 }
 
@@ -38,7 +38,7 @@ const day = 86_400_000;
 const lifetimes = [["1 day", day], ["7 days", 7 * day], ["30 days", 30 * day], ["No end", 0]] as const;
 
 /** How often: 0 is without a limit. */
-const uses = [["Once", 1], ["10 times", 10], ["Any number of times", 0]] as const;
+const uses = [["Once", 1], ["10 times", 10], ["Without a limit", 0]] as const;
 
 const roleNames: { readonly [role: string]: string } = { read: "May read", write: "May write", admin: "May write and share" };
 
@@ -152,13 +152,13 @@ class Invitations {
   }
 
   #row(link: Invitation): HTMLElement {
-    const { id, role, docs, note, author, created } = link;
+    const { id, role, docs, note, by, created } = link;
     const who = visible(note || "Without a note");
     const about = [
       docs?.endsWith("*") && `for all documents that begin with ${visible(docs.slice(0, -1))}`,
       state(link),
       used(link),
-      author && `made by ${visible(author)}${created ? `, ${moment(created)}` : ""}`,
+      by && `made by ${visible(by)}${created ? `, ${moment(created)}` : ""}`,
     ].filter(Boolean).join(" · ");
     return el("li", { attrs: { "data-link": id } },
       el("div", { className: "what" }, el("strong", {}, who), el("span", { className: "kind" }, roleNames[role] ?? role), el("p", { className: "said" }, about)),
@@ -175,6 +175,7 @@ class Invitations {
       if (error.code !== "not_found") this.#problem.replaceChildren(`The invitation was not withdrawn. ${error.message}`);
     }
     await this.#load();
+    (this.#list.querySelector<HTMLElement>(".withdraw") ?? this.#button).focus();
   }
 }
 
@@ -186,5 +187,5 @@ function state({ expires }: Invitation): string {
 
 /** Says how often an invitation was used. */
 function used({ uses, used = 0 }: Invitation): string {
-  return uses ? `used ${used.toLocaleString("en")} of ${count(uses, "time")}` : `used ${count(used, "time")}`;
+  return uses ? `used ${used.toLocaleString("en")} of ${uses.toLocaleString("en")}` : `used ${count(used, "time")}`;
 }

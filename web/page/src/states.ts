@@ -13,7 +13,7 @@ export interface Circumstances {
   readonly mayWrite: boolean;
   /** Whether the server asks people who they are. */
   readonly guarded: boolean;
-  /** Why the server cannot write, in a few words; empty when that is not known. */
+  /** What keeps the server from writing, in a few words; empty when that is not known. */
   readonly trouble: string;
 }
 
@@ -28,6 +28,7 @@ export function wordsOf({ kind, unsaved, code, message }: State, { here, mayWrit
     case "saved":
       return mayWrite ? "Saved" : "Up to date";
     case "saving":
+      if (mayWrite && trouble) return `Saving takes long (${trouble})…`;
       return mayWrite ? "Saving…" : `Not sent: ${edits}`;
     case "offline":
       if (!here) return "The server cannot be reached. Trying again…";
@@ -92,6 +93,7 @@ export async function troubleOf(): Promise<string> {
 export function troubleIn(words: string): string {
   if (/no space|disk is full|quota|too large/i.test(words)) return "its disk is full";
   if (/read-only/i.test(words)) return "its disk can only be read";
-  if (/input\/output|i\/o error|sync/i.test(words)) return "its disk fails";
+  if (/reports errors|disk failed|input\/output|i\/o error/i.test(words)) return "its disk fails";
+  if (/slow/i.test(words)) return "its disk is slow";
   return "";
 }

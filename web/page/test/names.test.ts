@@ -49,12 +49,17 @@ test("what a session allows", () => {
   assert.deepEqual(of([["todo", "admin"]]).beginnings, []);
   assert.equal(new Access("open").role("x"), "admin");
   assert.equal(new Access("nobody").role("x"), "none");
+  const bob = new Access("known", { author: "Bob~aaaaaa" });
+  assert.deepEqual([undefined, "Bob~aaaaaa", "Bob~bbbbbb", "Bob", "Eve~aaaaaa"].map((by) => bob.continues(by)), [true, true, true, false, false]);
+  assert.deepEqual(["todo", "a", "a~"].map((by) => some.continues(by)), [false, true, false]);
   assert.ok(includes("admin", "write") && !includes("read", "write"));
 });
 
 test("what a server says of its trouble comes down to a few words", () => {
   assert.equal(troubleIn("not ready: write /x: no space left on device"), "its disk is full");
   assert.equal(troubleIn("not ready: open: read-only file system"), "its disk can only be read");
-  assert.equal(troubleIn("not ready: input/output error"), "its disk fails");
+  assert.equal(troubleIn("not ready: the disk is full; edits of 1 document are kept in memory and tried again"), "its disk is full");
+  assert.equal(troubleIn("not ready: the disk reports errors"), "its disk fails");
+  assert.equal(troubleIn("not ready: the disk is slow: a commit has been under way for 2s"), "its disk is slow");
   assert.equal(troubleIn("not ready: <b>x</b>"), "");
 });
