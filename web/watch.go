@@ -12,6 +12,7 @@ import (
 	"quire/web/admin"
 	"quire/web/audit"
 	"quire/web/auth"
+	"quire/web/hooks"
 	"quire/web/trail"
 	"quire/web/ws"
 )
@@ -75,23 +76,23 @@ func whoAttrs(w audit.Who) (attrs []slog.Attr) {
 
 // audited is what the audit log has of HTTP, by method and route.
 var audited = map[string]audit.What{
-	"POST /api/session":                audit.Login,
-	"DELETE /api/session":              audit.Logout,
-	"POST /api/docs/{id}/links":        audit.LinkMade,
-	"DELETE /api/docs/{id}/links/{id}": audit.LinkWithdrawn,
-	"POST /api/revocations":            audit.Revoked,
-	"POST /api/docs":                   audit.Create,
-	"DELETE /api/docs/{id}":            audit.Delete,
-	"PATCH /api/docs/{id}":             audit.Rename,
-	"POST /api/docs/{id}/redact":       audit.Redact,
-	"POST /api/docs/{id}/restore":      audit.Restore,
-	"POST /api/hooks":                  audit.HookMade,
-	"DELETE /api/hooks":                audit.HookRemoved,
-	"GET /api/backup":                  audit.Backup,
-	"POST /api/admin/backups":          audit.Backup,
-	"POST /api/admin/docs/{}/squash":   audit.Squash,
-	"DELETE /api/admin/sessions/{}":    audit.Release,
-	"DELETE /api/admin/connections/{}": audit.Disconnect,
+	"POST /api/session":                  audit.Login,
+	"DELETE /api/session":                audit.Logout,
+	"POST /api/docs/{id}/links":          audit.LinkMade,
+	"DELETE /api/docs/{id}/links/{link}": audit.LinkWithdrawn,
+	"POST /api/revocations":              audit.Revoked,
+	"POST /api/docs":                     audit.Create,
+	"DELETE /api/docs/{id}":              audit.Delete,
+	"PATCH /api/docs/{id}":               audit.Rename,
+	"POST /api/docs/{id}/redact":         audit.Redact,
+	"POST /api/docs/{id}/restore":        audit.Restore,
+	"POST /api/hooks":                    audit.HookMade,
+	"DELETE /api/hooks":                  audit.HookRemoved,
+	"GET /api/backup":                    audit.Backup,
+	"POST /api/admin/backups":            audit.Backup,
+	"POST /api/admin/docs/{}/squash":     audit.Squash,
+	"DELETE /api/admin/sessions/{}":      audit.Release,
+	"DELETE /api/admin/connections/{}":   audit.Disconnect,
 }
 
 // audit writes down what a request did that is worth it, and what it was refused for want
@@ -102,8 +103,11 @@ func (s *Server) audit(ctx *fasthttp.RequestCtx, class string, status int) {
 		s.opt.Metrics.AuthRefused(code)
 	}
 	what, ok := audited[string(ctx.Method())+" "+class]
-	if ok && what == audit.Rename { // the same address sets titles
+	switch what {
+	case audit.Rename: // the same address sets titles
 		_, ok = audit.Noted(ctx)["to"]
+	case audit.HookMade: // and this route has dead letters, too
+		ok = string(ctx.Path()) == hooks.Prefix
 	}
 	if !ok {
 		if code != string(session.CodeUnauthenticated) && code != string(session.CodeForbidden) {
@@ -112,7 +116,9 @@ func (s *Server) audit(ctx *fasthttp.RequestCtx, class string, status int) {
 		what = audit.Refused
 	}
 	e := audit.Request(ctx, what, trail.Doc(ctx))
-	e.Who = auth.WhoSent(ctx)
+	if e.Who == (audit.Who{}) {
+		e.Who = auth.WhoSent(ctx)
+	}
 	if what == audit.Login && e.Who.Kind == "link" {
 		e.What = audit.LinkJoined
 	}

@@ -484,3 +484,62 @@ func TestRightsAreWatched(t *testing.T) {
 		}
 	}
 }
+
+// TestPeopleComeAndGo follows a login, an invitation, who comes by it, a logout and a revocation, in the audit
+// log.
+func TestPeopleComeAndGo(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	if code, _, errOut := cli([]string{"genkey", key}); code != exitOK {
+		t.Fatal(errOut)
+	}
+	code, out, errOut := cli([]string{"token", "--key", key, "--author", "root", "--id", "t1", "--grant", "*=admin"})
+	if code != exitOK {
+		t.Fatal(errOut)
+	}
+	root := strings.TrimSpace(out)
+	w := startWatched(t, "--auth-keys", key+".pub", "--auth-links")
+	own := []string{"Origin", w.url}
+	as := append([]string{"Authorization", "Bearer " + root}, own...)
+	do := func(status int, method, path, body string, headers ...string) (resp *http.Response, text string) {
+		t.Helper()
+		if resp, text = w.do(method, w.url+path, body, headers...); resp.StatusCode != status {
+			t.Fatalf("%s %s: %d, want %d: %s", method, path, resp.StatusCode, status, text)
+		}
+		return resp, text
+	}
+	do(401, "POST", "/api/session", `{"token":"rubbish"}`, own...)
+	resp, _ := do(200, "POST", "/api/session", `{"token":"`+root+`"}`, own...)
+	cookie := append([]string{"Cookie", strings.Split(resp.Header.Get("Set-Cookie"), ";")[0]}, own...)
+	do(201, "POST", "/api/docs", `{"id":"plan"}`, cookie...)
+	var link struct{ ID, Secret string }
+	_, text := do(201, "POST", "/api/docs/plan/links", `{"role":"read"}`, cookie...)
+	if err := json.Unmarshal([]byte(text), &link); err != nil {
+		t.Fatal(err)
+	}
+	do(200, "POST", "/api/session", `{"link":"`+link.Secret+`","name":"Ada"}`, own...)
+	do(204, "DELETE", "/api/docs/plan/links/"+link.ID, "", cookie...)
+	do(204, "DELETE", "/api/session", "", cookie...)
+	do(201, "POST", "/api/revocations", `{"jti":"stolen"}`, as...)
+	w.stop()
+	var got []string
+	for _, e := range w.events() {
+		if e.What == audit.LinkJoined && !strings.HasPrefix(e.Who.Author, "Ada~") {
+			t.Errorf("%+v", e)
+		}
+		author, _, _ := strings.Cut(e.Who.Author, "~")
+		got = append(got, strings.Join([]string{string(e.What), e.Outcome, author, strings.ReplaceAll(e.Who.Credential, link.ID, "LINK"), strings.ReplaceAll(e.Detail["link"], link.ID, "LINK"), e.Detail["role"], e.Detail["jti"]}, ","))
+	}
+	want := []string{
+		"start,ok,,,,,", "login,unauthenticated,,,,,", "login,ok,root,t1,,,", "create,ok,root,t1,,,", "link_made,ok,root,t1,LINK,read,", "link_joined,ok,Ada,LINK,,,",
+		"link_withdrawn,ok,root,t1,LINK,,", "logout,ok,root,t1,,,", "revoked,ok,root,t1,,,stolen", "stop,ok,,,,,",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("the audit log:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	data, _ := os.ReadFile(w.audit)
+	for _, secret := range []string{root, link.Secret, strings.TrimPrefix(cookie[1], "quire_session=")} {
+		if strings.Contains(w.log.String(), secret) || bytes.Contains(data, []byte(secret)) {
+			t.Error("a secret is in a log")
+		}
+	}
+}

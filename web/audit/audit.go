@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -173,7 +174,7 @@ func (l *Log) Write(e Event) {
 	if e.Time.IsZero() {
 		e.Time = l.now()
 	}
-	e.Time = e.Time.UTC()
+	e.Time, e.Doc = e.Time.UTC(), clip(e.Doc)
 	if e.Outcome == "" {
 		e.Outcome = OK
 	}
@@ -224,6 +225,17 @@ func (l *Log) wrote(err error) {
 // detailKey is where a request keeps what Note was told.
 const detailKey = "quire.audit"
 
+// maxValue is how much of a document's id or a detail is written, in bytes: they may be whatever
+// somebody sent.
+const maxValue = 1024
+
+func clip(s string) string {
+	if len(s) <= maxValue {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxValue], "") + "…"
+}
+
 // Note has a detail written with the event of a request, when it is one that has an
 // event. No secrets, no text of documents.
 func Note(ctx *fasthttp.RequestCtx, name, value string) {
@@ -232,8 +244,14 @@ func Note(ctx *fasthttp.RequestCtx, name, value string) {
 		m = map[string]string{}
 		ctx.SetUserValue(detailKey, m)
 	}
-	m[name] = value
+	m[name] = clip(value)
 }
+
+// whoKey is where a request keeps what SetWho was told.
+const whoKey = "quire.audit.who"
+
+// SetWho says who a request is of, when that is only known once it was served: of a login.
+func SetWho(ctx *fasthttp.RequestCtx, who Who) { ctx.SetUserValue(whoKey, who) }
 
 // Noted returns what Note was told of a request.
 func Noted(ctx *fasthttp.RequestCtx) map[string]string {
@@ -241,9 +259,10 @@ func Noted(ctx *fasthttp.RequestCtx) map[string]string {
 	return m
 }
 
-// Request begins the event of a request, with what Note was told of it. Who and Outcome
-// are left to set.
+// Request begins the event of a request, with what Note and SetWho were told of it. Outcome is
+// left to set.
 func Request(ctx *fasthttp.RequestCtx, what What, doc string) Event {
 	info := trail.Of(ctx)
-	return Event{What: what, From: info.Remote, Doc: doc, Req: info.ID, Detail: Noted(ctx)}
+	who, _ := ctx.UserValue(whoKey).(Who)
+	return Event{What: what, Who: who, From: info.Remote, Doc: doc, Req: info.ID, Detail: Noted(ctx)}
 }
