@@ -37,7 +37,7 @@ func TestID(t *testing.T) {
 			t.Errorf("%q: kept %v, answered %q", x.given, Of(&ctx), ctx.Response.Header.Peek(Header))
 		}
 	}
-	if NewID() == NewID() {
+	if first, second := NewID(), NewID(); first == second {
 		t.Error("an id came twice")
 	}
 }
