@@ -122,6 +122,7 @@ func TestTraces(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(traces) != 2 || loads != 1 {
 			t.Fatalf("%d traces, %d loads", len(traces), loads)
 		}
