@@ -80,6 +80,9 @@ func (s *Session) commit() {
 	for _, u := range s.appending {
 		recs = append(recs, u.recs...)
 	}
+	if s.m.opt.Observer.Traced != nil {
+		s.handed = s.m.opt.Now()
+	}
 	s.mu.Unlock()
 
 	if len(recs) == 0 {
@@ -133,7 +136,7 @@ func (s *Session) settled(took time.Duration, err error) {
 		backlog, err = s.readAll(s.background(), s.head, conflict.Head)
 	}
 
-	subs, dead, advanced := s.conclude(took, err, conflict != nil, backlog)
+	subs, traces, dead, advanced := s.conclude(took, err, conflict != nil, backlog)
 	if dead {
 		s.m.forget(s)
 	}
@@ -142,12 +145,13 @@ func (s *Session) settled(took time.Duration, err error) {
 	}
 	wake(subs)
 	s.m.progressed()
+	s.m.report(traces)
 }
 
-// conclude takes in what became of an append, and returns who is to be told, whether the
+// conclude takes in what became of an append, and returns who is to be told, what was traced, whether the
 // session has ended and whether the head has advanced. A panic in a type's code ends the
 // session: the next open reads afresh what is durable.
-func (s *Session) conclude(took time.Duration, err error, conflict bool, backlog []storage.Record) (subs []*Subscription, dead, advanced bool) {
+func (s *Session) conclude(took time.Duration, err error, conflict bool, backlog []storage.Record) (subs []*Subscription, traces []Trace, dead, advanced bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.committer = false
@@ -159,6 +163,7 @@ func (s *Session) conclude(took time.Duration, err error, conflict bool, backlog
 		}
 		s.calm()
 		subs, dead, advanced = s.subs, s.dead != nil, s.head > before
+		traces, s.traces = s.traces, nil
 	}()
 	var delay time.Duration
 	recovered := s.failures > 0
@@ -199,7 +204,7 @@ func (s *Session) conclude(took time.Duration, err error, conflict bool, backlog
 		s.kick()
 	}
 	s.snapshotIfDue()
-	return nil, false, false // as the deferred function says
+	return nil, nil, false, false // as the deferred function says
 }
 
 // unhoused hands a creation back, and with it what came after, when the store's answer was a
@@ -227,6 +232,7 @@ func (u *submission) giveUp(err error) bool {
 // failed counts a failed write and returns how long to wait before the next try.
 func (s *Session) failed(err error) time.Duration {
 	s.failures++
+	s.failure = err.Error()
 	s.m.opt.Observer.WriteFailed()
 	if s.failures == 1 {
 		s.log().Error("cannot write; edits are kept in memory, tried again and not acknowledged", "rev", s.head, "unsaved", s.window.tip()-s.head, "err", err)
@@ -312,7 +318,7 @@ func (s *Session) overtaken(recs []storage.Record) {
 // and what is staged after it.
 func (s *Session) retract(first []*submission) []*submission {
 	all := append(first, s.staged...)
-	s.appending, s.staged, s.unsaved, s.failures = nil, nil, 0, 0
+	s.appending, s.staged, s.unsaved, s.failures, s.failure = nil, nil, 0, 0, ""
 	s.window.truncate(s.head)
 	s.tip = s.at
 	for _, c := range s.clients {

@@ -233,7 +233,7 @@ func (m *Manager) unreadable(ctx context.Context, id string, rev Revision, err e
 	case errors.Is(err, storage.ErrNotFound):
 		return Errorf(CodeNotFound, "no such document")
 	}
-	m.opt.Logger.Error("cannot read a document", "doc", id, "rev", rev, "err", err)
+	m.opt.Logger.ErrorContext(ctx, "cannot read a document", "doc", id, "rev", rev, "err", err)
 	return Errorf(CodeUnavailable, "the document cannot be read now")
 }
 
@@ -305,7 +305,7 @@ func (m *Manager) unwritable(ctx context.Context, id string, err error) *Error {
 	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrExists):
 		return AsError(err)
 	}
-	m.opt.Logger.Error("cannot write what is kept beside a document", "doc", id, "err", err)
+	m.opt.Logger.ErrorContext(ctx, "cannot write what is kept beside a document", "doc", id, "err", err)
 	return Errorf(CodeUnavailable, "it cannot be written now")
 }
 

@@ -97,7 +97,7 @@ func (m *Manager) Rename(ctx context.Context, doc, to string) error {
 		if errors.As(err, &refusal) || errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrExists) {
 			return AsError(err)
 		}
-		m.opt.Logger.Error("cannot rename a document", "doc", doc, "err", err)
+		m.opt.Logger.ErrorContext(ctx, "cannot rename a document", "doc", doc, "err", err)
 		return Errorf(CodeUnavailable, "the document cannot be renamed now")
 	}
 	moved := Errorf(CodeMoved, "%s", to)

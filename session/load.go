@@ -30,7 +30,7 @@ func (m *Manager) session(ctx context.Context, id string) (*Session, error) {
 			l = &loading{done: make(chan struct{})}
 			m.sessions[id] = l
 			m.mu.Unlock()
-			m.load(id, l)
+			m.load(ctx, id, l)
 		} else {
 			m.mu.Unlock()
 		}
@@ -54,12 +54,17 @@ func (m *Manager) session(ctx context.Context, id string) (*Session, error) {
 	}
 }
 
-func (m *Manager) load(id string, l *loading) {
+// load reads a document because asker wants it.
+func (m *Manager) load(asker context.Context, id string, l *loading) {
 	ctx, cancel := context.WithTimeout(m.ctx, m.opt.LoadTimeout)
 	defer cancel()
 	start := m.opt.Now()
 	var s *Session
 	err := errors.New("reading the document panicked")
+	if loading := m.opt.Observer.Loading; loading != nil {
+		done := loading(asker, id)
+		defer func() { done(err) }()
+	}
 	defer func() { // also when read panics: nobody may wait for ever
 		m.mu.Lock()
 		if l.s, l.err = s, err; err != nil {
@@ -81,7 +86,7 @@ func (m *Manager) load(id string, l *loading) {
 		}
 	} else {
 		s = nil
-		m.opt.Logger.Error("cannot read a document; it is refused", "doc", id, "err", err)
+		m.opt.Logger.ErrorContext(asker, "cannot read a document; it is refused", "doc", id, "err", err)
 		err = Errorf(CodeUnavailable, "the document cannot be read now")
 	}
 }

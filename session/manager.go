@@ -214,6 +214,7 @@ func (m *Manager) Open(ctx context.Context, req OpenRequest) (*Subscription, *Op
 		m.opt.Observer.Refused(e.Code)
 		return nil, nil, e
 	}
+	m.opt.Observer.Opened(req.Resume)
 	return r, o, nil
 }
 
@@ -271,6 +272,7 @@ func (s *Session) subscribe(ctx context.Context, req OpenRequest) (*Subscription
 		s.mu.Unlock()
 		return nil, nil, refusal
 	}
+	r.ctx = ctx
 	subs := s.subs
 	s.mu.Unlock()
 	wake(subs)
@@ -473,7 +475,7 @@ func (m *Manager) Create(ctx context.Context, doc, typ string, content []byte, u
 	}
 	info, err := m.opt.Store.Stat(ctx, doc)
 	if err != nil {
-		m.opt.Logger.Error("cannot read a document that was just created", "doc", doc, "err", err)
+		m.opt.Logger.ErrorContext(ctx, "cannot read a document that was just created", "doc", doc, "err", err)
 		return info, Errorf(CodeUnavailable, "the document cannot be read now")
 	}
 	return info, nil
@@ -493,7 +495,7 @@ func (s *Session) create(ctx context.Context, typ ot.Type, content []byte, user 
 		return err
 	}
 	done := make(chan *Error, 1)
-	exists, mine, refusal := s.beginCreation(typ, doc, user, done)
+	exists, mine, refusal := s.beginCreation(ctx, typ, doc, user, done)
 	if refusal != nil {
 		return refusal
 	}
@@ -516,7 +518,7 @@ func (s *Session) create(ctx context.Context, typ ot.Type, content []byte, user 
 
 // beginCreation stages a creation, unless one is under way already, of which done is told
 // when it has ended. mine says that the commit step is the caller's to take.
-func (s *Session) beginCreation(typ ot.Type, doc ot.Doc, user User, done chan *Error) (exists, mine bool, refusal *Error) {
+func (s *Session) beginCreation(ctx context.Context, typ ot.Type, doc ot.Doc, user User, done chan *Error) (exists, mine bool, refusal *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -528,7 +530,7 @@ func (s *Session) beginCreation(typ ot.Type, doc ot.Doc, user User, done chan *E
 		return true, false, Errorf(CodeExists, "a document of that name exists")
 	}
 	if exists = s.tip.typ != nil; !exists {
-		r := &Subscription{s: s, state: s.acquire(""), notify: func() {}, user: user, convention: Versioned}
+		r := &Subscription{s: s, state: s.acquire(""), notify: func() {}, ctx: ctx, user: user, convention: Versioned}
 		u := &submission{sub: r, client: r.state, received: s.m.opt.Now(), base: Head, typ: typ, ops: []ot.Op{Creation{typ, doc}}}
 		if err := s.stage(u); err != nil {
 			s.release("", r.state)
@@ -551,7 +553,7 @@ func (m *Manager) List(ctx context.Context, prefix, after string, limit int) ([]
 		want := limit - len(out)
 		infos, err := m.opt.Store.List(ctx, prefix, after, want)
 		if err != nil {
-			m.opt.Logger.Error("cannot list documents", "err", err)
+			m.opt.Logger.ErrorContext(ctx, "cannot list documents", "err", err)
 			return nil, Errorf(CodeUnavailable, "the documents cannot be listed now")
 		}
 		for _, info := range infos {
@@ -574,7 +576,7 @@ func (m *Manager) Delete(ctx context.Context, doc string) error {
 	before := m.loadingOf(doc)
 	if err := m.opt.Store.Delete(ctx, doc); err != nil {
 		if !errors.Is(err, storage.ErrNotFound) {
-			m.opt.Logger.Error("cannot delete a document", "doc", doc, "err", err)
+			m.opt.Logger.ErrorContext(ctx, "cannot delete a document", "doc", doc, "err", err)
 			return Errorf(CodeUnavailable, "the document cannot be deleted now")
 		}
 		return AsError(err)

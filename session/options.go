@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -140,6 +141,14 @@ type Observer struct {
 	Composed func(operations int)
 	// Loaded: a document was read into memory in so long.
 	Loaded func(d time.Duration)
+	// Opened: a document was opened, by a reader that resumed or a new one.
+	Opened func(resumed bool)
+	// Traced: a submission became durable and was published. When it is nil, nothing is
+	// measured for it. It is called without locks.
+	Traced func(t *Trace)
+	// Loading: a document is about to be read into memory for somebody; done is called with
+	// how that ended. It may be nil, and is called without locks.
+	Loading func(ctx context.Context, doc string) (done func(err error))
 	// Limited: something was refused because of a limit.
 	Limited func(name limits.Name)
 	// Slowed: somebody who submits too fast is held up for so long.
@@ -193,6 +202,9 @@ func (o Options) withDefaults() Options {
 	}
 	if ob.Composed == nil {
 		ob.Composed = func(int) {}
+	}
+	if ob.Opened == nil {
+		ob.Opened = func(bool) {}
 	}
 	if ob.Loaded == nil {
 		ob.Loaded = func(time.Duration) {}

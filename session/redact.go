@@ -76,7 +76,7 @@ func (m *Manager) Redact(ctx context.Context, doc string, r Redaction) (int, err
 	if err != nil {
 		return 0, m.unreadable(ctx, doc, Head, err)
 	}
-	m.opt.Logger.Info("a document's past was redacted", "doc", doc, "revisions", n)
+	m.opt.Logger.InfoContext(ctx, "a document's past was redacted", "doc", doc, "revisions", n)
 	return n, nil
 }
 

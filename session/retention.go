@@ -106,7 +106,7 @@ func (m *Manager) squash(ctx context.Context, info Info, oldest Revision) (Revis
 	if err := m.dropAuthorship(ctx, info, oldest); err != nil {
 		return Unborn, m.unwritable(ctx, info.ID, err)
 	}
-	m.opt.Logger.Info("old revisions of a document were squashed", "doc", info.ID, "oldest", oldest, "was", info.Oldest, "head", info.Head)
+	m.opt.Logger.InfoContext(ctx, "old revisions of a document were squashed", "doc", info.ID, "oldest", oldest, "was", info.Oldest, "head", info.Head)
 	return oldest, nil
 }
 

@@ -58,6 +58,10 @@ type Session struct {
 	batches   int           // committed, for forgetting writers
 	gather    int           // the next batch waits for so many submissions
 	failures  int           // failed writes in a row
+	failure   string        // what the last one said
+	flow      flow          // of operations
+	handed    time.Time     // when appending was given to the store; only when traced
+	traces    []Trace       // of what was just committed
 	dead      *Error        // why the session ended
 	subs      []*Subscription
 	clients   map[string]*clientState
@@ -96,6 +100,7 @@ type submission struct {
 	received time.Time
 	base     Revision // Head: whatever is newest
 	seq      uint64
+	placedAt time.Time // when it got its place; only when traced
 	typ      ot.Type   // of ops
 	side     ot.Side   // of ops to what was committed before them
 	ops      []ot.Op   // of typ, or one Creation or Deletion
@@ -158,6 +163,9 @@ func (s *Session) stage(u *submission) *Error {
 
 // place puts a transformed submission after the tip.
 func (s *Session) place(u *submission) {
+	if s.m.opt.Observer.Traced != nil {
+		u.placedAt = s.m.opt.Now()
+	}
 	s.time = max(s.time, s.m.opt.Now().UnixMilli())
 	u.recs, u.bytes = make([]storage.Record, len(u.out)), 0
 	for i, op := range u.out {
@@ -328,11 +336,13 @@ func (s *Session) committed(took time.Duration) {
 		s.release(u.sub.client, u.client)
 		u.waiting.end(nil)
 		s.m.opt.Observer.Acknowledged(now.Sub(u.received))
+		s.trace(u, now)
 	}
 	s.publish(from, ops, received)
 	s.m.opt.Observer.Committed(len(s.appending), ops, took)
 	s.appending = nil
-	s.failures = 0
+	s.failures, s.failure = 0, ""
+	s.flow.add(ops, now)
 	if lim := &s.m.opt.Limits; s.window.over(lim.Window, lim.WindowBytes) {
 		s.people.settle(s)
 		s.window.trim(s.head, lim.Window, lim.WindowBytes)

@@ -19,7 +19,7 @@ func (m *Manager) Stat(ctx context.Context, doc string) (Info, error) {
 	}
 	e := AsError(err)
 	if e.Code != CodeNotFound {
-		m.opt.Logger.Error("cannot read a document", "doc", doc, "err", err)
+		m.opt.Logger.ErrorContext(ctx, "cannot read a document", "doc", doc, "err", err)
 		e = Errorf(CodeUnavailable, "the document cannot be read now")
 	}
 	return Info{}, e

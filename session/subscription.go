@@ -23,6 +23,7 @@ type Subscription struct {
 	state      *clientState
 	author     authorPace // of the user that it was opened as
 	notify     func()
+	ctx        context.Context // of who opened it, for its values alone
 
 	// Guarded by Session.mu.
 	user     User

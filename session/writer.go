@@ -116,7 +116,7 @@ func (m *Manager) tryWrite(ctx context.Context, doc string, w Writer, propose fu
 		s.release(client, c)
 		s.mu.Unlock()
 	}()
-	r := &Subscription{s: s, client: client, state: c, notify: func() {}, user: w.User, convention: Versioned}
+	r := &Subscription{s: s, client: client, state: c, notify: func() {}, ctx: ctx, user: w.User, convention: Versioned}
 	u := &submission{sub: r, client: c, seq: seq, side: ot.Right, waiting: &waiting{done: make(chan struct{})}}
 	before, err := u.before()
 	if err != nil {

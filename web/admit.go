@@ -11,6 +11,7 @@ import (
 	"quire/session"
 	"quire/web/api"
 	"quire/web/auth"
+	"quire/web/trail"
 	"quire/web/ws"
 )
 
@@ -19,7 +20,7 @@ const admitTime = 10 * time.Second
 
 // ask finds out who sends a request.
 func (s *Server) ask(ctx *fasthttp.RequestCtx) (*auth.Pass, *session.Error) {
-	c, cancel := context.WithTimeout(context.Background(), admitTime)
+	c, cancel := context.WithTimeout(trail.Context(ctx), admitTime)
 	defer cancel()
 	return s.opt.Auth.Admit(c, s.credentials(ctx))
 }
@@ -55,6 +56,7 @@ func (s *Server) operator(ctx *fasthttp.RequestCtx) bool {
 	if refusal != nil {
 		return false
 	}
+	auth.Attach(ctx, pass) // for the logs
 	defer s.opt.Auth.Release(pass)
 	return pass.Operator()
 }
@@ -62,7 +64,7 @@ func (s *Server) operator(ctx *fasthttp.RequestCtx) bool {
 // connect admits a WebSocket and has serve upgrade it, which makes its handler with start; the pass is given
 // back when the connection has ended, or at once when there is no upgrade. A browser cannot see why an
 // upgrade is refused: one that does not say who it is gets a connection that tells it.
-func (s *Server) connect(ctx *fasthttp.RequestCtx, serve func(start func(*ws.Conn) ws.Handler), handler func(*auth.Pass, *ws.Conn) ws.Handler) {
+func (s *Server) connect(ctx *fasthttp.RequestCtx, serve func(start func(*ws.Conn) ws.Handler), handler func(context.Context, *auth.Pass, *ws.Conn) ws.Handler) {
 	if !s.originAllowed(ctx) {
 		refuseOrigin(ctx)
 		return
@@ -83,11 +85,13 @@ func (s *Server) connect(ctx *fasthttp.RequestCtx, serve func(start func(*ws.Con
 		api.Refuse(ctx, refusal)
 		return
 	}
+	s.denied(ctx, pass, true)
+	in := s.opt.Tracer.Connection(trail.Context(ctx))
 	release := sync.OnceFunc(func() { s.opt.Auth.Release(pass) })
 	if !ws.OnClose(ctx.Conn(), release) {
 		defer release() // no WebSocket can come of it
 	}
-	serve(func(c *ws.Conn) ws.Handler { return handler(pass, c) })
+	serve(func(c *ws.Conn) ws.Handler { return handler(in, pass, c) })
 	if !ctx.Hijacked() {
 		release()
 	}

@@ -31,6 +31,18 @@ if (what === "page") {
     charset: "utf8",
     metafile: true,
   });
+  // The operators' page shares no file with the other, which it is not to make larger.
+  await build({
+    entryPoints: [{ in: "page/src/admin/admin.ts", out: "admin" }, { in: "page/static/admin.css", out: "admin" }],
+    outdir: `${directory}/assets`,
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    legalComments: "none",
+    charset: "utf8",
+  });
+  copyFileSync("page/static/admin.html", `${directory}/admin.html`);
   // What the page needs at once is fetched at once.
   const [, { imports }] = Object.entries(metafile.outputs).find(([path]) => basename(path) === "app.js");
   const chunks = imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => `/assets/${basename(path)}`);

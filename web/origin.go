@@ -23,14 +23,18 @@ func (s *Server) hostAllowed(ctx *fasthttp.RequestCtx) bool {
 		api.Problem(ctx, fasthttp.StatusBadRequest, "bad_request", "The address and the header Host name different hosts.")
 		return false
 	}
-	if s.opt.Hosts == nil {
+	hosts := s.opt.Hosts
+	if isSide(ctx) && onLoopback(ctx) {
+		hosts = []string{Loopback}
+	}
+	if hosts == nil {
 		return true
 	}
 	host := hostname(asked)
 	if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap() == local(ctx) {
 		return true // no name leads anywhere else
 	}
-	for _, h := range s.opt.Hosts {
+	for _, h := range hosts {
 		if strings.EqualFold(h, host) || h == Loopback && isLoopback(host) {
 			return true
 		}

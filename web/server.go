@@ -23,13 +23,17 @@ import (
 
 	"quire/session"
 	"quire/session/limits"
+	"quire/web/admin"
 	"quire/web/api"
+	"quire/web/audit"
 	"quire/web/auth"
 	"quire/web/hooks"
 	"quire/web/metrics"
 	"quire/web/quirev1"
 	"quire/web/sharedb"
+	"quire/web/spans"
 	"quire/web/stream"
+	"quire/web/trail"
 	"quire/web/ws"
 )
 
@@ -75,8 +79,16 @@ type Options struct {
 	Backup func(ctx context.Context) (api.Copy, error)
 	// Ready says why the server cannot do its work; nil when it can.
 	Ready func() error
-	// Logger receives failures. Default slog.Default().
+	// Logger receives failures, and at the debug level every request. Default slog.Default().
 	Logger *slog.Logger
+	// AccessLog has every request and connection logged at the info level.
+	AccessLog bool
+	// Audit is told who did what. May be nil.
+	Audit *audit.Log
+	// Tracer makes spans. May be nil.
+	Tracer *spans.Tracer
+	// Admin is what operators see and do; the server fills in what is its own.
+	Admin admin.Options
 }
 
 // Server is the HTTP and WebSocket server.
@@ -88,6 +100,8 @@ type Server struct {
 	sharedb  *sharedb.Protocol
 	api      *api.API
 	streams  *stream.Server
+	admin    *admin.API
+	side     *fasthttp.Server // of the listener for operators
 	large    *large
 	from     *addresses
 	fresh    newcomers
@@ -160,6 +174,7 @@ func New(opt Options) (*Server, error) {
 		Logger:        opt.Logger,
 		Sent:          opt.Metrics.Sent,
 		Received:      opt.Metrics.Received,
+		Closed:        s.closed,
 	})
 	s.sharedb = sharedb.New(sharedb.Options{Manager: opt.Manager, Dialects: opt.Dialects, MaxDocs: opt.MaxOpen, OpenRate: opt.OpenRate, PresenceRate: opt.PresenceRate, Delivered: opt.Metrics.Delivered, Logger: opt.Logger})
 	s.protocol = quirev1.New(quirev1.Options{
@@ -177,7 +192,7 @@ func New(opt Options) (*Server, error) {
 	s.http = &fasthttp.Server{
 		Name:                  "quire",
 		Handler:               s.handle,
-		ErrorHandler:          s.broken,
+		ErrorHandler:          s.unread,
 		HeaderReceived:        s.large.received,
 		ExpectHandler:         s.large.expected,
 		ConnState:             s.fresh.state,
@@ -193,6 +208,7 @@ func New(opt Options) (*Server, error) {
 		DisablePreParseMultipartForm: true,
 		Logger:                       quiet{opt.Logger},
 	}
+	s.watch()
 	return s, nil
 }
 
@@ -239,7 +255,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan error, 1)
 	go s.fresh.shutdown(ctx)
 	go func() {
-		err := s.http.ShutdownWithContext(ctx)
+		err := errors.Join(s.http.ShutdownWithContext(ctx), s.side.ShutdownWithContext(ctx))
 		s.large.wait(ctx)
 		done <- err
 	}()
@@ -263,14 +279,17 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 // answer answers a request. read fetches its body once nothing speaks against its sender, or answers why not;
 // nil: it is there.
 func (s *Server) answer(ctx *fasthttp.RequestCtx, read func() bool) {
-	start := time.Now()
-	class := s.class(ctx)
 	s.guard(ctx, func() { s.route(ctx, read) })
-	s.opt.Metrics.Request(class, ctx.Response.StatusCode(), time.Since(start))
 }
 
-// guard has f answer a request. A panic in it must not take the process with it.
+// guard gives a request its id and has f answer it. A panic in it must not take the process with it.
 func (s *Server) guard(ctx *fasthttp.RequestCtx, f func()) {
+	start, class := time.Now(), s.class(ctx)
+	end := s.begin(ctx, class)
+	defer func() {
+		s.finish(ctx, class, start)
+		end()
+	}()
 	s.secure(ctx) // before, for what is sent as a stream
 	defer func() {
 		if name := api.LimitOf(ctx); name != "" {
@@ -281,8 +300,9 @@ func (s *Server) guard(ctx *fasthttp.RequestCtx, f func()) {
 	defer s.secure(ctx)
 	defer func() {
 		if p := recover(); p != nil {
-			s.opt.Logger.Error("panic in a request", "path", string(ctx.Path()), "panic", p, "stack", string(debug.Stack()))
+			s.opt.Logger.ErrorContext(trail.Context(ctx), "panic in a request", "path", string(ctx.Path()), "panic", p, "stack", string(debug.Stack()))
 			ctx.Response.Reset()
+			ctx.Response.Header.Set(trail.Header, trail.Of(ctx).ID)
 			api.Problem(ctx, fasthttp.StatusInternalServerError, "internal", "The server failed; its log says why.")
 		}
 	}()
@@ -304,13 +324,17 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, read func() bool) {
 		return
 	}
 	switch {
+	case isSide(ctx) && !onSide(p):
+		api.Problem(ctx, fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address of the operators' listener.")
+	case isSide(ctx) && strings.HasPrefix(p, profiles):
+		s.profile(ctx)
 	case p == "/ws":
-		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.Serve(ctx, start) }, func(pass *auth.Pass, c *ws.Conn) ws.Handler {
-			return handler{s.protocol.Connect(pass, c.Wake)}
+		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.Serve(ctx, start) }, func(in context.Context, pass *auth.Pass, c *ws.Conn) ws.Handler {
+			return handler{s.protocol.ConnectIn(in, pass, c.Wake), connected{"quire.v1", pass}}
 		})
 	case p == "/sharedb":
-		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.ServeAny(ctx, sharedb.Subprotocol, start) }, func(pass *auth.Pass, c *ws.Conn) ws.Handler {
-			return shareHandler{s.sharedb.Connect(pass, c.Wake)}
+		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.ServeAny(ctx, sharedb.Subprotocol, start) }, func(in context.Context, pass *auth.Pass, c *ws.Conn) ws.Handler {
+			return shareHandler{s.sharedb.ConnectIn(in, pass, c.Wake), connected{"sharedb", pass}}
 		})
 	case strings.HasPrefix(raw, "/api/"):
 		s.serveAPI(ctx, read)
@@ -318,13 +342,15 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, read func() bool) {
 		if !s.mayAsk(ctx) {
 			return
 		}
-		if !s.operator(ctx) {
+		if !(isSide(ctx) && onLoopback(ctx)) && !s.operator(ctx) {
 			api.Refuse(ctx, session.Errorf(session.CodeForbidden, "this is for operators of the server"))
 			return
 		}
 		s.metrics(ctx)
 	case p == "/" || p == "/join" || strings.HasPrefix(p, "/d/"):
 		s.file(ctx, "index.html")
+	case p == "/admin":
+		s.file(ctx, "admin.html")
 	case strings.HasPrefix(p, "/assets/"):
 		s.file(ctx, strings.TrimPrefix(p, "/"))
 	default:
@@ -360,6 +386,13 @@ func (s *Server) serveAPI(ctx *fasthttp.RequestCtx, read func() bool) {
 			return
 		}
 		defer done()
+		s.denied(ctx, auth.Of(ctx), false)
+	}
+	if strings.HasPrefix(string(ctx.URI().PathOriginal()), admin.Prefix+"/") {
+		if read == nil || read() {
+			s.admin.Serve(ctx)
+		}
+		return
 	}
 	if hooks.Serves(ctx) {
 		s.opt.Hooks.Serve(ctx, read)
@@ -373,14 +406,23 @@ func (s *Server) class(ctx *fasthttp.RequestCtx) string {
 	switch raw, p := string(ctx.URI().PathOriginal()), string(ctx.Path()); {
 	case hooks.Serves(ctx):
 		return hooks.Prefix
+	case strings.HasPrefix(raw, admin.Prefix+"/"):
+		return admin.Route(raw)
 	case strings.HasPrefix(raw, "/api/"):
 		return s.api.Route(string(ctx.Method()), raw)
 	case p == "/ws", p == "/sharedb", p == "/healthz", p == "/readyz", p == "/metrics":
 		return p
-	case p == "/", p == "/join", strings.HasPrefix(p, "/d/"), strings.HasPrefix(p, "/assets/"):
+	case p == "/", p == "/join", p == "/admin", strings.HasPrefix(p, "/d/"), strings.HasPrefix(p, "/assets/"):
 		return "page"
+	case strings.HasPrefix(p, "/debug/pprof/"):
+		return "/debug/pprof"
 	}
 	return ""
+}
+
+// unread answers a request that could not be read by fasthttp.
+func (s *Server) unread(ctx *fasthttp.RequestCtx, err error) {
+	s.guard(ctx, func() { s.broken(ctx, err) })
 }
 
 // broken answers a request that could not be read.
@@ -412,13 +454,19 @@ func (s *Server) broken(ctx *fasthttp.RequestCtx, err error) {
 }
 
 // handler fits a quirev1.Conn to ws.Handler.
-type handler struct{ *quirev1.Conn }
+type handler struct {
+	*quirev1.Conn
+	connected
+}
 
 // Send implements ws.Handler.
 func (h handler) Send(c *ws.Conn) bool { return h.Conn.Send(c) }
 
 // shareHandler fits a sharedb.Conn to ws.Handler.
-type shareHandler struct{ *sharedb.Conn }
+type shareHandler struct {
+	*sharedb.Conn
+	connected
+}
 
 // Send implements ws.Handler.
 func (h shareHandler) Send(c *ws.Conn) bool { return h.Conn.Send(c) }

@@ -33,7 +33,7 @@ func (m *Main) authority(store *bolt.Store) (*auth.Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("logins and invitations cannot be read: %w", err)
 	}
-	m.Logger.Info("people are asked who they are", "keys", auth.Names(keys), "jwks", c.AuthJWKS, "application", c.AuthURL, "invitations", c.AuthLinks)
+	m.Logger.Info("people are asked who they are", "keys", auth.Names(keys), "jwks", plainURL(c.AuthJWKS), "application", plainURL(c.AuthURL), "invitations", c.AuthLinks)
 	return a, nil
 }
 

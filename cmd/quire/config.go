@@ -88,7 +88,7 @@ func configure(args, environ []string, out io.Writer) (*Config, error) {
 		if rest, ok := strings.CutPrefix(name, "QUIRE_"); ok {
 			name := strings.ReplaceAll(strings.ToLower(rest), "_", "-")
 			switch name {
-			case "traces", "server", "author", "handover", "token", "token-file": // the tests', the other commands', a predecessor's
+			case "traces", "server", "author", "token", "token-file", "handover": // the tests', the other commands', a predecessor's
 				continue
 			}
 			if given[name] {

@@ -18,6 +18,7 @@ import (
 const (
 	mainSocket     = "quire"
 	redirectSocket = "redirect"
+	adminSocket    = "admin"
 )
 
 // certificateLook is how often the certificate's files are looked at.
@@ -28,6 +29,7 @@ const certificateLook = 2 * time.Second
 type front struct {
 	sockets  []*socket // all, to be passed on
 	main     *socket
+	admin    *socket     // for operators; nil: there is none
 	tls      *tls.Config // nil: plain
 	files    *certs.Files
 	redirect *http.Server
@@ -50,6 +52,11 @@ func (m *Main) fillFront(ctx context.Context, f *front) (err error) {
 	c := m.Config
 	if f.main, err = m.socket(f, mainSocket, c.Listen); err != nil {
 		return err
+	}
+	if c.AdminListen != "" {
+		if f.admin, err = m.socket(f, adminSocket, c.AdminListen); err != nil {
+			return err
+		}
 	}
 	if m.Listener != nil {
 		return nil

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -132,8 +131,7 @@ func serve(ctx context.Context, args, environ []string, out, errOut io.Writer) e
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(300)
 	}
-	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: c.LogLevel}))
-	m := NewMain(c, out, log)
+	m := NewMain(c, out, c.logger(errOut))
 	m.Program = programPath()
 	if m.passed, err = takePassed(); err != nil {
 		return err

@@ -47,11 +47,12 @@ func (m *Main) reloads(ctx context.Context, f *front) {
 			return
 		case <-m.reload:
 		}
-		if f.files == nil {
-			m.Logger.Info("nothing to read again: there is no certificate in files")
-			continue
+		m.watcher.reopen()
+		if f.files != nil {
+			f.files.Reload()
+		} else if m.Config.AuditLog == "" {
+			m.Logger.Info("nothing to read again: there is neither a certificate in files nor an audit log")
 		}
-		f.files.Reload()
 	}
 }
 

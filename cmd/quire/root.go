@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"quire/cmd/quire/commands"
+	"quire/cmd/quire/top"
 )
 
 // newRoot makes the tree of all commands.
@@ -147,7 +148,7 @@ func serverCommands(p *commands.Program) []*cobra.Command {
 	soakCmd := own("soak [flags]", "disturb a server of its own in every way, and verify that nothing is lost", func(cmd *cobra.Command, args []string) error {
 		return runSoak(cmd.Context(), args, p.Out, p.Err)
 	})
-	return []*cobra.Command{serveCmd, checkconfig, healthCmd, benchCmd, soakCmd}
+	return []*cobra.Command{serveCmd, checkconfig, healthCmd, benchCmd, soakCmd, top.Command(p)}
 }
 
 // completeSettings completes the names of the server's settings.

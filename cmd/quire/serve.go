@@ -80,12 +80,13 @@ type Main struct {
 	// Program is the file to start when it hands over; empty: it cannot.
 	Program string
 
-	passed *passed // what the process was given; may be nil
-	obtain func()  // sees that there are certificates; may be nil
-	once   sync.Once
-	stop   chan struct{}
-	wanted chan struct{} // a handover
-	reload chan struct{}
+	passed  *passed // what the process was given; may be nil
+	watcher *watcher
+	obtain  func() // sees that there are certificates; may be nil
+	once    sync.Once
+	stop    chan struct{}
+	wanted  chan struct{} // a handover
+	reload  chan struct{}
 }
 
 // NewMain makes a Main.
@@ -113,6 +114,10 @@ func (m *Main) Run(ctx context.Context) error {
 	if err := os.MkdirAll(m.Config.Data, 0o700); err != nil {
 		return fmt.Errorf("the data folder cannot be made: %w", err)
 	}
+	if m.watcher, err = m.watch(); err != nil {
+		return err
+	}
+	defer m.watcher.close()
 	beside, stop := context.WithCancel(context.Background())
 	defer stop()
 	go m.reloads(beside, f)
@@ -153,7 +158,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		Diff:      diff.Between,
 		IdleAfter: c.IdleAfter,
 		Logger:    m.Logger,
-		Observer:  met.Observer(),
+		Observer:  m.watcher.observer(met.Observer()),
 	})
 	if err := manager.CleanUp(ctx); err != nil {
 		m.Logger.Error("cannot remove what imports left that did not end; they stay hidden", "err", err)
@@ -179,6 +184,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		return nil, fmt.Errorf("cannot serve on %s: %w", c.Listen, err)
 	}
 	defer authority.Close()
+	able := func() error { return disk.ready(manager.Stats(), store.Stats(), time.Now()) }
 	server, err = web.New(web.Options{
 		Auth:      authority,
 		Manager:   manager,
@@ -194,14 +200,23 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		PingEvery: c.PingEvery,
 		ComeBack:  c.ComeBack,
 		Hooks:     webhooks,
-		Backup:    func(ctx context.Context) (api.Copy, error) { return backUp(ctx, store, m.Logger) },
-		Ready:     func() error { return disk.ready(manager.Stats(), store.Stats(), time.Now()) },
+		Backup:    m.watcher.backups(store, met),
+		Ready:     able,
 		Logger:    m.Logger,
 		TLS:       f.tls,
 		Timeouts:  c.timeouts(),
+		AccessLog: c.AccessLog,
+		Audit:     m.watcher.audit,
+		Tracer:    m.watcher.tracer,
+		Admin:     m.watcher.options(),
 	})
 	if err != nil {
 		_ = ln.Close()
+		return nil, err
+	}
+	m.watcher.ask(met, able)
+	if err := m.watcher.serve(server, f, authority.Open()); err != nil {
+		m.shutDown(server, webhooks, manager, store)
 		return nil, err
 	}
 	served := make(chan error, 1)

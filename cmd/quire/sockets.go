@@ -34,7 +34,7 @@ func (s *socket) listen() (net.Listener, error) {
 // address.
 func (m *Main) socket(f *front, name, spec string) (*socket, error) {
 	s := &socket{name: name, spec: spec}
-	if m.Listener != nil {
+	if m.Listener != nil && name == mainSocket {
 		s.ln = m.Listener
 	} else if got := m.passed.take(name, spec); got != nil {
 		s = got
@@ -72,7 +72,7 @@ func takePassed() (*passed, error) {
 	if !given {
 		for _, f := range activation.Files(true) {
 			name := f.Name()
-			if name != redirectSocket {
+			if name != redirectSocket && name != adminSocket {
 				name = mainSocket
 			}
 			if err := p.add(f, name, ""); err != nil {

@@ -16,6 +16,7 @@ import (
 	"quire/session/limits"
 	"quire/web/auth"
 	"quire/web/stream"
+	"quire/web/trail"
 )
 
 // Options configures an API. The zero value of each field but Manager, Streams and
@@ -294,7 +295,7 @@ func (a *API) serve(ctx *fasthttp.RequestCtx, read func() bool) error {
 	if err := r.check(a); err != nil {
 		return err
 	}
-	c, cancel := context.WithTimeout(context.Background(), a.opt.Timeout)
+	c, cancel := context.WithTimeout(trail.Context(ctx), a.opt.Timeout)
 	defer cancel()
 	r.c = c
 	return r.route.serve(a, r)
@@ -335,6 +336,7 @@ func (a *API) request(ctx *fasthttp.RequestCtx) (*request, error) {
 	}
 	if len(values) > 0 {
 		r.id = values[0]
+		trail.SetDoc(ctx, r.id)
 	}
 	if len(values) > 1 {
 		r.arg = values[1]

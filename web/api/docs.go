@@ -12,7 +12,9 @@ import (
 	"quire/ot"
 	"quire/ot/jsonvalue"
 	"quire/session"
+	"quire/web/audit"
 	"quire/web/auth"
+	"quire/web/trail"
 )
 
 // doc is a document in answers.
@@ -223,6 +225,7 @@ func (a *API) make(r *request, d draft) error {
 
 // created answers with a document that is new.
 func (a *API) created(r *request, info session.Info, m session.Meta) {
+	trail.SetDoc(r.ctx, info.ID)
 	answer(r.ctx, fasthttp.StatusCreated, mediaJSON, describe(info, m))
 	r.ctx.Response.Header.Set("Location", "/api/docs/"+url.PathEscape(info.ID))
 	setTag(r.ctx, tagOf(info, info.Head))
@@ -255,6 +258,7 @@ func (a *API) patch(r *request) error {
 		return err
 	}
 	if id != nil && *id != r.id {
+		audit.Note(r.ctx, "to", *id)
 		if err := a.opt.Manager.Rename(r.c, r.id, *id); err != nil {
 			return err
 		}

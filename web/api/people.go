@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
+	"quire/web/audit"
 	"quire/web/auth"
 )
 
@@ -58,6 +59,7 @@ func (a *API) login(r *request) error {
 	if refusal != nil {
 		return refusal
 	}
+	audit.SetWho(r.ctx, l.Identity.Who())
 	a.setCookie(r, l.Cookie, l.Identity.Expires)
 	out := a.whoOf(l.Identity)
 	out.Docs = l.Docs
@@ -75,6 +77,7 @@ func (a *API) logout(r *request) error {
 	who.Token = "" // it is about the cookie
 	if pass, refusal := a.opt.Auth.Admit(r.c, who); refusal == nil {
 		defer a.opt.Auth.Release(pass)
+		audit.SetWho(r.ctx, pass.Identity().Who())
 		if refusal := a.opt.Auth.Logout(r.c, pass); refusal != nil {
 			return refusal
 		}
@@ -106,6 +109,12 @@ func (a *API) revoke(r *request) error {
 	var in auth.Revocation
 	if err := r.object(map[string]any{"jti": &in.JTI, "author": &in.Author}); err != nil {
 		return err
+	}
+	if in.JTI != "" {
+		audit.Note(r.ctx, "jti", in.JTI)
+	}
+	if in.Author != "" {
+		audit.Note(r.ctx, "author", in.Author)
 	}
 	out, refusal := a.opt.Auth.Revoke(r.c, r.pass, in)
 	if refusal != nil {
@@ -208,6 +217,8 @@ func (a *API) invite(r *request) error {
 	if refusal != nil {
 		return refusal
 	}
+	audit.Note(r.ctx, "link", info.ID)
+	audit.Note(r.ctx, "role", info.Role.String())
 	out := invitationOf(info)
 	out.Secret, out.URL = secret, a.origin(r)+"/join#"+secret // what is behind # is sent to no server
 	answer(r.ctx, fasthttp.StatusCreated, mediaJSON, out)
@@ -226,6 +237,7 @@ func (a *API) origin(r *request) string {
 
 // withdraw serves DELETE /api/docs/{id}/links/{link}.
 func (a *API) withdraw(r *request) error {
+	audit.Note(r.ctx, "link", r.arg)
 	if refusal := a.opt.Auth.WithdrawLink(r.c, r.pass, r.id, r.arg); refusal != nil {
 		return refusal
 	}

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
 	"quire/session/limits"
+	"quire/web/trail"
 )
 
 // Error is a refusal as HTTP tells it: problem details (RFC 9457) with a stable code.
@@ -123,13 +125,19 @@ func Refuse(ctx *fasthttp.RequestCtx, err error) {
 	if e.Status == fasthttp.StatusServiceUnavailable || e.Status == fasthttp.StatusTooManyRequests {
 		ctx.Response.Header.Set("Retry-After", "1")
 	}
+	id := trail.Of(ctx).ID
+	if id == "" { // it was refused before anybody looked at it
+		id = trail.Attach(ctx, netip.Addr{}, false).ID
+	}
+	trail.SetCode(ctx, e.Code)
 	answer(ctx, e.Status, "application/problem+json", struct {
 		Title  string `json:"title"`
 		Status int    `json:"status"`
 		Code   string `json:"code"`
 		Detail string `json:"detail"`
+		Req    string `json:"req"`
 		Numbers
-	}{fasthttp.StatusMessage(e.Status), e.Status, e.Code, e.Detail, e.Numbers})
+	}{fasthttp.StatusMessage(e.Status), e.Status, e.Code, e.Detail, id, e.Numbers})
 }
 
 // Problem answers with problem details.

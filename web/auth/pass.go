@@ -17,6 +17,7 @@ type Pass struct {
 	ended    *session.Error
 	watchers map[int]func()
 	next     int
+	denied   func(doc string, need Role, refusal *session.Error)
 }
 
 // NewPass makes a Pass that nobody changes unless they call Set or End.
@@ -63,7 +64,24 @@ func (p *Pass) Operator() bool {
 // as if it were not there, and else forbidden.
 func (p *Pass) Check(doc string, need Role) *session.Error {
 	p.mu.Lock()
+	refusal, denied := p.check(doc, need), p.denied
+	p.mu.Unlock()
+	if refusal != nil && denied != nil {
+		denied(doc, need, refusal)
+	}
+	return refusal
+}
+
+// OnDenied has fn called with each refusal of Check, in the goroutine that asked. Call it
+// before others have the pass.
+func (p *Pass) OnDenied(fn func(doc string, need Role, refusal *session.Error)) {
+	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.denied = fn
+}
+
+// check is Check, with the lock held.
+func (p *Pass) check(doc string, need Role) *session.Error {
 	if p.ended != nil {
 		return p.ended
 	}

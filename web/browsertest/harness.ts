@@ -18,7 +18,7 @@ import { Connection, text, type TextOp, type Type } from "../client/index.js";
 const folder = mkdtempSync(join(tmpdir(), "quire-browsertest-"));
 
 /** The program that is driven: BROWSERTEST_BINARY, or what the sources make. */
-const binary = process.env["BROWSERTEST_BINARY"] ?? join(folder, "quire");
+export const binary = process.env["BROWSERTEST_BINARY"] ?? join(folder, "quire");
 
 /** Where screenshots go: BROWSERTEST_SHOTS, or the tests' own temporary folder. */
 const shots = process.env["BROWSERTEST_SHOTS"] ?? join(folder, "shots");

@@ -272,6 +272,16 @@ func explain(err error) string {
 	return s
 }
 
+// plainURL returns of an address what may be logged: without its query, in which there may
+// be a secret.
+func plainURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil { // it was checked when it was registered
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
 // within bounds a piece of work that nobody waits for.
 func (r *runner) within() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(r.ctx, time.Minute)

@@ -11,7 +11,9 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"quire/web/api"
+	"quire/web/audit"
 	"quire/web/auth"
+	"quire/web/trail"
 )
 
 // requestTime bounds one request's work.
@@ -61,7 +63,7 @@ type letterView struct {
 // DELETE of Prefix/{id}; GET of Prefix/{id}/dead, and POST of Prefix/{id}/dead/retry. A hook that is not the
 // sender's concern is not there. read fetches a body that is not there yet, or refuses it; it may be nil.
 func (h *Hooks) Serve(ctx *fasthttp.RequestCtx, read func() bool) {
-	c, cancel := context.WithTimeout(context.Background(), requestTime)
+	c, cancel := context.WithTimeout(trail.Context(ctx), requestTime)
 	defer cancel()
 	path := strings.Split(strings.Trim(strings.TrimPrefix(string(ctx.URI().PathOriginal()), Prefix), "/"), "/")
 	rest := strings.Join(path[min(1, len(path)):], "/")
@@ -165,6 +167,8 @@ func (h *Hooks) register(c context.Context, ctx *fasthttp.RequestCtx, pass *auth
 		api.Refuse(ctx, err)
 		return
 	}
+	audit.Note(ctx, "hook", k.ID)
+	trail.SetDoc(ctx, k.Doc)
 	out := viewOf(Status{Hook: k})
 	ctx.Response.Header.Set("Location", Prefix+"/"+k.ID)
 	reply(ctx, fasthttp.StatusCreated, out)
@@ -180,6 +184,7 @@ func (h *Hooks) get(ctx *fasthttp.RequestCtx, id string) {
 }
 
 func (h *Hooks) remove(c context.Context, ctx *fasthttp.RequestCtx, id string) {
+	audit.Note(ctx, "hook", id)
 	if err := h.Remove(c, id); err != nil {
 		api.Refuse(ctx, err)
 		return

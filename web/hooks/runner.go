@@ -306,7 +306,7 @@ func (r *runner) complain(why error) {
 	r.failure, r.failed = explain(why), r.h.opt.Now()
 	r.mu.Unlock()
 	if first {
-		r.h.opt.Logger.Warn("a hook's receiver fails; its deliveries are tried again", "hook", r.id, "url", r.url, "err", explain(why))
+		r.h.opt.Logger.Warn("a hook's receiver fails; its deliveries are tried again", "hook", r.id, "url", plainURL(r.url), "err", explain(why))
 	}
 }
 
@@ -317,7 +317,7 @@ func (r *runner) worked() {
 	r.failure, r.failed = "", time.Time{}
 	r.mu.Unlock()
 	if was != "" {
-		r.h.opt.Logger.Info("a hook's receiver is back", "hook", r.id, "url", r.url)
+		r.h.opt.Logger.Info("a hook's receiver is back", "hook", r.id, "url", plainURL(r.url))
 	}
 }
 
@@ -328,7 +328,7 @@ func (r *runner) disable(reason string) {
 	r.idle()
 	k := r.reg
 	r.mu.Unlock()
-	r.h.opt.Logger.Warn("a hook was disabled", "hook", r.id, "url", r.url, "reason", reason)
+	r.h.opt.Logger.Warn("a hook was disabled", "hook", r.id, "url", plainURL(r.url), "reason", reason)
 	if err := r.h.put(r.ctx, k); err != nil {
 		r.h.opt.Logger.Error("that a hook is disabled cannot be kept", "hook", r.id, "err", err)
 	}

@@ -29,12 +29,15 @@ type Metrics struct {
 	batch, sync, ack, deliver, load       prometheus.Histogram
 	commitAppends, commitRecords, commits prometheus.Histogram
 	hooks                                 hooks
+	server                                server
+	acks, delivers, appends               recent
+	started                               time.Time
 	limited                               limited
 }
 
 // New makes the metrics. stats, conns and streams are asked at each scrape.
 func New(stats func() session.Stats, conns, streams func() int) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry()}
+	m := &Metrics{registry: prometheus.NewRegistry(), started: time.Now()}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "quire", Name: name, Help: help})
 		m.registry.MustRegister(c)
@@ -86,6 +89,7 @@ func New(stats func() session.Stats, conns, streams func() int) *Metrics {
 	m.commitAppends = histogram("commit_appends", "Appends in one commit of the store.", counts)
 	m.commitRecords = histogram("commit_records", "Operations in one commit of the store.", counts)
 	m.hooks = newHooks(m.registry)
+	m.server = newServer(m.registry)
 	m.limited = newLimited(m.registry)
 	return m
 }
@@ -104,6 +108,7 @@ func (m *Metrics) Observer() session.Observer {
 		WriteFailed:  m.writeFailures.Inc,
 		Composed:     func(n int) { m.composed.Add(float64(n)) },
 		Loaded:       func(d time.Duration) { m.load.Observe(d.Seconds()) },
+		Opened:       m.opened,
 		Limited:      m.Limited,
 		Slowed:       m.Slowed,
 	}

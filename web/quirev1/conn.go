@@ -141,9 +141,14 @@ const maxPiece = 256 << 10
 // Connect makes the handler of a new connection of somebody who may do what pass says.
 // wake is called when there is something to send.
 func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
+	return p.ConnectIn(context.Background(), pass, wake)
+}
+
+// ConnectIn is Connect with a context, for whose values what the connection asks for is done.
+func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func()) *Conn {
 	c := &Conn{p: p, number: p.conns.Add(1), pass: pass, wake: wake, docs: map[string]*place{}}
 	c.room = sync.NewCond(&c.mu)
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.ctx, c.cancel = context.WithCancel(in)
 	c.opens = limits.NewPace(limits.Rate{Name: limits.OpenRate, PerSecond: p.opt.OpenRate})
 	c.presences = limits.NewPace(limits.Rate{Name: limits.PresenceRate, PerSecond: p.opt.PresenceRate})
 	c.out = append(c.out, p.hello)

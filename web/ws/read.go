@@ -20,6 +20,8 @@ func (c *Conn) read(h Handler) *CloseError {
 		}
 		buf := buffers.Get().(*[]byte)
 		data, err := readLimited((*buf)[:0], r, c.s.opt.MaxMessage, c.touch)
+		c.received.Add(int64(len(data)))
+		c.messages.Add(1)
 		c.s.opt.Received(len(data))
 		var end *CloseError
 		switch {
@@ -48,6 +50,7 @@ func (c *Conn) readError(err error) *CloseError {
 	if errors.Is(err, websocket.ErrReadLimit) {
 		return c.tooBig()
 	}
+	c.noteCode(err)
 	return &CloseError{Code: 0}
 }
 

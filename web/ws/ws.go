@@ -13,12 +13,14 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
 
 	"quire/session/limits"
+	"quire/web/trail"
 )
 
 // Close codes, RFC 6455 section 7.4.1 and its registry.
@@ -83,6 +85,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Sent and Received are told of bytes on the wire and of each message.
 	Sent, Received func(bytes int)
+	// Closed is told of each connection that has ended, and the close code that it ended
+	// with: the server's, else the peer's, 1006 when neither said one. May be nil.
+	Closed func(c *Conn, code int)
 }
 
 // Server upgrades requests and holds the connections. Safe for concurrent use.
@@ -131,6 +136,9 @@ func New(opt Options) *Server {
 	if opt.Received == nil {
 		opt.Received = func(int) {}
 	}
+	if opt.Closed == nil {
+		opt.Closed = func(*Conn, int) {}
+	}
 	s := &Server{opt: opt, from: limits.NewCounts[netip.Addr](opt.MaxPerAddress), conns: map[*Conn]struct{}{}, empty: make(chan struct{}), stop: make(chan struct{})}
 	s.upgrader = websocket.FastHTTPUpgrader{
 		ReadBufferSize:    512,
@@ -169,6 +177,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx, protocol string, start func(c *
 		ctx.Error("the server is stopping", fasthttp.StatusServiceUnavailable)
 		return
 	}
+	info, since := trail.Of(ctx), time.Now()
 	deflates := strings.Contains(string(ctx.Request.Header.Peek("Sec-WebSocket-Extensions")), "permessage-deflate")
 	from := s.opt.Address(ctx)
 	upgrader := s.upgrader
@@ -176,7 +185,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx, protocol string, start func(c *
 	err := upgrader.Upgrade(ctx, func(w *websocket.Conn) {
 		// The request is kept for as long as the connection lives: let its buffers go.
 		ctx.Request, ctx.Response = fasthttp.Request{}, fasthttp.Response{}
-		s.run(&Conn{s: s, w: w, nc: carrier.gatherer(), deflates: deflates, from: from}, start)
+		s.run(&Conn{s: s, w: w, nc: carrier.gatherer(), deflates: deflates, from: from, info: info, since: since}, start)
 	})
 	if err != nil && ctx.Response.StatusCode() < 400 {
 		ctx.Error(err.Error(), fasthttp.StatusBadRequest)
@@ -201,6 +210,7 @@ func (s *Server) run(c *Conn, start func(c *Conn) Handler) {
 	c.w.SetReadLimit(2 * int64(s.opt.MaxMessage))
 	c.w.SetPongHandler(func(string) error { c.touch(); return nil })
 	c.w.SetPingHandler(c.pong)
+	defer func() { s.opt.Closed(c, int(c.code.Load())) }()
 	if refusal := s.add(c); refusal != nil {
 		c.close(refusal)
 		return
@@ -331,6 +341,11 @@ type Conn struct {
 	nc       *netConn
 	deflates bool // the peer takes compressed messages
 	from     netip.Addr
+	info     trail.Info
+	since    time.Time
+
+	sent, received, messages atomic.Int64 // bytes on the wire, bytes of messages, messages
+	code                     atomic.Int32 // of the close; 0 until there is one
 
 	sender sync.Mutex // held by the one goroutine that sends
 
@@ -411,6 +426,7 @@ func (c *Conn) takePing() bool {
 func (c *Conn) flush() bool {
 	n, err := c.nc.flush()
 	if n > 0 {
+		c.sent.Add(int64(n))
 		c.s.opt.Sent(n)
 	}
 	return err == nil
@@ -449,27 +465,6 @@ func (c *Conn) Waiting() int { return c.nc.waiting() }
 
 // RemoteAddr returns the peer's address.
 func (c *Conn) RemoteAddr() string { return c.nc.RemoteAddr().String() }
-
-// Shared is a message for many connections; its frames, compressed or not, are made
-// once.
-type Shared struct {
-	text []byte
-	once sync.Once
-	pm   *websocket.PreparedMessage
-}
-
-// NewShared makes a Shared of a text, which it keeps.
-func NewShared(text []byte) *Shared { return &Shared{text: text} }
-
-// Text returns the message; it must not be changed.
-func (m *Shared) Text() []byte { return m.text }
-
-func (m *Shared) prepared() *websocket.PreparedMessage {
-	m.once.Do(func() {
-		m.pm, _ = websocket.NewPreparedMessage(websocket.TextMessage, m.text) // fails for no text message
-	})
-	return m.pm
-}
 
 func (c *Conn) touch() {
 	now := time.Now()
@@ -539,6 +534,7 @@ func (c *Conn) Close(code int, reason string) {
 
 // say sends a close frame.
 func (c *Conn) say(code int, reason string) {
+	c.code.CompareAndSwap(0, int32(code))
 	_ = c.w.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(time.Second))
 }
 

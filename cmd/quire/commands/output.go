@@ -141,6 +141,10 @@ func plain(s string) string {
 	}, s)
 }
 
+// Plain is s without what would move a terminal's cursor or change its colours: others may have
+// written it.
+func Plain(s string) string { return plain(s) }
+
 // text is a line of a document for out: as it is for programs, for people without what would
 // disturb the terminal. Tabs stay.
 func (p printer) text(s string) string {

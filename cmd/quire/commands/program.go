@@ -94,6 +94,9 @@ func (c *Call) At(url string) error {
 // Err is where to say what has to be known.
 func (c *Call) Err() io.Writer { return c.p.Err }
 
+// JSON reports whether JSON is to be printed.
+func (c *Call) JSON() bool { return c.json }
+
 // Report prints v as JSON, or the text.
 func (c *Call) Report(v any, format string, args ...any) error {
 	if c.json {
