@@ -1,0 +1,1 @@
+import{a as s}from"./chunk-OIRHL4OU.js";var o=new Map;function u(e){let n=o.get(e);if(n)return n;let t=new Promise((l,d)=>{let i=()=>{r.remove(),o.delete(e),d(new Error(`the style sheet ${e} could not be loaded`))},r=s("link",{rel:"stylesheet",href:`/assets/${e}`,on:{load:l,error:i}});document.head.append(r)});return o.set(e,t),t}export{u as a};
