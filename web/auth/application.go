@@ -40,6 +40,8 @@ const (
 	// retryAfter is the time between two questions while the application does not answer,
 	// or says no.
 	retryAfter = 5 * time.Second
+	// warnEvery is the time between two lines in the log about that.
+	warnEvery = 10 * time.Second
 )
 
 // application asks the host application who somebody is, and remembers what it said.
@@ -49,7 +51,9 @@ type application struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	said map[[sha256.Size]byte]*said
+	said   map[[sha256.Size]byte]*said
+	failed int       // times without an answer that were not logged
+	logged time.Time // when one was
 }
 
 // said is what the application said of one set of credentials.
@@ -62,7 +66,7 @@ type said struct {
 	// Guarded by mu.
 	id      *Identity      // nil: nobody, or not known
 	refusal *session.Error // why not
-	good    time.Time      // when it was said
+	good    time.Time      // until when it was said to hold
 	until   time.Time      // when it is to be asked again
 }
 
@@ -81,11 +85,11 @@ type appSource struct {
 // source returns the source of the rights of who brought c.
 func (app *application) source(a *Authority, c Credentials) source {
 	q := Question{Token: c.Token, Cookie: c.Cookie, Host: c.Host}
-	whole, _ := json.Marshal(q)
-	key := sha256.Sum256(whole)
 	if c.Remote.IsValid() {
-		q.Remote = c.Remote.String() // told, but not remembered by it
+		q.Remote = c.Remote.String()
 	}
+	whole, _ := json.Marshal(q)
+	key := sha256.Sum256(whole) // of all that the application may go by
 	return &appSource{a, app, q, app.entry(key)}
 }
 
@@ -152,14 +156,15 @@ func (s *appSource) known() (id *Identity, until time.Time, refusal *session.Err
 
 // learn notes an answer, or that there was none.
 func (s *appSource) learn(id *Identity, ttl time.Duration, refusal *session.Error, err error) (*Identity, time.Time, *session.Error) {
-	m := s.said
+	m, now := s.said, s.app.opt.Now()
+	if err != nil {
+		s.app.warn(now, err)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := s.app.opt.Now()
 	if err != nil {
-		s.app.opt.Logger.Warn("the application does not say who somebody is", "err", err)
 		m.until = now.Add(retryAfter)
-		if m.id == nil || now.Sub(m.good) > s.app.opt.CallbackGrace {
+		if m.id == nil || now.Sub(m.good) > s.app.opt.CallbackGrace || !m.id.Expires.IsZero() && !now.Before(m.id.Expires) {
 			m.id, m.refusal = nil, errNoAnswer
 		}
 		return m.id, m.until, m.refusal
@@ -171,8 +176,23 @@ func (s *appSource) learn(id *Identity, ttl time.Duration, refusal *session.Erro
 			id = m.id // so that nobody is told of a change
 		}
 	}
-	m.id, m.refusal, m.good, m.until = id, refusal, now, now.Add(ttl)
+	// The many that came at once, after a restart, are not asked about at once again: each a little
+	// earlier than it has to be.
+	early := ttl / 5 * time.Duration(m.key[0]) / 256
+	m.id, m.refusal, m.good, m.until = id, refusal, now.Add(ttl), now.Add(ttl-early)
 	return m.id, m.until, m.refusal
+}
+
+// warn logs that there is no answer, and now and then only how often there was none.
+func (app *application) warn(now time.Time, err error) {
+	app.mu.Lock()
+	defer app.mu.Unlock()
+	app.failed++
+	if since := now.Sub(app.logged); since >= 0 && since < warnEvery {
+		return
+	}
+	app.opt.Logger.Warn("the application does not say who somebody is", "err", err, "times", app.failed)
+	app.failed, app.logged = 0, now
 }
 
 // checked is what the application said, unless it was withdrawn here.

@@ -1,9 +1,14 @@
 package auth_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,19 +25,35 @@ type host struct {
 	status int
 	answer string
 	asked  []auth.Question
+	takes  time.Duration // for each answer
+	silent bool          // never answers
 }
+
+func (h *host) client() *http.Client { return &http.Client{Transport: h} }
 
 // RoundTrip implements http.RoundTripper.
 func (h *host) RoundTrip(r *http.Request) (*http.Response, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	var q auth.Question
 	if r.Body != nil {
 		if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
 			return nil, err
 		}
 	}
+	h.mu.Lock()
 	h.asked = append(h.asked, q)
+	takes, silent := h.takes, h.silent
+	h.mu.Unlock()
+	if silent {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	select {
+	case <-time.After(takes):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	w := httptest.NewRecorder()
 	w.WriteHeader(h.status)
 	_, _ = w.WriteString(h.answer)
@@ -85,12 +106,12 @@ func TestApplication(t *testing.T) {
 			t.Fatalf("role %v after the application said otherwise", p.Role("x"))
 		}
 		h.says(503, "")
-		time.Sleep(50 * time.Second) // asked at 60 s; the grace goes to 90 s
+		time.Sleep(50 * time.Second) // what was said holds for 30 s, and the grace goes on for 60 s
 		synctest.Wait()
 		if p.Ended() != nil {
 			t.Fatalf("ended within the grace: %v", p.Ended())
 		}
-		time.Sleep(30 * time.Second)
+		time.Sleep(60 * time.Second)
 		synctest.Wait()
 		if p.Ended() == nil {
 			t.Fatal("goes on after the grace")
@@ -100,6 +121,112 @@ func TestApplication(t *testing.T) {
 		if _, refusal := a.Admit(ctx, ada); refusal == nil || refusal.Code != session.CodeUnauthenticated {
 			t.Fatalf("the application says no: %v", refusal)
 		}
+	})
+}
+
+// TestGraceOfLongAnswers checks that the grace begins when what the application said holds no more.
+func TestGraceOfLongAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{}
+		a := newAuthority(t, auth.Options{Callback: "http://app/who", CallbackGrace: time.Minute, Client: h.client()})
+		h.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}],"ttl":3600}`)
+		p := admit(t, a, auth.Credentials{Cookie: "app=1"})
+		h.says(503, "")
+		time.Sleep(time.Hour + 50*time.Second)
+		synctest.Wait()
+		if p.Ended() != nil {
+			t.Fatalf("ended within the grace: %v", p.Ended())
+		}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if p.Ended() == nil {
+			t.Fatal("goes on after the grace")
+		}
+	})
+}
+
+// TestGraceEndsWithTheirTime checks that nobody goes on past the time until which the application let them in.
+func TestGraceEndsWithTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{}
+		a := newAuthority(t, auth.Options{Callback: "http://app/who", CallbackGrace: time.Hour, Client: h.client()})
+		h.says(200, fmt.Sprintf(`{"sub":"ada","grants":[{"docs":"*","role":"write"}],"exp":%d}`, time.Now().Add(time.Minute).Unix()))
+		p := admit(t, a, auth.Credentials{Cookie: "app=1"})
+		h.says(503, "")
+		time.Sleep(time.Minute + 10*time.Second)
+		synctest.Wait()
+		if p.Ended() == nil {
+			t.Fatal("goes on after its time")
+		}
+	})
+}
+
+// TestAddressesAreAskedAbout checks that what the application says of one address is not taken for another.
+func TestAddressesAreAskedAbout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{}
+		a := newAuthority(t, auth.Options{Callback: "http://app/who", Client: h.client()})
+		h.says(200, `{"sub":"office","grants":[{"docs":"*","role":"write"}]}`)
+		admit(t, a, auth.Credentials{Host: "docs", Remote: netip.MustParseAddr("10.0.0.1")})
+		h.says(401, "")
+		if _, refusal := a.Admit(ctx, auth.Credentials{Host: "docs", Remote: netip.MustParseAddr("203.0.113.9")}); refusal == nil {
+			t.Fatal("a stranger is let in as who is in the office")
+		}
+	})
+}
+
+// TestManyConnectionsAtTheApplication checks that thousands of connections whose answers hold no more neither
+// keep others out nor fill the log, and that a withdrawal does not wait for an application that hangs.
+func TestManyConnectionsAtTheApplication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, h := hs256(t), &host{}
+		var log bytes.Buffer
+		a := newAuthority(t, auth.Options{
+			Keys: []auth.Key{k}, Callback: "http://app/who", Client: h.client(), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		h.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}],"ttl":60}`)
+		const many = 5000
+		var passes []*auth.Pass
+		for i := range many {
+			passes = append(passes, admit(t, a, auth.Credentials{Cookie: strconv.Itoa(i)}))
+		}
+		h.mu.Lock()
+		h.takes = 50 * time.Millisecond
+		h.mu.Unlock()
+		for i := range 60 {
+			time.Sleep(time.Second)
+			p, refusal := a.Admit(ctx, auth.Credentials{Cookie: "new " + strconv.Itoa(i)})
+			if refusal != nil {
+				t.Fatalf("somebody new after %d s: %v", i, refusal)
+			}
+			a.Release(p)
+		}
+		if log.Len() > 0 {
+			t.Errorf("logged: %.500s", log.String())
+		}
+		h.mu.Lock()
+		h.silent = true
+		h.mu.Unlock()
+		op := admit(t, a, auth.Credentials{Token: sign(t, k, claims("op", time.Hour, admin))})
+		time.Sleep(90 * time.Second)
+		begun := time.Now()
+		if _, refusal := a.Revoke(ctx, op, auth.Revocation{Author: "ada"}); refusal != nil {
+			t.Fatal(refusal)
+		}
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("a revocation took %v", took)
+		}
+		for i, p := range passes {
+			if p.Ended() == nil {
+				t.Fatalf("connection %d goes on", i)
+			}
+			a.Release(p)
+		}
+		if n := strings.Count(log.String(), "\n"); n > 20 {
+			t.Errorf("%d lines in the log in 90 s", n)
+		}
+		a.Close()
+		time.Sleep(time.Minute)
 	})
 }
 

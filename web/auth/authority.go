@@ -124,11 +124,13 @@ type Authority struct {
 	// writing is held while the store is changed, so that changes reach it in the order in
 	// which they are made.
 	writing chan struct{}
+	owed    []storage.Note // that took effect and could not be written; guarded by writing
 
 	mu sync.Mutex
 	// Guarded by mu.
 	holds     map[*hold]struct{}
 	logins    map[string]*login     // by the hash of the cookie
+	seats     map[string]int        // how many of the logins are of one; see login.seat
 	links     map[string]*link      // by id
 	revoked   map[string]Revocation // by key
 	stopSweep func() bool
@@ -142,6 +144,7 @@ func New(opt Options) (*Authority, error) {
 		writing: make(chan struct{}, 1),
 		holds:   map[*hold]struct{}{},
 		logins:  map[string]*login{},
+		seats:   map[string]int{},
 		links:   map[string]*link{},
 		revoked: map[string]Revocation{},
 	}

@@ -92,12 +92,19 @@ func (a *Authority) CreateLink(ctx context.Context, by *Pass, r LinkRequest) (in
 	}
 	defer done()
 	a.mu.Lock()
-	n := len(a.links)
+	n, own := len(a.links), 0
+	for _, o := range a.links {
+		if o.By == l.By && o.Namespace == l.Namespace {
+			own++
+		}
+	}
 	_, taken := a.links[l.ID]
 	a.mu.Unlock()
-	switch {
+	switch most := share(a.opt.MaxLinks); {
 	case n >= a.opt.MaxLinks:
-		return info, "", session.Errorf(session.CodeTooMany, "there are %d invitations, which is the limit", n)
+		return info, "", session.Errorf(session.CodeTooMany, "there are %d invitations, which is the limit", a.opt.MaxLinks)
+	case own >= most && !by.Operator():
+		return info, "", session.Errorf(session.CodeTooMany, "there are %d invitations of yours, which is the limit; withdraw some", most)
 	case taken:
 		return info, "", session.Errorf(session.CodeBusy, "try again")
 	}
@@ -120,7 +127,7 @@ func (a *Authority) Links(by *Pass, doc string) ([]LinkInfo, *session.Error) {
 	defer a.mu.Unlock()
 	out := []LinkInfo{}
 	for _, l := range a.links {
-		if l.Docs.Matches(doc) && (l.Namespace == "" || NamespaceOf(doc) == l.Namespace) && by.Over(l.Docs) == Admin {
+		if l.Docs.Matches(doc) && (l.Namespace == "" || session.NamespaceOf(doc) == l.Namespace) && by.Over(l.Docs) == Admin {
 			out = append(out, l.LinkInfo)
 		}
 	}
@@ -134,7 +141,7 @@ func (a *Authority) Links(by *Pass, doc string) ([]LinkInfo, *session.Error) {
 }
 
 // WithdrawLink ends an invitation, and the rights of all who took it up. by has to be admin
-// of its documents. Codes: not_found, unavailable, busy.
+// of its documents. Unavailable means that it is withdrawn, but not yet saved. Codes: not_found, unavailable, busy.
 func (a *Authority) WithdrawLink(ctx context.Context, by *Pass, doc, id string) *session.Error {
 	if refusal := by.Check(doc, Admin); refusal != nil {
 		return refusal
@@ -158,13 +165,15 @@ func (a *Authority) WithdrawLink(ctx context.Context, by *Pass, doc, id string) 
 		}
 	}
 	a.mu.Unlock()
-	return a.put(ctx, append(a.forget(guests...), storage.Note{Key: linkNotes + id})...)
+	return a.settle(ctx, append([]storage.Note{{Key: linkNotes + id}}, a.forget(guests...)...)...)
 }
 
 // linkOver says why an invitation gives nothing any more, nil when it does; mu is held.
 func (a *Authority) linkOver(id string) *session.Error {
 	l := a.links[id]
 	switch {
+	case !a.opt.Links:
+		return session.Errorf(session.CodeUnauthenticated, "this server takes no invitations now")
 	case l == nil:
 		return session.Errorf(session.CodeUnauthenticated, "the invitation was withdrawn")
 	case !l.Expires.IsZero() && !a.opt.Now().Before(l.Expires):

@@ -2,7 +2,9 @@ package auth
 
 import (
 	"context"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,6 +57,9 @@ func (h *hold) take(n uint64, id *Identity, again time.Time, refusal *session.Er
 	if h.over {
 		return
 	}
+	if refusal == nil { // it may have been withdrawn since the look began
+		refusal = h.authority.good(id)
+	}
 	h.taken = n
 	if h.stop != nil {
 		h.stop()
@@ -93,7 +98,7 @@ func (h *hold) renew(ctx context.Context, src source) *session.Error {
 	h.src = src
 	h.begun++
 	h.take(h.begun, id, again, nil)
-	return nil
+	return h.pass.Ended()
 }
 
 // release ends what is done for the pass, which stays as it is.
@@ -149,16 +154,19 @@ func (a *Authority) Live() int {
 	return len(a.holds)
 }
 
-// lookAll looks at all live passes.
-func (a *Authority) lookAll() {
+// endWithdrawn ends the live passes by what was withdrawn, and asks nobody about them. A pass that is
+// about to get what was withdrawn finds that out itself; see take.
+func (a *Authority) endWithdrawn() {
 	a.mu.Lock()
-	holds := make([]*hold, 0, len(a.holds))
-	for h := range a.holds {
-		holds = append(holds, h)
-	}
+	holds := slices.Collect(maps.Keys(a.holds))
 	a.mu.Unlock()
 	for _, h := range holds {
-		h.look(context.Background())
+		h.mu.Lock()
+		if refusal := a.good(h.pass.Identity()); refusal != nil {
+			h.begun++
+			h.take(h.begun, nil, time.Time{}, refusal)
+		}
+		h.mu.Unlock()
 	}
 }
 

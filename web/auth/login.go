@@ -38,6 +38,35 @@ type login struct {
 	holds map[*hold]struct{} // the live passes by it
 }
 
+// seat is whose login it is as logins are counted: an invitation's, or an author's.
+func (l *login) seat() string {
+	if l.Identity.Kind == Link {
+		return "link/" + l.Identity.ID
+	}
+	return l.Identity.Namespace + "/" + l.Identity.Author
+}
+
+// share is how many of so many places one may take, so that none is kept out by another.
+func share(of int) int { return max(1, of/10) }
+
+// seatIn puts a login on the table; mu is held.
+func (a *Authority) seatIn(l *login) {
+	a.logins[l.Hash] = l
+	a.seats[l.seat()]++
+}
+
+// seatOut takes it off, once; mu is held.
+func (a *Authority) seatOut(l *login) {
+	if l.gone {
+		return
+	}
+	l.gone = true
+	delete(a.logins, l.Hash)
+	if a.seats[l.seat()]--; a.seats[l.seat()] == 0 {
+		delete(a.seats, l.seat())
+	}
+}
+
 // secretBytes is how long cookies and the secrets of invitations are.
 const secretBytes = 32
 
@@ -89,22 +118,25 @@ func (a *Authority) begin(ctx context.Context, id Identity, more ...storage.Note
 	cookie := newSecret()
 	l := &login{Hash: hashOf(cookie), Identity: &id, holds: map[*hold]struct{}{}}
 	a.mu.Lock()
-	n := len(a.logins)
+	n, own := len(a.logins), a.seats[l.seat()]
 	a.mu.Unlock()
-	if n >= a.opt.MaxSessions {
-		return nil, session.Errorf(session.CodeTooMany, "there are %d logins, which is the limit", n)
+	switch most := share(a.opt.MaxSessions); {
+	case n >= a.opt.MaxSessions:
+		return nil, session.Errorf(session.CodeTooMany, "there are %d logins, which is the limit", a.opt.MaxSessions)
+	case own >= most:
+		return nil, session.Errorf(session.CodeTooMany, "there are %d logins of this author or by this invitation, which is the limit", most)
 	}
 	if refusal := a.put(ctx, append(more, note(sessionNotes+l.Hash, l))...); refusal != nil {
 		return nil, refusal
 	}
 	a.mu.Lock()
-	a.logins[l.Hash] = l
+	a.seatIn(l)
 	a.mu.Unlock()
 	return &Login{Cookie: cookie, Identity: &id}, nil
 }
 
 // Logout ends the login that a pass was given by, and every live pass by it. It does
-// nothing to others.
+// nothing to others. Unavailable means that it has ended, but that this is not yet saved.
 func (a *Authority) Logout(ctx context.Context, p *Pass) *session.Error {
 	if p.hold == nil {
 		return nil
@@ -120,7 +152,7 @@ func (a *Authority) Logout(ctx context.Context, p *Pass) *session.Error {
 		return refusal
 	}
 	defer done()
-	return a.put(ctx, a.forget(s.login)...)
+	return a.settle(ctx, a.forget(s.login)...)
 }
 
 // session returns the source of the rights of a login by its cookie; nil when there is none.

@@ -40,12 +40,47 @@ func (a *Authority) write(ctx context.Context) (done func(), refusal *session.Er
 	}
 }
 
-// put writes notes; one without a value is removed. writing is held.
+// put writes notes; one without a value is removed. writing is held. Nothing takes effect before
+// it is written.
 func (a *Authority) put(ctx context.Context, notes ...storage.Note) *session.Error {
-	if err := a.opt.Store.SetNotes(ctx, "", 0, notes); err != nil {
+	err := a.pay(ctx)
+	if err == nil {
+		err = a.opt.Store.SetNotes(ctx, "", 0, notes)
+	}
+	if err != nil {
 		a.opt.Logger.Error("who may do what cannot be written", "err", err)
 		return session.Errorf(session.CodeUnavailable, "this cannot be saved now; the log says why")
 	}
+	return nil
+}
+
+// settle writes what has taken effect already: a withdrawal does not wait for the disk. What cannot be
+// written is owed: it is written before anything else is, and tried again by itself. writing is held.
+func (a *Authority) settle(ctx context.Context, notes ...storage.Note) *session.Error {
+	a.owed = append(a.owed, notes...)
+	err := a.pay(ctx)
+	if err == nil {
+		return nil
+	}
+	a.opt.Logger.Error("what was withdrawn cannot be written; it is tried again", "err", err, "every", payEvery)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed && a.stopSweep() { // else it sweeps now, and sees for itself
+		a.stopSweep = a.opt.After(payEvery, a.sweep)
+	}
+	return session.Errorf(session.CodeUnavailable, "this is so at once, but cannot be saved now: a restart before it is would undo it; the log says why")
+}
+
+// pay writes what is owed, in order; writing is held.
+func (a *Authority) pay(ctx context.Context) error {
+	for len(a.owed) > 0 {
+		n := min(len(a.owed), notesAtOnce)
+		if err := a.opt.Store.SetNotes(ctx, "", 0, a.owed[:n]); err != nil {
+			return err
+		}
+		a.owed = a.owed[n:]
+	}
+	a.owed = nil
 	return nil
 }
 
@@ -67,8 +102,14 @@ func (a *Authority) load(ctx context.Context) error {
 	if err == nil {
 		err = a.each(ctx, sessionNotes, func(key string, value []byte) error {
 			l := &login{holds: map[*hold]struct{}{}}
-			a.logins[key] = l
-			return json.Unmarshal(value, l)
+			err := json.Unmarshal(value, l)
+			if err == nil && (l.Identity == nil || l.Hash != key) {
+				err = storage.ErrCorrupt
+			}
+			if err == nil {
+				a.seatIn(l)
+			}
+			return err
 		})
 	}
 	return err
@@ -93,22 +134,29 @@ func (a *Authority) each(ctx context.Context, prefix string, do func(key string,
 	}
 }
 
-// sweepEvery is the time between two searches for what is over.
-const sweepEvery = 10 * time.Minute
+// sweepEvery is the time between two searches for what is over, payEvery between two attempts to write
+// what is owed.
+const (
+	sweepEvery = 10 * time.Minute
+	payEvery   = 15 * time.Second
+)
 
 // sweep forgets logins, invitations and revocations that are over.
 func (a *Authority) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	again := payEvery
 	done, refusal := a.write(ctx)
 	if refusal == nil {
-		a.tidy(ctx)
-		done()
+		defer done()
+		if a.tidy(ctx); len(a.owed) == 0 {
+			again = sweepEvery
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.closed {
-		a.stopSweep = a.opt.After(sweepEvery, a.sweep)
+		a.stopSweep = a.opt.After(again, a.sweep)
 	}
 }
 
@@ -131,16 +179,14 @@ func (a *Authority) tidy(ctx context.Context) {
 		}
 	}
 	for _, l := range a.logins {
-		if a.over(l) != nil {
+		if a.over(l) != nil && (a.opt.Links || l.Identity.Kind != Link) { // invitations may be on again
 			over = append(over, l)
 		}
 	}
 	a.mu.Unlock()
-	notes = append(notes, a.forget(over...)...)
-	for len(notes) > 0 && ctx.Err() == nil {
-		n := min(len(notes), notesAtOnce)
-		_ = a.put(ctx, notes[:n]...) // it is logged; load and over see the same again
-		notes = notes[n:]
+	a.owed = append(a.owed, append(notes, a.forget(over...)...)...)
+	if err := a.pay(ctx); err != nil {
+		a.opt.Logger.Error("what is over cannot be written; it is tried again", "err", err, "every", payEvery)
 	}
 }
 
@@ -149,8 +195,7 @@ func (a *Authority) tidy(ctx context.Context) {
 func (a *Authority) forget(logins ...*login) (notes []storage.Note) {
 	a.mu.Lock()
 	for _, l := range logins {
-		l.gone = true
-		delete(a.logins, l.Hash)
+		a.seatOut(l)
 		notes = append(notes, storage.Note{Key: sessionNotes + l.Hash})
 	}
 	a.mu.Unlock()

@@ -44,8 +44,8 @@ func (a *Authority) withdrawn(id *Identity) *session.Error {
 			return session.Errorf(session.CodeUnauthenticated, "this token was withdrawn")
 		}
 	}
-	// Tokens say in whole seconds when they were made.
-	if r, there := a.revoked[keyOfAuthor(id.Author)]; there && !id.Issued.After(r.At) {
+	// Tokens say in whole seconds when they were made, and At is in these, too.
+	if r, there := a.revoked[keyOfAuthor(id.Author)]; there && !id.Issued.Truncate(time.Second).After(r.At) {
 		return session.Errorf(session.CodeUnauthenticated, "what %q was given until %s was withdrawn", id.Author, r.At.Format(time.RFC3339))
 	}
 	return nil
@@ -53,7 +53,7 @@ func (a *Authority) withdrawn(id *Identity) *session.Error {
 
 // Revoke withdraws credentials: only JTI and Author of r are looked at. Logins and live
 // passes by them end, at once; the revocation is durable when there is no error. Codes:
-// forbidden unless by is an operator's, bad_message, too_many, unavailable.
+// forbidden unless by is an operator's, bad_message, too_many, and unavailable: it is so, but not yet saved.
 func (a *Authority) Revoke(ctx context.Context, by *Pass, r Revocation) (Revocation, *session.Error) {
 	switch {
 	case a.Open():
@@ -88,8 +88,8 @@ func (a *Authority) Revoke(ctx context.Context, by *Pass, r Revocation) (Revocat
 		}
 	}
 	a.mu.Unlock()
-	a.lookAll()
-	return r, a.put(ctx, append([]storage.Note{note(r.key(), r)}, a.forget(ended...)...)...)
+	a.endWithdrawn()
+	return r, a.settle(ctx, append([]storage.Note{note(r.key(), r)}, a.forget(ended...)...)...)
 }
 
 // Revocations returns the revocations in force, the newest first.

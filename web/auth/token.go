@@ -105,6 +105,7 @@ func (a *Authority) verify(ctx context.Context, token string) (id *Identity, our
 	}
 	opts := []jwt.ParserOption{
 		jwt.WithValidMethods(algorithms), jwt.WithStrictDecoding(), jwt.WithTimeFunc(a.opt.Now), jwt.WithLeeway(a.opt.Leeway),
+		jwt.WithIssuedAt(), // or a revocation would not reach it
 	}
 	if !a.opt.Endless {
 		opts = append(opts, jwt.WithExpirationRequired())
@@ -224,7 +225,7 @@ func noRepeats(data []byte) error {
 			continue
 		case string:
 			if top >= 0 && in[top].names != nil && !in[top].value {
-				if name := strings.ToLower(t); in[top].names[name] { // encoding/json takes any case
+				if name := strings.ToLower(strings.ToUpper(t)); in[top].names[name] { // encoding/json takes any case, and ſ for s
 					return errors.New("a member comes twice")
 				} else {
 					in[top].names[name], in[top].value = true, true
