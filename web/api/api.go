@@ -289,8 +289,13 @@ func (a *API) serve(ctx *fasthttp.RequestCtx, read func() bool) error {
 	if err := r.allow(); err != nil {
 		return err
 	}
-	if read != nil && !read() {
-		return nil
+	if read != nil {
+		if !read() {
+			return nil
+		}
+		if err := r.allow(); err != nil { // it may have taken minutes
+			return err
+		}
 	}
 	if err := r.check(a); err != nil {
 		return err

@@ -246,7 +246,8 @@ func (a *API) importBundle(r *request) error {
 	if v, ok := r.param("title"); ok {
 		meta.Title = v
 	}
-	if err := r.may(id, auth.Admin); err != nil { // it says who did what
+	in.may = func() error { return r.may(id, auth.Admin) } // it says who did what
+	if err := in.may(); err != nil {
 		return err
 	}
 	if err := checkMeta(meta); err != nil {
@@ -295,6 +296,7 @@ type importer struct {
 	a     *API
 	limit int // of the bundle
 	most  int // of a line; 0: any
+	may   func() error // why the sender may not, or nil
 	lines *bufio.Reader
 	sum   hash.Hash
 	head  bundleHead
@@ -436,6 +438,11 @@ func (in *importer) labels() ([]session.Label, error) {
 // written.
 func (in *importer) next() (session.Entry, error) {
 	e, err := in.read()
+	if err == nil || err == io.EOF {
+		if refusal := in.may(); refusal != nil { // the right may go while the body comes
+			err = refusal
+		}
+	}
 	if err != nil && err != io.EOF {
 		in.err = err
 	}
