@@ -294,8 +294,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 // importer reads one bundle.
 type importer struct {
 	a     *API
-	limit int // of the bundle
-	most  int // of a line; 0: any
+	limit int          // of the bundle
+	most  int          // of a line; 0: any
 	may   func() error // why the sender may not, or nil
 	lines *bufio.Reader
 	sum   hash.Hash
