@@ -5,12 +5,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	strict "github.com/go-jose/go-jose/v4/json" // as for tokens
 
 	"quire/session"
 )
@@ -49,7 +54,9 @@ type application struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	said map[[sha256.Size]byte]*said
+	said     map[[sha256.Size]byte]*said
+	warned   time.Time // when the log was told last that it does not answer
+	failures int       // since then
 }
 
 // said is what the application said of one set of credentials.
@@ -62,7 +69,7 @@ type said struct {
 	// Guarded by mu.
 	id      *Identity      // nil: nobody, or not known
 	refusal *session.Error // why not
-	good    time.Time      // when it was said
+	holds   time.Time      // until when it does
 	until   time.Time      // when it is to be asked again
 }
 
@@ -76,6 +83,7 @@ type appSource struct {
 	app       *application
 	question  Question
 	said      *said
+	admitted  atomic.Bool // by an answer that held
 }
 
 // source returns the source of the rights of who brought c.
@@ -86,7 +94,7 @@ func (app *application) source(a *Authority, c Credentials) source {
 	if c.Remote.IsValid() {
 		q.Remote = c.Remote.String() // told, but not remembered by it
 	}
-	return &appSource{a, app, q, app.entry(key)}
+	return &appSource{authority: a, app: app, question: q, said: app.entry(key)}
 }
 
 // entry returns what was said of credentials, or a place for it.
@@ -125,11 +133,19 @@ func (app *application) forget() {
 	}
 }
 
+// outcome is what is known of who somebody is.
+type outcome struct {
+	id      *Identity // nil: refused
+	until   time.Time // when it is to be asked again
+	refusal *session.Error
+	stale   bool // the answer holds no more, but there is no newer one
+}
+
 // rights asks the application unless what it said still holds. While it does not answer,
-// what it said last holds for CallbackGrace.
+// what it said last holds for CallbackGrace, for those who were admitted by then.
 func (s *appSource) rights(ctx context.Context) (*Identity, time.Time, *session.Error) {
-	if id, until, refusal, known := s.known(); known {
-		return s.checked(id, until, refusal)
+	if o, known := s.known(); known {
+		return s.checked(o)
 	}
 	select {
 	case s.said.asking <- struct{}{}:
@@ -137,32 +153,45 @@ func (s *appSource) rights(ctx context.Context) (*Identity, time.Time, *session.
 	case <-ctx.Done():
 		return nil, time.Time{}, errNoAnswer
 	}
-	if id, until, refusal, known := s.known(); known { // somebody else asked meanwhile
-		return s.checked(id, until, refusal)
+	if o, known := s.known(); known { // somebody else asked meanwhile
+		return s.checked(o)
+	}
+	place, free := s.app.place(ctx, s.app.opt.CallbackTimeout, s.admitted.Load())
+	if !free {
+		return s.checked(s.learn(nil, 0, nil, errPlaces))
 	}
 	id, ttl, refusal, err := s.app.ask(ctx, s.question)
+	place()
 	return s.checked(s.learn(id, ttl, refusal, err))
 }
 
-func (s *appSource) known() (id *Identity, until time.Time, refusal *session.Error, known bool) {
-	s.said.mu.Lock()
-	defer s.said.mu.Unlock()
-	return s.said.id, s.said.until, s.said.refusal, s.app.opt.Now().Before(s.said.until)
+func (s *appSource) known() (o outcome, known bool) {
+	m := s.said
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := s.app.opt.Now()
+	return outcome{m.id, m.until, m.refusal, !now.Before(m.holds)}, now.Before(m.until)
 }
 
 // learn notes an answer, or that there was none.
-func (s *appSource) learn(id *Identity, ttl time.Duration, refusal *session.Error, err error) (*Identity, time.Time, *session.Error) {
+func (s *appSource) learn(id *Identity, ttl time.Duration, refusal *session.Error, err error) outcome {
+	if err != nil {
+		s.app.failed(err)
+	}
 	m := s.said
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := s.app.opt.Now()
 	if err != nil {
-		s.app.opt.Logger.Warn("the application does not say who somebody is", "err", err)
-		m.until = now.Add(retryAfter)
-		if m.id == nil || now.Sub(m.good) > s.app.opt.CallbackGrace {
-			m.id, m.refusal = nil, errNoAnswer
+		wait := retryAfter
+		if errors.Is(err, errPlaces) {
+			wait = time.Second + rand.N(time.Second) // not all at once
 		}
-		return m.id, m.until, m.refusal
+		m.until = now.Add(wait)
+		if m.id == nil || now.After(m.holds.Add(s.app.opt.CallbackGrace)) {
+			m.id, m.refusal, m.holds = nil, errNoAnswer, m.until
+		}
+		return outcome{m.id, m.until, m.refusal, true}
 	}
 	if id != nil && m.id != nil {
 		was := *m.id
@@ -171,32 +200,70 @@ func (s *appSource) learn(id *Identity, ttl time.Duration, refusal *session.Erro
 			id = m.id // so that nobody is told of a change
 		}
 	}
-	m.id, m.refusal, m.good, m.until = id, refusal, now, now.Add(ttl)
-	return m.id, m.until, m.refusal
+	m.id, m.refusal, m.until, m.holds = id, refusal, now.Add(ttl), now.Add(ttl)
+	return outcome{id, m.until, refusal, false}
 }
 
-// checked is what the application said, unless it was withdrawn here.
-func (s *appSource) checked(id *Identity, until time.Time, refusal *session.Error) (*Identity, time.Time, *session.Error) {
-	if refusal != nil {
-		return nil, until, refusal
+// checked is what is known, unless it is not for this one or was withdrawn here.
+func (s *appSource) checked(o outcome) (*Identity, time.Time, *session.Error) {
+	switch {
+	case o.refusal != nil:
+		return nil, o.until, o.refusal
+	case o.stale && !s.admitted.Load():
+		return nil, o.until, errNoAnswer
 	}
-	s.authority.mu.Lock()
-	defer s.authority.mu.Unlock()
-	return id, until, s.authority.withdrawn(id)
+	if why := s.authority.good(o.id); why != nil {
+		return nil, o.until, why
+	}
+	s.admitted.Store(true)
+	return o.id, o.until, nil
 }
 
 var errNoAnswer = session.Errorf(session.CodeUnavailable, "the application does not say who you are; try again")
 
-// ask puts a question. refusal is the application's no, err that there is no answer.
-func (app *application) ask(ctx context.Context, q Question) (id *Identity, ttl time.Duration, refusal *session.Error, err error) {
-	ctx, cancel := context.WithTimeout(ctx, app.opt.CallbackTimeout)
+// errPlaces is why a question was not put.
+var errPlaces = errors.New("as many questions are under way as there may be")
+
+// place waits a while for leave to put a question, which done gives back; not at all for one
+// of many that can be put later.
+func (app *application) place(ctx context.Context, most time.Duration, later bool) (done func(), free bool) {
+	done = func() { <-app.places }
+	select {
+	case app.places <- struct{}{}:
+		return done, true
+	default:
+		if later {
+			return nil, false
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	select {
 	case app.places <- struct{}{}:
-		defer func() { <-app.places }()
+		return done, true
 	case <-ctx.Done():
-		return nil, 0, nil, fmt.Errorf("%d questions are under way", cap(app.places))
+		return nil, false
 	}
+}
+
+// warnEvery is the shortest time between two lines of the log about the application.
+const warnEvery = 10 * time.Second
+
+// failed logs that the application did not answer.
+func (app *application) failed(err error) {
+	app.mu.Lock()
+	defer app.mu.Unlock()
+	app.failures++
+	if now := app.opt.Now(); app.warned.IsZero() || now.Sub(app.warned) >= warnEvery {
+		app.opt.Logger.Warn("the application does not say who somebody is", "err", err, "times", app.failures)
+		app.warned, app.failures = now, 0
+	}
+}
+
+// ask puts a question; a place is held. refusal is the application's no, err that there is no answer.
+func (app *application) ask(ctx context.Context, q Question) (id *Identity, ttl time.Duration, refusal *session.Error, err error) {
+	ctx, cancel := context.WithTimeout(ctx, app.opt.CallbackTimeout)
+	defer cancel()
 	body, err := json.Marshal(q)
 	if err != nil {
 		return nil, 0, nil, err
@@ -230,7 +297,7 @@ func (app *application) read(body io.Reader) (id *Identity, ttl time.Duration, r
 		return nil, 0, nil, fmt.Errorf("its answer has more than %d bytes", maxAnswer)
 	}
 	var a Answer
-	if err := json.Unmarshal(data, &a); err != nil {
+	if err := strict.Unmarshal(data, &a); err != nil {
 		return nil, 0, nil, fmt.Errorf("its answer cannot be read: %w", err)
 	}
 	if id, err = identityOf(&a.Claims); err != nil {

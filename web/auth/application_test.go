@@ -2,10 +2,13 @@ package auth_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,12 +88,15 @@ func TestApplication(t *testing.T) {
 			t.Fatalf("role %v after the application said otherwise", p.Role("x"))
 		}
 		h.says(503, "")
-		time.Sleep(50 * time.Second) // asked at 60 s; the grace goes to 90 s
+		time.Sleep(50 * time.Second) // it held until 60 s; the grace goes to 120 s
 		synctest.Wait()
 		if p.Ended() != nil {
 			t.Fatalf("ended within the grace: %v", p.Ended())
 		}
-		time.Sleep(30 * time.Second)
+		if _, refusal := a.Admit(ctx, ada); refusal == nil || refusal.Code != session.CodeUnavailable {
+			t.Fatalf("somebody is let in by an answer that holds no more: %v", refusal)
+		}
+		time.Sleep(45 * time.Second)
 		synctest.Wait()
 		if p.Ended() == nil {
 			t.Fatal("goes on after the grace")
@@ -156,4 +162,98 @@ func es256(t *testing.T) auth.Key {
 		t.Fatal(err)
 	}
 	return keys[0]
+}
+
+// slow is an application that takes its time, or for ever.
+type slow struct {
+	host
+	takes atomic.Int64 // a time.Duration; 0: for ever
+}
+
+// RoundTrip implements http.RoundTripper.
+func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
+	var done <-chan time.Time
+	if d := s.takes.Load(); d > 0 {
+		done = time.After(time.Duration(d))
+	}
+	select {
+	case <-done:
+		return s.host.RoundTrip(r)
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+// lines counts the lines of a log.
+type lines struct{ n atomic.Int64 }
+
+// Write implements io.Writer.
+func (l *lines) Write(b []byte) (int, error) { l.n.Add(1); return len(b), nil }
+
+// Many connections whose answers end at once wait for places without being cut off; when the
+// application hangs they stay for the grace, and neither the log nor a revocation suffers.
+func TestBusyApplication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, log, key := &slow{}, &lines{}, hs256(t)
+		s.takes.Store(int64(100 * time.Millisecond))
+		s.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}],"ttl":60}`)
+		a := newAuthority(t, auth.Options{Keys: []auth.Key{key}, Callback: "http://app/who", CallbackAtOnce: 2, CallbackGrace: 2 * time.Minute,
+			Client: &http.Client{Transport: s}, Logger: slog.New(slog.NewTextHandler(log, nil))})
+		op := admit(t, a, auth.Credentials{Token: sign(t, key, claims("op", 9*time.Hour, admin))})
+		var passes []*auth.Pass
+		for i := range 300 { // 15 s of questions, two at a time
+			passes = append(passes, admit(t, a, auth.Credentials{Cookie: fmt.Sprint("app=", i)}))
+		}
+		ended := func() (n int) {
+			synctest.Wait()
+			for _, p := range passes {
+				if p.Ended() != nil {
+					n++
+				}
+			}
+			return n
+		}
+		time.Sleep(10 * time.Minute)
+		if n := ended(); n != 0 {
+			t.Fatalf("%d were cut off though the application answers", n)
+		}
+		s.takes.Store(0)
+		before := log.n.Load()
+		time.Sleep(70 * time.Second) // every answer is over by now, no grace is
+		if n := ended(); n != 0 {
+			t.Fatalf("%d were cut off within the grace", n)
+		}
+		begun := time.Now()
+		if _, refusal := a.Revoke(ctx, op, auth.Revocation{Author: "ada"}); refusal != nil {
+			t.Fatal(refusal)
+		}
+		if n := ended(); n != len(passes) || time.Since(begun) != 0 {
+			t.Fatalf("%d of %d ended by the revocation, after %v", n, len(passes), time.Since(begun))
+		}
+		if n := log.n.Load() - before; n > 10 {
+			t.Fatalf("%d lines in the log", n)
+		}
+		time.Sleep(10 * time.Second) // the questions under way are given up
+	})
+}
+
+// The grace begins when the answer's own time is over.
+func TestGraceAfterALongAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{}
+		a := newAuthority(t, auth.Options{Callback: "http://app/who", CallbackGrace: time.Minute, Client: &http.Client{Transport: h}})
+		h.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}],"ttl":600}`)
+		p := admit(t, a, auth.Credentials{Cookie: "app=1"})
+		h.says(503, "")
+		time.Sleep(650 * time.Second)
+		synctest.Wait()
+		if p.Ended() != nil {
+			t.Fatal(p.Ended())
+		}
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if p.Ended() == nil {
+			t.Fatal("goes on after the grace")
+		}
+	})
 }

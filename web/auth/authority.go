@@ -128,12 +128,17 @@ type Authority struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	holds     map[*hold]struct{}
-	logins    map[string]*login     // by the hash of the cookie
-	links     map[string]*link      // by id
-	revoked   map[string]Revocation // by key
+	logins    map[string]*login              // by the hash of the cookie
+	people    map[person]map[*login]struct{} // the logins by tokens
+	links     map[string]*link               // by id
+	revoked   map[string]Revocation          // by key
+	unsaved   map[string]*link               // by key of a note: what it is to be, nil: gone
 	stopSweep func() bool
 	closed    bool
 }
+
+// person is an author of a namespace.
+type person struct{ namespace, author string }
 
 // New makes an Authority and reads what it had kept. Close it.
 func New(opt Options) (*Authority, error) {
@@ -142,8 +147,10 @@ func New(opt Options) (*Authority, error) {
 		writing: make(chan struct{}, 1),
 		holds:   map[*hold]struct{}{},
 		logins:  map[string]*login{},
+		people:  map[person]map[*login]struct{}{},
 		links:   map[string]*link{},
 		revoked: map[string]Revocation{},
+		unsaved: map[string]*link{},
 	}
 	if a.Open() {
 		return a, nil
@@ -203,6 +210,7 @@ func (a *Authority) Admit(ctx context.Context, c Credentials) (*Pass, *session.E
 	h.pass.hold = h
 	a.keep(h)
 	h.look(ctx) // after it is kept, so that no withdrawal falls between
+	h.endIfWithdrawn()
 	if ended := h.pass.Ended(); ended != nil {
 		a.Release(h.pass)
 		return nil, ended
@@ -255,7 +263,10 @@ func (a *Authority) Renew(ctx context.Context, p *Pass, token string) *session.E
 	if refusal != nil {
 		return refusal
 	}
-	return p.hold.renew(ctx, src)
+	if refusal := p.hold.renew(ctx, src); refusal != nil {
+		return refusal
+	}
+	return p.hold.endIfWithdrawn()
 }
 
 // Release takes a pass back: it does not change any more.

@@ -39,11 +39,13 @@ type LinkInfo struct {
 	Created time.Time `json:"created"`
 }
 
-// link is an invitation as it is kept.
+// link is an invitation as it is kept. Docs and Used are guarded by Authority.mu.
 type link struct {
 	LinkInfo
 	Namespace string `json:"namespace,omitempty"` // of who made it
 	Hash      string `json:"hash"`                // of the secret
+
+	guests map[*login]struct{} // who took it up; guarded by Authority.mu
 }
 
 // linkMemory is how long admins see that an invitation has run out.
@@ -55,6 +57,14 @@ const maxNote = 200
 // maxGuest is the longest name that a guest can have in bytes: with what tells guests
 // apart it is an author.
 const maxGuest = 48
+
+// Bounds of invitations: how many one author makes, how many guests one has at once, and how
+// many one guest takes up.
+const (
+	maxMade   = 1000
+	maxGuests = 1000
+	maxTaken  = 32
+)
 
 // idBytes is how many characters of a secret are its invitation's id.
 const idBytes = 8
@@ -80,6 +90,7 @@ func (a *Authority) CreateLink(ctx context.Context, by *Pass, r LinkRequest) (in
 		LinkInfo: LinkInfo{ID: id8, Docs: r.Docs, Role: r.Role, Expires: r.Expires.UTC(), Uses: r.Uses, Note: r.Note, By: id.Author, Created: a.opt.Now().UTC()},
 		// A guest is confined as who invited them is.
 		Namespace: id.Namespace,
+		guests:    map[*login]struct{}{},
 	}
 	if r.Expires.IsZero() {
 		l.Expires = time.Time{}
@@ -92,13 +103,21 @@ func (a *Authority) CreateLink(ctx context.Context, by *Pass, r LinkRequest) (in
 	}
 	defer done()
 	a.mu.Lock()
-	n := len(a.links)
+	n, made := len(a.links), 0
+	for _, other := range a.links {
+		if other.Namespace == l.Namespace && other.By == l.By {
+			made++
+		}
+	}
 	_, taken := a.links[l.ID]
+	_, ending := a.unsaved[linkNotes+l.ID]
 	a.mu.Unlock()
 	switch {
+	case made >= maxMade:
+		return info, "", session.Errorf(session.CodeTooMany, "you made %d invitations, which is the limit; withdraw some", made)
 	case n >= a.opt.MaxLinks:
 		return info, "", session.Errorf(session.CodeTooMany, "there are %d invitations, which is the limit", n)
-	case taken:
+	case taken || ending:
 		return info, "", session.Errorf(session.CodeBusy, "try again")
 	}
 	if refusal := a.put(ctx, note(linkNotes+l.ID, l)); refusal != nil {
@@ -133,32 +152,75 @@ func (a *Authority) Links(by *Pass, doc string) ([]LinkInfo, *session.Error) {
 	return out, nil
 }
 
-// WithdrawLink ends an invitation, and the rights of all who took it up. by has to be admin
-// of its documents. Codes: not_found, unavailable, busy.
+// WithdrawLink ends an invitation, and the rights of all who took it up, at once. by has to be
+// admin of its documents. Codes: not_found; unavailable and busy, when it may be there again
+// after a restart, unless this is done again.
 func (a *Authority) WithdrawLink(ctx context.Context, by *Pass, doc, id string) *session.Error {
 	if refusal := by.Check(doc, Admin); refusal != nil {
 		return refusal
 	}
-	done, refusal := a.write(ctx)
-	if refusal != nil {
-		return refusal
-	}
-	defer done()
 	a.mu.Lock()
 	l := a.links[id]
-	if l == nil || !l.Docs.Matches(doc) || by.Over(l.Docs) < Admin {
-		a.mu.Unlock()
+	gone, unsaved := a.unsaved[linkNotes+id]
+	there := l != nil && l.Docs.Matches(doc) && by.Over(l.Docs) >= Admin
+	a.mu.Unlock()
+	switch {
+	case there:
+		a.withdraw(l)
+	case !unsaved || gone != nil:
 		return session.Errorf(session.CodeNotFound, "there is no such invitation")
 	}
-	delete(a.links, id)
-	var guests []*login
-	for _, g := range a.logins {
-		if g.Identity.Kind == Link && g.Identity.ID == id {
-			guests = append(guests, g)
+	return a.save(ctx)
+}
+
+// withdraw takes invitations off the table and ends what was given by them. Save it.
+func (a *Authority) withdraw(gone ...*link) {
+	var left, stay []*login
+	a.mu.Lock()
+	for _, l := range gone {
+		delete(a.links, l.ID)
+		a.unsaved[linkNotes+l.ID] = nil
+		for g := range l.guests {
+			if a.identify(g); a.over(g) != nil {
+				left = append(left, g)
+			} else {
+				stay = append(stay, g)
+			}
 		}
 	}
 	a.mu.Unlock()
-	return a.put(ctx, append(a.forget(guests...), storage.Note{Key: linkNotes + id})...)
+	a.lookAt(append(stay, left...)...) // before they are forgotten, for the reason
+	a.forget(left...)
+}
+
+// Moved takes in that a document has another id now, or was removed, when to is "":
+// invitations to it alone go with it or end, so that guests have no rights in another document
+// that gets its id. When this cannot be saved it is logged and tried again.
+func (a *Authority) Moved(ctx context.Context, from, to string) {
+	var gone []*link
+	var guests []*login
+	moved := false
+	a.mu.Lock()
+	for _, l := range a.links {
+		switch {
+		case string(l.Docs) != from || strings.HasSuffix(from, "*"):
+		case to == "" || strings.HasSuffix(to, "*") || l.Namespace != "" && NamespaceOf(to) != l.Namespace:
+			gone = append(gone, l)
+		default:
+			l.Docs, moved = Pattern(to), true
+			a.unsaved[linkNotes+l.ID] = l
+			for g := range l.guests {
+				a.identify(g)
+				guests = append(guests, g)
+			}
+		}
+	}
+	a.mu.Unlock()
+	a.lookAt(guests...)
+	a.withdraw(gone...)
+	if moved || len(gone) > 0 {
+		_ = a.save(ctx)
+	}
 }
 
 // linkOver says why an invitation gives nothing any more, nil when it does; mu is held.
@@ -173,49 +235,141 @@ func (a *Authority) linkOver(id string) *session.Error {
 	return nil
 }
 
-// join takes up an invitation.
-func (a *Authority) join(ctx context.Context, secret, name string) (*Login, *session.Error) {
+// join takes up an invitation, for the guest who has the cookie when they have the name.
+func (a *Authority) join(ctx context.Context, secret, name, cookie string) (*Login, *session.Error) {
 	if refusal := checkGuest(name); refusal != nil {
 		return nil, refusal
 	}
-	done, refusal := a.write(ctx)
+	done, refusal := a.write(ctx) // one after another, so that none is counted twice
 	if refusal != nil {
 		return nil, refusal
 	}
 	defer done()
 	a.mu.Lock()
-	var l *link
-	if len(secret) > idBytes {
-		l = a.links[secret[:idBytes]]
-	}
-	if l == nil || subtle.ConstantTimeCompare([]byte(l.Hash), []byte(hashOf(secret))) != 1 {
+	l, refusal := a.invitation(secret)
+	if refusal != nil {
 		a.mu.Unlock()
-		return nil, session.Errorf(session.CodeUnauthenticated, "there is no such invitation, or it was withdrawn")
+		return nil, refusal
 	}
-	refusal = a.linkOver(l.ID)
-	if refusal == nil && l.Uses > 0 && l.Used >= l.Uses {
-		refusal = session.Errorf(session.CodeUnauthenticated, "the invitation was used up")
+	guest := a.guest(cookie, name, l)
+	if guest != nil && slices.Contains(guest.Links, l.ID) {
+		defer a.mu.Unlock()
+		return &Login{Cookie: cookie, Identity: guest.Identity, Docs: l.Docs}, nil
 	}
+	refusal = l.full()
 	then := *l
 	then.Used++
 	a.mu.Unlock()
+	switch {
+	case refusal != nil:
+		return nil, refusal
+	case guest != nil:
+		return a.joinMore(ctx, guest, l, &then, cookie)
+	}
+	made, refusal := a.begin(ctx, &login{Links: []string{l.ID}, Identity: &Identity{
+		Author: name + "~" + hashOf(newSecret())[:6], Name: name, Namespace: l.Namespace,
+		Grants: []Grant{{l.Docs, l.Role}}, Issued: a.opt.Now().UTC(), Expires: l.Expires, Kind: Link, ID: l.ID,
+	}}, note(linkNotes+l.ID, &then))
 	if refusal != nil {
 		return nil, refusal
 	}
-	id := Identity{
-		Author: name + "~" + hashOf(newSecret())[:6], Name: name, Namespace: l.Namespace,
-		Grants: []Grant{{l.Docs, l.Role}}, Issued: a.opt.Now().UTC(), Kind: Link, ID: l.ID,
+	made.Docs, refusal = a.joined(ctx, l, hashOf(made.Cookie))
+	return made, refusal
+}
+
+// joinMore has a guest take up another invitation; writing is held.
+func (a *Authority) joinMore(ctx context.Context, guest *login, l, then *link, cookie string) (*Login, *session.Error) {
+	a.mu.Lock()
+	more := *guest
+	more.Links = nil
+	for _, id := range guest.Links { // those that are over make room
+		if a.linkOver(id) == nil {
+			more.Links = append(more.Links, id)
+		}
 	}
-	id.Expires = l.Expires
-	made, refusal := a.begin(ctx, id, note(linkNotes+l.ID, &then))
-	if refusal != nil {
+	a.mu.Unlock()
+	if len(more.Links) >= maxTaken {
+		return nil, session.Errorf(session.CodeTooMany, "you took up %d invitations, which is the limit", maxTaken)
+	}
+	more.Links = append(more.Links, l.ID)
+	if refusal := a.put(ctx, note(linkNotes+l.ID, then), note(sessionNotes+guest.Hash, &more)); refusal != nil {
 		return nil, refusal
 	}
 	a.mu.Lock()
-	a.links[l.ID] = &then
+	if !guest.gone {
+		guest.Links = more.Links
+		a.add(guest)
+	}
+	id := guest.Identity
 	a.mu.Unlock()
-	made.Docs = l.Docs
-	return made, nil
+	docs, refusal := a.joined(ctx, l, guest.Hash)
+	if refusal != nil {
+		return nil, refusal
+	}
+	a.lookAt(guest)
+	return &Login{Cookie: cookie, Identity: id, Docs: docs}, nil
+}
+
+// joined counts somebody who joined, and refuses when the invitation or the login was
+// withdrawn while that was written; writing is held.
+func (a *Authority) joined(ctx context.Context, l *link, hash string) (Pattern, *session.Error) {
+	a.mu.Lock()
+	l.Used++
+	docs, g := l.Docs, a.logins[hash]
+	linkGone := a.links[l.ID] != l
+	if linkGone {
+		a.unsaved[linkNotes+l.ID] = nil
+	}
+	if g == nil {
+		a.unsaved[sessionNotes+hash] = nil
+	}
+	a.mu.Unlock()
+	if g != nil && !linkGone {
+		return docs, nil
+	}
+	if g != nil {
+		a.lookAt(g) // it may have others
+	}
+	_ = a.saveNow(ctx) // it is logged, and tried again
+	return "", errNoInvitation
+}
+
+// guest returns the login of a cookie when it is a guest's of a name, who can take l up as well;
+// mu is held.
+func (a *Authority) guest(cookie, name string, l *link) *login {
+	if cookie == "" {
+		return nil
+	}
+	g := a.logins[hashOf(cookie)]
+	if g == nil || len(g.Links) == 0 || g.Identity.Name != name || g.Identity.Namespace != l.Namespace || a.over(g) != nil {
+		return nil
+	}
+	return g
+}
+
+var errNoInvitation = session.Errorf(session.CodeUnauthenticated, "there is no such invitation, or it was withdrawn")
+
+// invitation returns the one with a secret, unless it is over; mu is held.
+func (a *Authority) invitation(secret string) (*link, *session.Error) {
+	if len(secret) <= idBytes {
+		return nil, errNoInvitation
+	}
+	l := a.links[secret[:idBytes]]
+	if l == nil || subtle.ConstantTimeCompare([]byte(l.Hash), []byte(hashOf(secret))) != 1 {
+		return nil, errNoInvitation
+	}
+	return l, a.linkOver(l.ID)
+}
+
+// full says why nobody else can take an invitation up, nil when they can; mu is held.
+func (l *link) full() *session.Error {
+	switch {
+	case l.Uses > 0 && l.Used >= l.Uses:
+		return session.Errorf(session.CodeUnauthenticated, "the invitation was used up")
+	case len(l.guests) >= maxGuests:
+		return session.Errorf(session.CodeTooMany, "%d people are here by this invitation, which is the limit", maxGuests)
+	}
+	return nil
 }
 
 // checkGuest refuses names that could pass for other people's authors or that show wrongly.

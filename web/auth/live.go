@@ -74,6 +74,23 @@ func (h *hold) take(n uint64, id *Identity, again time.Time, refusal *session.Er
 	}
 }
 
+// end ends the pass.
+func (h *hold) end(why *session.Error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.begun++
+	h.take(h.begun, nil, time.Time{}, why)
+}
+
+// endIfWithdrawn ends the pass when what it has was withdrawn while it was given.
+func (h *hold) endIfWithdrawn() *session.Error {
+	why := h.authority.good(h.pass.Identity())
+	if why != nil {
+		h.end(why)
+	}
+	return why
+}
+
 // renew takes the rights of the pass from another source.
 func (h *hold) renew(ctx context.Context, src source) *session.Error {
 	id, again, refusal := src.rights(ctx)
@@ -149,16 +166,19 @@ func (a *Authority) Live() int {
 	return len(a.holds)
 }
 
-// lookAll looks at all live passes.
-func (a *Authority) lookAll() {
+// endWithdrawn ends the live passes of what was withdrawn. It asks nobody, so that it
+// takes no time.
+func (a *Authority) endWithdrawn() {
+	ends := map[*hold]*session.Error{}
 	a.mu.Lock()
-	holds := make([]*hold, 0, len(a.holds))
 	for h := range a.holds {
-		holds = append(holds, h)
+		if why := a.withdrawn(h.pass.Identity()); why != nil {
+			ends[h] = why
+		}
 	}
 	a.mu.Unlock()
-	for _, h := range holds {
-		h.look(context.Background())
+	for h, why := range ends {
+		h.end(why)
 	}
 }
 

@@ -28,14 +28,22 @@ type Login struct {
 	Docs Pattern
 }
 
-// login is a login, as it is kept. Nothing of it but gone and holds changes.
+// maxAuthorLogins is the most logins by tokens of one author at once; another ends the oldest.
+const maxAuthorLogins = 100
+
+// login is a login, as it is kept.
 type login struct {
-	Hash     string    `json:"hash"` // of the cookie's value
-	Identity *Identity `json:"identity"`
+	Hash  string    `json:"hash"` // of the cookie's value
+	Begun time.Time `json:"begun"`
+	// Links are the ids of the invitations that a guest took up; empty for a login by a token.
+	// Their grants and what they are good for is looked up.
+	Links []string `json:"links,omitempty"`
 
 	// Guarded by Authority.mu.
-	gone  bool
-	holds map[*hold]struct{} // the live passes by it
+	Identity *Identity          `json:"identity"` // replaced, not changed
+	until    time.Time          // when Identity has to be made anew
+	gone     bool               // it was ended
+	holds    map[*hold]struct{} // the live passes by it
 }
 
 // secretBytes is how long cookies and the secrets of invitations are.
@@ -49,7 +57,8 @@ func newSecret() string {
 }
 
 // Login makes a login from a token or an invitation, for later requests of the same
-// browser. It is durable when there is no error. Codes: unauthenticated, bad_message,
+// browser. It is durable when there is no error. A guest who is logged in (c.Session) and takes
+// another invitation up under the same name stays who they are, and has both. Codes: unauthenticated, bad_message,
 // too_many, too_large, unavailable, busy.
 func (a *Authority) Login(ctx context.Context, c Credentials, r LoginRequest) (*Login, *session.Error) {
 	switch {
@@ -58,7 +67,7 @@ func (a *Authority) Login(ctx context.Context, c Credentials, r LoginRequest) (*
 	case (r.Token == "") == (r.Link == ""):
 		return nil, session.Errorf(session.CodeBadMessage, "give one of token and link")
 	case r.Link != "":
-		return a.join(ctx, r.Link, r.Name)
+		return a.join(ctx, r.Link, r.Name, c.Session)
 	}
 	c.Token = r.Token
 	src, refusal := a.tokenSource(ctx, c)
@@ -77,19 +86,22 @@ func (a *Authority) Login(ctx context.Context, c Credentials, r LoginRequest) (*
 		return nil, refusal
 	}
 	defer done()
-	return a.begin(ctx, *id)
+	return a.begin(ctx, &login{Identity: id})
 }
 
-// begin makes and writes a login; writing is held. more is written together with it.
-func (a *Authority) begin(ctx context.Context, id Identity, more ...storage.Note) (*Login, *session.Error) {
-	now := a.opt.Now()
-	if end := now.Add(a.opt.SessionLife); id.Expires.IsZero() || end.Before(id.Expires) {
+// begin makes a login durable, with what is written together with it; writing is held. An
+// author who has many loses the oldest.
+func (a *Authority) begin(ctx context.Context, l *login, more ...storage.Note) (*Login, *session.Error) {
+	cookie := newSecret()
+	l.Hash, l.Begun, l.holds = hashOf(cookie), a.opt.Now().UTC(), map[*hold]struct{}{}
+	id := *l.Identity
+	if end := l.Begun.Add(a.opt.SessionLife); id.Expires.IsZero() || end.Before(id.Expires) {
 		id.Expires = end
 	}
-	cookie := newSecret()
-	l := &login{Hash: hashOf(cookie), Identity: &id, holds: map[*hold]struct{}{}}
+	l.Identity = &id
 	a.mu.Lock()
-	n := len(a.logins)
+	oldest := a.oldest(l)
+	n := len(a.logins) - len(oldest)
 	a.mu.Unlock()
 	if n >= a.opt.MaxSessions {
 		return nil, session.Errorf(session.CodeTooMany, "there are %d logins, which is the limit", n)
@@ -98,13 +110,100 @@ func (a *Authority) begin(ctx context.Context, id Identity, more ...storage.Note
 		return nil, refusal
 	}
 	a.mu.Lock()
-	a.logins[l.Hash] = l
+	a.add(l)
+	made := &Login{Cookie: cookie, Identity: l.Identity}
 	a.mu.Unlock()
-	return &Login{Cookie: cookie, Identity: &id}, nil
+	if len(oldest) > 0 {
+		a.forget(oldest...)
+		_ = a.saveNow(ctx) // it is logged, and tried again; the login is good
+	}
+	return made, nil
 }
 
-// Logout ends the login that a pass was given by, and every live pass by it. It does
-// nothing to others.
+// oldest returns the login that has to end for another, if there is one; mu is held.
+func (a *Authority) oldest(l *login) (out []*login) {
+	same := a.people[l.person()]
+	if len(l.Links) > 0 || len(same) < maxAuthorLogins {
+		return nil
+	}
+	for o := range same {
+		if len(out) == 0 {
+			out = []*login{o}
+		} else if o.Begun.Before(out[0].Begun) {
+			out[0] = o
+		}
+	}
+	return out
+}
+
+func (l *login) person() person { return person{l.Identity.Namespace, l.Identity.Author} }
+
+// add has a login found; mu is held.
+func (a *Authority) add(l *login) {
+	a.logins[l.Hash] = l
+	if len(l.Links) == 0 {
+		who := l.person()
+		if a.people[who] == nil {
+			a.people[who] = map[*login]struct{}{}
+		}
+		a.people[who][l] = struct{}{}
+	}
+	for _, id := range l.Links {
+		if k := a.links[id]; k != nil {
+			k.guests[l] = struct{}{}
+		}
+	}
+	a.identify(l)
+}
+
+// remove undoes add; mu is held.
+func (a *Authority) remove(l *login) {
+	l.gone = true
+	delete(a.logins, l.Hash)
+	who := l.person()
+	if delete(a.people[who], l); len(a.people[who]) == 0 {
+		delete(a.people, who)
+	}
+	for _, id := range l.Links {
+		if k := a.links[id]; k != nil {
+			delete(k.guests, l)
+		}
+	}
+}
+
+// identify looks up what a guest's invitations give now; mu is held.
+func (a *Authority) identify(l *login) {
+	l.until = l.Identity.Expires
+	if len(l.Links) == 0 {
+		return
+	}
+	id := *l.Identity
+	most := l.Begun.Add(a.opt.SessionLife)
+	id.Grants, id.Expires, l.until = nil, time.Time{}, most
+	for _, name := range l.Links {
+		if a.linkOver(name) != nil {
+			continue
+		}
+		k, end := a.links[name], most
+		if !k.Expires.IsZero() && k.Expires.Before(most) {
+			end = k.Expires
+		}
+		id.Grants = append(id.Grants, Grant{k.Docs, k.Role})
+		if end.After(id.Expires) {
+			id.Expires = end
+		}
+		if end.Before(l.until) {
+			l.until = end
+		}
+	}
+	if len(id.Grants) > 0 { // else it is over, and stays as it was
+		l.Identity = &id
+	}
+}
+
+// Logout ends the login that a pass was given by, and every live pass by it, at once. It does
+// nothing to others. With an error, unavailable or busy, the login may be there again after a
+// restart; it is tried on until then.
 func (a *Authority) Logout(ctx context.Context, p *Pass) *session.Error {
 	if p.hold == nil {
 		return nil
@@ -115,12 +214,8 @@ func (a *Authority) Logout(ctx context.Context, p *Pass) *session.Error {
 	if !ok {
 		return nil
 	}
-	done, refusal := a.write(ctx)
-	if refusal != nil {
-		return refusal
-	}
-	defer done()
-	return a.put(ctx, a.forget(s.login)...)
+	a.forget(s.login)
+	return a.save(ctx)
 }
 
 // session returns the source of the rights of a login by its cookie; nil when there is none.
@@ -139,13 +234,22 @@ func (a *Authority) session(cookie string) source {
 
 // over says why a login is over, nil when it is not; mu is held.
 func (a *Authority) over(l *login) *session.Error {
-	switch {
-	case l.gone, !a.opt.Now().Before(l.Identity.Expires):
+	if l.gone {
 		return errSessionOver
-	case l.Identity.Kind == Link:
-		if refusal := a.linkOver(l.Identity.ID); refusal != nil {
-			return refusal
+	}
+	if len(l.Links) > 0 {
+		var why *session.Error
+		for _, id := range l.Links {
+			if why = a.linkOver(id); why == nil {
+				break
+			}
 		}
+		if why != nil {
+			return why
+		}
+	}
+	if !a.opt.Now().Before(l.Identity.Expires) {
+		return errSessionOver
 	}
 	return a.withdrawn(l.Identity)
 }
@@ -157,12 +261,11 @@ type loginSource struct {
 }
 
 func (s *loginSource) rights(context.Context) (*Identity, time.Time, *session.Error) {
-	a := s.authority
+	a, l := s.authority, s.login
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	until := s.login.Identity.Expires
-	if l := a.links[s.login.Identity.ID]; s.login.Identity.Kind == Link && l != nil && !l.Expires.IsZero() && l.Expires.Before(until) {
-		until = l.Expires
+	if !a.opt.Now().Before(l.until) {
+		a.identify(l)
 	}
-	return s.login.Identity, until, a.over(s.login)
+	return l.Identity, l.until, a.over(l)
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -52,7 +53,7 @@ func (a *Authority) put(ctx context.Context, notes ...storage.Note) *session.Err
 // load reads what was kept.
 func (a *Authority) load(ctx context.Context) error {
 	err := a.each(ctx, linkNotes, func(key string, value []byte) error {
-		l := &link{}
+		l := &link{guests: map[*login]struct{}{}}
 		a.links[key] = l
 		return json.Unmarshal(value, l)
 	})
@@ -67,8 +68,14 @@ func (a *Authority) load(ctx context.Context) error {
 	if err == nil {
 		err = a.each(ctx, sessionNotes, func(key string, value []byte) error {
 			l := &login{holds: map[*hold]struct{}{}}
-			a.logins[key] = l
-			return json.Unmarshal(value, l)
+			if err := json.Unmarshal(value, l); err != nil {
+				return err
+			}
+			if l.Hash != key || l.Identity == nil {
+				return errors.New("it is no login")
+			}
+			a.add(l)
+			return nil
 		})
 	}
 	return err
@@ -94,17 +101,15 @@ func (a *Authority) each(ctx context.Context, prefix string, do func(key string,
 }
 
 // sweepEvery is the time between two searches for what is over.
-const sweepEvery = 10 * time.Minute
+const sweepEvery = time.Minute
 
-// sweep forgets logins, invitations and revocations that are over.
+// sweep forgets logins, invitations and revocations that are over, and saves what could not
+// be saved before.
 func (a *Authority) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	done, refusal := a.write(ctx)
-	if refusal == nil {
-		a.tidy(ctx)
-		done()
-	}
+	a.tidy()
+	_ = a.save(ctx) // it is logged, and tried again the next time
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.closed {
@@ -112,22 +117,21 @@ func (a *Authority) sweep() {
 	}
 }
 
-// tidy is sweep once; writing is held.
-func (a *Authority) tidy(ctx context.Context) {
+// tidy takes what is over off the tables.
+func (a *Authority) tidy() {
 	now := a.opt.Now()
-	var notes []storage.Note
 	var over []*login
 	a.mu.Lock()
 	for key, r := range a.revoked {
 		if !r.Until.IsZero() && now.After(r.Until) {
 			delete(a.revoked, key)
-			notes = append(notes, storage.Note{Key: key})
+			a.unsaved[key] = nil
 		}
 	}
 	for id, l := range a.links {
 		if !l.Expires.IsZero() && now.After(l.Expires.Add(linkMemory)) {
 			delete(a.links, id)
-			notes = append(notes, storage.Note{Key: linkNotes + id})
+			a.unsaved[linkNotes+id] = nil
 		}
 	}
 	for _, l := range a.logins {
@@ -136,24 +140,61 @@ func (a *Authority) tidy(ctx context.Context) {
 		}
 	}
 	a.mu.Unlock()
-	notes = append(notes, a.forget(over...)...)
-	for len(notes) > 0 && ctx.Err() == nil {
-		n := min(len(notes), notesAtOnce)
-		_ = a.put(ctx, notes[:n]...) // it is logged; load and over see the same again
-		notes = notes[n:]
-	}
+	a.forget(over...)
 }
 
-// forget takes logins off the table, has their passes end, and returns what is to be
-// written then.
-func (a *Authority) forget(logins ...*login) (notes []storage.Note) {
+// forget takes logins off the table and has their passes end. Their notes are removed by save.
+func (a *Authority) forget(logins ...*login) {
 	a.mu.Lock()
 	for _, l := range logins {
-		l.gone = true
-		delete(a.logins, l.Hash)
-		notes = append(notes, storage.Note{Key: sessionNotes + l.Hash})
+		a.remove(l)
+		a.unsaved[sessionNotes+l.Hash] = nil
 	}
 	a.mu.Unlock()
 	a.lookAt(logins...)
-	return notes
+}
+
+// save makes durable what was withdrawn. What cannot be written is kept in mind and tried
+// again: by the next save, at the latest by sweep.
+func (a *Authority) save(ctx context.Context) *session.Error {
+	done, refusal := a.write(ctx)
+	if refusal != nil {
+		return refusal
+	}
+	defer done()
+	return a.saveNow(ctx)
+}
+
+// saveNow is save while writing is held.
+func (a *Authority) saveNow(ctx context.Context) *session.Error {
+	for {
+		var notes []storage.Note
+		a.mu.Lock()
+		for key, l := range a.unsaved {
+			n := storage.Note{Key: key}
+			if l != nil {
+				n = note(key, l)
+			}
+			if notes = append(notes, n); len(notes) == notesAtOnce {
+				break
+			}
+		}
+		for _, n := range notes {
+			delete(a.unsaved, n.Key)
+		}
+		a.mu.Unlock()
+		if len(notes) == 0 {
+			return nil
+		}
+		if refusal := a.put(ctx, notes...); refusal != nil {
+			a.mu.Lock()
+			for _, n := range notes {
+				if _, newer := a.unsaved[n.Key]; !newer {
+					a.unsaved[n.Key] = a.links[strings.TrimPrefix(n.Key, linkNotes)]
+				}
+			}
+			a.mu.Unlock()
+			return refusal
+		}
+	}
 }

@@ -52,8 +52,9 @@ func (a *Authority) withdrawn(id *Identity) *session.Error {
 }
 
 // Revoke withdraws credentials: only JTI and Author of r are looked at. Logins and live
-// passes by them end, at once; the revocation is durable when there is no error. Codes:
-// forbidden unless by is an operator's, bad_message, too_many, unavailable.
+// passes by them end, at once; the revocation is durable when there is no error, and else holds
+// until a restart. Codes: forbidden unless by is an operator's, bad_message, too_many,
+// unavailable, busy.
 func (a *Authority) Revoke(ctx context.Context, by *Pass, r Revocation) (Revocation, *session.Error) {
 	switch {
 	case a.Open():
@@ -65,11 +66,6 @@ func (a *Authority) Revoke(ctx context.Context, by *Pass, r Revocation) (Revocat
 	case len(r.JTI) > maxJTI || len(r.Author) > storage.MaxName:
 		return r, session.Errorf(session.CodeTooLarge, "a jti or author longer than %d bytes", maxJTI)
 	}
-	release, refusal := a.write(ctx)
-	if refusal != nil {
-		return r, refusal
-	}
-	defer release()
 	r.At, r.By = a.opt.Now().UTC().Truncate(time.Second), by.Identity().Author
 	r.Until = time.Time{}
 	if !a.opt.Endless {
@@ -81,6 +77,7 @@ func (a *Authority) Revoke(ctx context.Context, by *Pass, r Revocation) (Revocat
 		return r, session.Errorf(session.CodeTooMany, "there are %d revocations, which is the limit", a.opt.MaxRevoked)
 	}
 	a.revoked[r.key()] = r
+	delete(a.unsaved, r.key())
 	var ended []*login
 	for _, l := range a.logins {
 		if a.withdrawn(l.Identity) != nil {
@@ -88,8 +85,17 @@ func (a *Authority) Revoke(ctx context.Context, by *Pass, r Revocation) (Revocat
 		}
 	}
 	a.mu.Unlock()
-	a.lookAll()
-	return r, a.put(ctx, append([]storage.Note{note(r.key(), r)}, a.forget(ended...)...)...)
+	a.endWithdrawn()
+	a.forget(ended...)
+	done, refusal := a.write(ctx)
+	if refusal != nil {
+		return r, refusal
+	}
+	defer done()
+	if refusal := a.put(ctx, note(r.key(), r)); refusal != nil {
+		return r, refusal
+	}
+	return r, a.saveNow(ctx)
 }
 
 // Revocations returns the revocations in force, the newest first.
