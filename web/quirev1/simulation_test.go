@@ -310,7 +310,7 @@ func (c *simClient) disconnect() {
 		return
 	}
 	c.s.log("%s disconnects", c.doc.Client)
-	l := c.link
+	l, id := c.link, c.doc.Client
 	c.link = nil
 	c.doc.Disconnected()
 	if c.s.Rng.IntN(3) > 0 {
@@ -318,7 +318,8 @@ func (c *simClient) disconnect() {
 	} else { // the server notices later, or never, and may read the rest when the client is back
 		c.s.Later(time.Duration(c.s.Rng.IntN(1000))*time.Millisecond, func() {
 			for _, data := range l.toServer {
-				c.s.log("%s > %s (late)", c.doc.Client, data)
+				c.s.log("%s > %s (late)", id, data)
+				c.s.arrives(l, id, data)
 				l.conn.Receive(data)
 			}
 		})
@@ -377,22 +378,22 @@ func (c *simClient) deliver() {
 	data := l.toServer[0]
 	l.toServer = l.toServer[1:]
 	c.s.log("%s > %s", c.doc.Client, data)
-	c.arrives(data)
+	c.s.arrives(l, c.doc.Client, data)
 	if end := l.conn.Receive(data); end != nil {
 		panic(end)
 	}
 }
 
-// arrives notes what may be committed.
-func (c *simClient) arrives(data []byte) {
+// arrives notes what may be committed of a client's message.
+func (s *sim) arrives(l *link, id string, data []byte) {
 	var m quirev1.ClientMessage
-	if json.Unmarshal(data, &m) != nil || m.T != "submit" || c.link.pass.Role("doc") < auth.Write {
+	if json.Unmarshal(data, &m) != nil || m.T != "submit" || l.pass.Role("doc") < auth.Write {
 		return
 	}
-	of := c.s.allowed[c.doc.Client]
+	of := s.allowed[id]
 	if of == nil {
 		of = map[uint64]bool{}
-		c.s.allowed[c.doc.Client] = of
+		s.allowed[id] = of
 	}
 	for i := range m.Ops {
 		of[*m.Seq+uint64(i)] = true

@@ -13,22 +13,21 @@ import (
 
 	"quire/cmd/quire/commands"
 	"quire/cmd/quire/remote"
-	"quire/web/admin"
 )
 
 // Frame is what is shown at a time.
 type Frame struct {
-	Status      admin.Status       `json:"status"`
-	Sessions    []admin.Session    `json:"sessions"`
-	Connections []admin.Connection `json:"connections"`
+	Status      remote.Status       `json:"status"`
+	Sessions    []remote.Session    `json:"sessions"`
+	Connections []remote.Connection `json:"connections"`
 	at          time.Time
 }
 
 // source is where frames come from: a *remote.Client, or a test.
 type source interface {
-	Status(ctx context.Context) (admin.Status, error)
-	Sessions(ctx context.Context, by string, limit int) (admin.Sessions, error)
-	Connections(ctx context.Context, by string, limit int) (admin.Connections, error)
+	Status(ctx context.Context) (remote.Status, error)
+	Sessions(ctx context.Context, by string, limit int) (remote.Sessions, error)
+	Connections(ctx context.Context, by string, limit int) (remote.Connections, error)
 }
 
 var _ source = (*remote.Client)(nil)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/rivo/uniseg"
 
-	"quire/web/admin"
+	"quire/cmd/quire/remote"
 )
 
 // server answers with a frame, or why not.
@@ -19,15 +19,15 @@ type server struct {
 	err   error
 }
 
-func (s *server) Status(context.Context) (admin.Status, error) { return s.frame.Status, s.err }
+func (s *server) Status(context.Context) (remote.Status, error) { return s.frame.Status, s.err }
 
-func (s *server) Sessions(_ context.Context, by string, _ int) (admin.Sessions, error) {
+func (s *server) Sessions(_ context.Context, by string, _ int) (remote.Sessions, error) {
 	s.asked = append(s.asked, by)
-	return admin.Sessions{Sessions: s.frame.Sessions}, nil
+	return remote.Sessions{Sessions: s.frame.Sessions}, nil
 }
 
-func (s *server) Connections(context.Context, string, int) (admin.Connections, error) {
-	return admin.Connections{Connections: s.frame.Connections}, nil
+func (s *server) Connections(context.Context, string, int) (remote.Connections, error) {
+	return remote.Connections{Connections: s.frame.Connections}, nil
 }
 
 // paper is a terminal that a test types at, a key after each picture.
@@ -54,9 +54,9 @@ func (p *paper) Draw(lines []string) {
 // TestWatch looks at a server whose documents have names that would disturb the terminal, on a small one.
 func TestWatch(t *testing.T) {
 	s := &server{}
-	s.frame.Status = admin.Status{Version: "1", Why: "the disk is full"}
-	s.frame.Sessions = []admin.Session{{Doc: "evil\x1b[2J\u202etxt", Rate: 12.5}, {Doc: strings.Repeat("漢字", 40)}, {Doc: "third"}}
-	s.frame.Connections = []admin.Connection{{ID: "c1", Author: "ada\r\n", Address: "192.0.2.7"}}
+	s.frame.Status = remote.Status{Version: "1", Why: "the disk is full"}
+	s.frame.Sessions = []remote.Session{{Doc: "evil\x1b[2J\u202etxt", Rate: 12.5}, {Doc: strings.Repeat("漢字", 40)}, {Doc: "third"}}
+	s.frame.Connections = []remote.Connection{{ID: "c1", Author: "ada\r\n", Address: "192.0.2.7"}}
 	p := &paper{typed: []string{"j", "s", "\t", "q"}, keys: make(chan string, 10), width: 50, height: 14}
 	if err := watch(t.Context(), s, "rate", time.Hour, p); err != nil {
 		t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 	"github.com/rivo/uniseg"
 
 	"quire/cmd/quire/commands"
-	"quire/web/admin"
-	"quire/web/metrics"
+
+	"quire/cmd/quire/remote"
 )
 
 const (
@@ -104,21 +104,21 @@ func limitOf(n int64) string {
 	return ", limit " + size(n)
 }
 
-func disk(d *admin.Disk) string {
+func disk(d *remote.Disk) string {
 	if d == nil {
 		return ""
 	}
 	return fmt.Sprintf("   data %s, free %s", size(d.File), size(d.Free))
 }
 
-func latency(l metrics.Latency) string {
+func latency(l remote.Latency) string {
 	if l.P50 == nil || l.P99 == nil {
 		return "-"
 	}
 	return number(*l.P50) + "/" + number(*l.P99) + " ms"
 }
 
-func sessionRows(sessions []admin.Session) [][]string {
+func sessionRows(sessions []remote.Session) [][]string {
 	rows := [][]string{{"DOCUMENT", "OPS/S", "READERS", "WRITERS", "REVISION", "SIZE", "MEMORY", "UNSAVED", "TYPE"}}
 	for _, s := range sessions {
 		rows = append(rows, []string{
@@ -129,7 +129,7 @@ func sessionRows(sessions []admin.Session) [][]string {
 	return rows
 }
 
-func connectionRows(conns []admin.Connection) [][]string {
+func connectionRows(conns []remote.Connection) [][]string {
 	rows := [][]string{{"CONNECTION", "ADDRESS", "AUTHOR", "PROTOCOL", "SINCE", "SENT", "RECEIVED", "DOCUMENTS"}}
 	for _, k := range conns {
 		author := k.Author
