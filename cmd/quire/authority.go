@@ -50,7 +50,7 @@ type following struct {
 func (f following) Rename(ctx context.Context, from, to string) error {
 	err := f.Store.Rename(ctx, from, to)
 	if err == nil {
-		f.authority.Moved(context.WithoutCancel(ctx), from, to)
+		f.authority.Moved(ctx, from, to)
 	}
 	return err
 }
@@ -59,7 +59,7 @@ func (f following) Rename(ctx context.Context, from, to string) error {
 func (f following) Delete(ctx context.Context, id string) error {
 	err := f.Store.Delete(ctx, id)
 	if err == nil {
-		f.authority.Moved(context.WithoutCancel(ctx), id, "")
+		f.authority.Moved(ctx, id, "")
 	}
 	return err
 }

@@ -45,6 +45,8 @@ const (
 	// retryAfter is the time between two questions while the application does not answer,
 	// or says no.
 	retryAfter = 5 * time.Second
+	// warnEvery is the time between two lines in the log about that.
+	warnEvery = 10 * time.Second
 )
 
 // application asks the host application who somebody is, and remembers what it said.
@@ -54,9 +56,9 @@ type application struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	said     map[[sha256.Size]byte]*said
-	warned   time.Time // when the log was told last that it does not answer
-	failures int       // since then
+	said   map[[sha256.Size]byte]*said
+	failed int       // times without an answer that were not logged
+	logged time.Time // when one was
 }
 
 // said is what the application said of one set of credentials.
@@ -69,7 +71,7 @@ type said struct {
 	// Guarded by mu.
 	id      *Identity      // nil: nobody, or not known
 	refusal *session.Error // why not
-	holds   time.Time      // until when it does
+	good    time.Time      // until when it was said to hold
 	until   time.Time      // when it is to be asked again
 }
 
@@ -89,11 +91,11 @@ type appSource struct {
 // source returns the source of the rights of who brought c.
 func (app *application) source(a *Authority, c Credentials) source {
 	q := Question{Token: c.Token, Cookie: c.Cookie, Host: c.Host}
-	whole, _ := json.Marshal(q)
-	key := sha256.Sum256(whole)
 	if c.Remote.IsValid() {
-		q.Remote = c.Remote.String() // told, but not remembered by it
+		q.Remote = c.Remote.String()
 	}
+	whole, _ := json.Marshal(q)
+	key := sha256.Sum256(whole) // of all that the application may go by
 	return &appSource{authority: a, app: app, question: q, said: app.entry(key)}
 }
 
@@ -133,19 +135,11 @@ func (app *application) forget() {
 	}
 }
 
-// outcome is what is known of who somebody is.
-type outcome struct {
-	id      *Identity // nil: refused
-	until   time.Time // when it is to be asked again
-	refusal *session.Error
-	stale   bool // the answer holds no more, but there is no newer one
-}
-
 // rights asks the application unless what it said still holds. While it does not answer,
 // what it said last holds for CallbackGrace, for those who were admitted by then.
 func (s *appSource) rights(ctx context.Context) (*Identity, time.Time, *session.Error) {
-	if o, known := s.known(); known {
-		return s.checked(o)
+	if id, until, refusal, known := s.known(); known {
+		return s.checked(id, until, refusal)
 	}
 	select {
 	case s.said.asking <- struct{}{}:
@@ -153,10 +147,10 @@ func (s *appSource) rights(ctx context.Context) (*Identity, time.Time, *session.
 	case <-ctx.Done():
 		return nil, time.Time{}, errNoAnswer
 	}
-	if o, known := s.known(); known { // somebody else asked meanwhile
-		return s.checked(o)
+	if id, until, refusal, known := s.known(); known { // somebody else asked meanwhile
+		return s.checked(id, until, refusal)
 	}
-	place, free := s.app.place(ctx, s.app.opt.CallbackTimeout, s.admitted.Load())
+	place, free := s.app.place(ctx, s.admitted.Load())
 	if !free {
 		return s.checked(s.learn(nil, 0, nil, errPlaces))
 	}
@@ -165,33 +159,35 @@ func (s *appSource) rights(ctx context.Context) (*Identity, time.Time, *session.
 	return s.checked(s.learn(id, ttl, refusal, err))
 }
 
-func (s *appSource) known() (o outcome, known bool) {
-	m := s.said
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := s.app.opt.Now()
-	return outcome{m.id, m.until, m.refusal, !now.Before(m.holds)}, now.Before(m.until)
+func (s *appSource) known() (id *Identity, until time.Time, refusal *session.Error, known bool) {
+	s.said.mu.Lock()
+	defer s.said.mu.Unlock()
+	return s.said.id, s.said.until, s.said.refusal, s.app.opt.Now().Before(s.said.until)
 }
 
 // learn notes an answer, or that there was none.
-func (s *appSource) learn(id *Identity, ttl time.Duration, refusal *session.Error, err error) outcome {
-	if err != nil {
-		s.app.failed(err)
+func (s *appSource) learn(id *Identity, ttl time.Duration, refusal *session.Error, err error) (*Identity, time.Time, *session.Error) {
+	now := s.app.opt.Now()
+	id, until, refusal := s.record(now, id, ttl, refusal, err)
+	if err != nil && (refusal != nil || !errors.Is(err, errPlaces)) { // else it is only put later
+		s.app.warn(now, err)
 	}
+	return id, until, refusal
+}
+
+func (s *appSource) record(now time.Time, id *Identity, ttl time.Duration, refusal *session.Error, err error) (*Identity, time.Time, *session.Error) {
 	m := s.said
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := s.app.opt.Now()
 	if err != nil {
-		wait := retryAfter
+		m.until = now.Add(retryAfter)
 		if errors.Is(err, errPlaces) {
-			wait = time.Second + rand.N(time.Second) // not all at once
+			m.until = now.Add(time.Second + rand.N(time.Second)) // not all at once
 		}
-		m.until = now.Add(wait)
-		if m.id == nil || now.After(m.holds.Add(s.app.opt.CallbackGrace)) {
-			m.id, m.refusal, m.holds = nil, errNoAnswer, m.until
+		if m.id == nil || now.Sub(m.good) > s.app.opt.CallbackGrace || !m.id.Expires.IsZero() && !now.Before(m.id.Expires) {
+			m.id, m.refusal = nil, errNoAnswer
 		}
-		return outcome{m.id, m.until, m.refusal, true}
+		return m.id, m.until, m.refusal
 	}
 	if id != nil && m.id != nil {
 		was := *m.id
@@ -200,23 +196,43 @@ func (s *appSource) learn(id *Identity, ttl time.Duration, refusal *session.Erro
 			id = m.id // so that nobody is told of a change
 		}
 	}
-	m.id, m.refusal, m.until, m.holds = id, refusal, now.Add(ttl), now.Add(ttl)
-	return outcome{id, m.until, refusal, false}
+	// The many that came at once, after a restart, are not asked about at once again: each a little
+	// earlier than it has to be.
+	early := ttl / 5 * time.Duration(m.key[0]) / 256
+	m.id, m.refusal, m.good, m.until = id, refusal, now.Add(ttl), now.Add(ttl-early)
+	return m.id, m.until, m.refusal
 }
 
-// checked is what is known, unless it is not for this one or was withdrawn here.
-func (s *appSource) checked(o outcome) (*Identity, time.Time, *session.Error) {
-	switch {
-	case o.refusal != nil:
-		return nil, o.until, o.refusal
-	case o.stale && !s.admitted.Load():
-		return nil, o.until, errNoAnswer
+// warn logs that there is no answer, and now and then only how often there was none.
+func (app *application) warn(now time.Time, err error) {
+	app.mu.Lock()
+	defer app.mu.Unlock()
+	app.failed++
+	if since := now.Sub(app.logged); since >= 0 && since < warnEvery {
+		return
 	}
-	if why := s.authority.good(o.id); why != nil {
-		return nil, o.until, why
+	app.opt.Logger.Warn("the application does not say who somebody is", "err", err, "times", app.failed)
+	app.failed, app.logged = 0, now
+}
+
+// checked is what the application said, unless it was withdrawn here.
+func (s *appSource) checked(id *Identity, until time.Time, refusal *session.Error) (*Identity, time.Time, *session.Error) {
+	if refusal == nil {
+		refusal = s.authority.good(id)
 	}
-	s.admitted.Store(true)
-	return o.id, o.until, nil
+	if refusal != nil {
+		return nil, until, refusal
+	}
+	if !s.admitted.Load() {
+		s.said.mu.Lock()
+		over := s.app.opt.Now().After(s.said.good)
+		s.said.mu.Unlock()
+		if over {
+			return nil, until, errNoAnswer
+		}
+		s.admitted.Store(true)
+	}
+	return id, until, nil
 }
 
 var errNoAnswer = session.Errorf(session.CodeUnavailable, "the application does not say who you are; try again")
@@ -224,9 +240,9 @@ var errNoAnswer = session.Errorf(session.CodeUnavailable, "the application does 
 // errPlaces is why a question was not put.
 var errPlaces = errors.New("as many questions are under way as there may be")
 
-// place waits a while for leave to put a question, which done gives back; not at all for one
-// of many that can be put later.
-func (app *application) place(ctx context.Context, most time.Duration, later bool) (done func(), free bool) {
+// place waits for leave to put a question, which done gives back; not at all for one of many that
+// can be put later.
+func (app *application) place(ctx context.Context, later bool) (done func(), free bool) {
 	done = func() { <-app.places }
 	select {
 	case app.places <- struct{}{}:
@@ -236,27 +252,13 @@ func (app *application) place(ctx context.Context, most time.Duration, later boo
 			return nil, false
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, most)
+	ctx, cancel := context.WithTimeout(ctx, app.opt.CallbackTimeout)
 	defer cancel()
 	select {
 	case app.places <- struct{}{}:
 		return done, true
 	case <-ctx.Done():
 		return nil, false
-	}
-}
-
-// warnEvery is the shortest time between two lines of the log about the application.
-const warnEvery = 10 * time.Second
-
-// failed logs that the application did not answer.
-func (app *application) failed(err error) {
-	app.mu.Lock()
-	defer app.mu.Unlock()
-	app.failures++
-	if now := app.opt.Now(); app.warned.IsZero() || now.Sub(app.warned) >= warnEvery {
-		app.opt.Logger.Warn("the application does not say who somebody is", "err", err, "times", app.failures)
-		app.warned, app.failures = now, 0
 	}
 }
 

@@ -1,14 +1,16 @@
 package auth_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,19 +25,35 @@ type host struct {
 	status int
 	answer string
 	asked  []auth.Question
+	takes  time.Duration // for each answer
+	silent bool          // never answers
 }
+
+func (h *host) client() *http.Client { return &http.Client{Transport: h} }
 
 // RoundTrip implements http.RoundTripper.
 func (h *host) RoundTrip(r *http.Request) (*http.Response, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	var q auth.Question
 	if r.Body != nil {
 		if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
 			return nil, err
 		}
 	}
+	h.mu.Lock()
 	h.asked = append(h.asked, q)
+	takes, silent := h.takes, h.silent
+	h.mu.Unlock()
+	if silent {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	select {
+	case <-time.After(takes):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	w := httptest.NewRecorder()
 	w.WriteHeader(h.status)
 	_, _ = w.WriteString(h.answer)
@@ -88,7 +106,7 @@ func TestApplication(t *testing.T) {
 			t.Fatalf("role %v after the application said otherwise", p.Role("x"))
 		}
 		h.says(503, "")
-		time.Sleep(50 * time.Second) // it held until 60 s; the grace goes to 120 s
+		time.Sleep(50 * time.Second) // what was said holds for 30 s, and the grace goes on for 60 s
 		synctest.Wait()
 		if p.Ended() != nil {
 			t.Fatalf("ended within the grace: %v", p.Ended())
@@ -96,7 +114,7 @@ func TestApplication(t *testing.T) {
 		if _, refusal := a.Admit(ctx, ada); refusal == nil || refusal.Code != session.CodeUnavailable {
 			t.Fatalf("somebody is let in by an answer that holds no more: %v", refusal)
 		}
-		time.Sleep(45 * time.Second)
+		time.Sleep(60 * time.Second)
 		synctest.Wait()
 		if p.Ended() == nil {
 			t.Fatal("goes on after the grace")
@@ -106,6 +124,134 @@ func TestApplication(t *testing.T) {
 		if _, refusal := a.Admit(ctx, ada); refusal == nil || refusal.Code != session.CodeUnauthenticated {
 			t.Fatalf("the application says no: %v", refusal)
 		}
+	})
+}
+
+// TestGraceOfLongAnswers checks that the grace begins when what the application said holds no more.
+func TestGraceOfLongAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{}
+		a := newAuthority(t, auth.Options{Callback: "http://app/who", CallbackGrace: time.Minute, Client: h.client()})
+		h.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}],"ttl":3600}`)
+		p := admit(t, a, auth.Credentials{Cookie: "app=1"})
+		h.says(503, "")
+		time.Sleep(time.Hour + 50*time.Second)
+		synctest.Wait()
+		if p.Ended() != nil {
+			t.Fatalf("ended within the grace: %v", p.Ended())
+		}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if p.Ended() == nil {
+			t.Fatal("goes on after the grace")
+		}
+	})
+}
+
+// TestGraceEndsWithTheirTime checks that nobody goes on past the time until which the application let them in.
+func TestGraceEndsWithTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{}
+		a := newAuthority(t, auth.Options{Callback: "http://app/who", CallbackGrace: time.Hour, Client: h.client()})
+		h.says(200, fmt.Sprintf(`{"sub":"ada","grants":[{"docs":"*","role":"write"}],"exp":%d}`, time.Now().Add(time.Minute).Unix()))
+		p := admit(t, a, auth.Credentials{Cookie: "app=1"})
+		h.says(503, "")
+		time.Sleep(time.Minute + 10*time.Second)
+		synctest.Wait()
+		if p.Ended() == nil {
+			t.Fatal("goes on after its time")
+		}
+	})
+}
+
+// TestAddressesAreAskedAbout checks that what the application says of one address is not taken for another.
+func TestAddressesAreAskedAbout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{}
+		a := newAuthority(t, auth.Options{Callback: "http://app/who", Client: h.client()})
+		h.says(200, `{"sub":"office","grants":[{"docs":"*","role":"write"}]}`)
+		admit(t, a, auth.Credentials{Host: "docs", Remote: netip.MustParseAddr("10.0.0.1")})
+		h.says(401, "")
+		if _, refusal := a.Admit(ctx, auth.Credentials{Host: "docs", Remote: netip.MustParseAddr("203.0.113.9")}); refusal == nil {
+			t.Fatal("a stranger is let in as who is in the office")
+		}
+	})
+}
+
+// TestSlowApplication checks that nobody is cut off who has to wait for their question to be put.
+func TestSlowApplication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{takes: 100 * time.Millisecond}
+		a := newAuthority(t, auth.Options{Callback: "http://app/who", CallbackAtOnce: 1, CallbackGrace: 30 * time.Second, Client: h.client()})
+		h.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}],"ttl":60}`)
+		var passes []*auth.Pass
+		for i := range 300 { // half of a minute's questions
+			passes = append(passes, admit(t, a, auth.Credentials{Cookie: strconv.Itoa(i)}))
+		}
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		for i, p := range passes {
+			if p.Ended() != nil {
+				t.Errorf("connection %d: %v", i, p.Ended())
+			}
+		}
+		a.Close()
+		time.Sleep(time.Minute)
+	})
+}
+
+// TestManyConnectionsAtTheApplication checks that thousands of connections whose answers hold no more neither
+// keep others out nor fill the log, and that a withdrawal does not wait for an application that hangs.
+func TestManyConnectionsAtTheApplication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, h := hs256(t), &host{}
+		var log bytes.Buffer
+		a := newAuthority(t, auth.Options{
+			Keys: []auth.Key{k}, Callback: "http://app/who", Client: h.client(), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		h.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}],"ttl":60}`)
+		const many = 5000
+		var passes []*auth.Pass
+		for i := range many {
+			passes = append(passes, admit(t, a, auth.Credentials{Cookie: strconv.Itoa(i)}))
+		}
+		h.mu.Lock()
+		h.takes = 50 * time.Millisecond
+		h.mu.Unlock()
+		for i := range 60 {
+			time.Sleep(time.Second)
+			p, refusal := a.Admit(ctx, auth.Credentials{Cookie: "new " + strconv.Itoa(i)})
+			if refusal != nil {
+				t.Fatalf("somebody new after %d s: %v", i, refusal)
+			}
+			a.Release(p)
+		}
+		if log.Len() > 0 {
+			t.Errorf("logged: %.500s", log.String())
+		}
+		h.mu.Lock()
+		h.silent = true
+		h.mu.Unlock()
+		op := admit(t, a, auth.Credentials{Token: sign(t, k, claims("op", time.Hour, admin))})
+		time.Sleep(90 * time.Second)
+		begun := time.Now()
+		if _, refusal := a.Revoke(ctx, op, auth.Revocation{Author: "ada"}); refusal != nil {
+			t.Fatal(refusal)
+		}
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("a revocation took %v", took)
+		}
+		for i, p := range passes {
+			if p.Ended() == nil {
+				t.Fatalf("connection %d goes on", i)
+			}
+			a.Release(p)
+		}
+		if n := strings.Count(log.String(), "\n"); n > 20 {
+			t.Errorf("%d lines in the log in 90 s", n)
+		}
+		a.Close()
+		time.Sleep(time.Minute)
 	})
 }
 
@@ -162,98 +308,4 @@ func es256(t *testing.T) auth.Key {
 		t.Fatal(err)
 	}
 	return keys[0]
-}
-
-// slow is an application that takes its time, or for ever.
-type slow struct {
-	host
-	takes atomic.Int64 // a time.Duration; 0: for ever
-}
-
-// RoundTrip implements http.RoundTripper.
-func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
-	var done <-chan time.Time
-	if d := s.takes.Load(); d > 0 {
-		done = time.After(time.Duration(d))
-	}
-	select {
-	case <-done:
-		return s.host.RoundTrip(r)
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
-	}
-}
-
-// lines counts the lines of a log.
-type lines struct{ n atomic.Int64 }
-
-// Write implements io.Writer.
-func (l *lines) Write(b []byte) (int, error) { l.n.Add(1); return len(b), nil }
-
-// Many connections whose answers end at once wait for places without being cut off; when the
-// application hangs they stay for the grace, and neither the log nor a revocation suffers.
-func TestBusyApplication(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, log, key := &slow{}, &lines{}, hs256(t)
-		s.takes.Store(int64(100 * time.Millisecond))
-		s.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}],"ttl":60}`)
-		a := newAuthority(t, auth.Options{Keys: []auth.Key{key}, Callback: "http://app/who", CallbackAtOnce: 2, CallbackGrace: 2 * time.Minute,
-			Client: &http.Client{Transport: s}, Logger: slog.New(slog.NewTextHandler(log, nil))})
-		op := admit(t, a, auth.Credentials{Token: sign(t, key, claims("op", 9*time.Hour, admin))})
-		var passes []*auth.Pass
-		for i := range 300 { // 15 s of questions, two at a time
-			passes = append(passes, admit(t, a, auth.Credentials{Cookie: fmt.Sprint("app=", i)}))
-		}
-		ended := func() (n int) {
-			synctest.Wait()
-			for _, p := range passes {
-				if p.Ended() != nil {
-					n++
-				}
-			}
-			return n
-		}
-		time.Sleep(10 * time.Minute)
-		if n := ended(); n != 0 {
-			t.Fatalf("%d were cut off though the application answers", n)
-		}
-		s.takes.Store(0)
-		before := log.n.Load()
-		time.Sleep(70 * time.Second) // every answer is over by now, no grace is
-		if n := ended(); n != 0 {
-			t.Fatalf("%d were cut off within the grace", n)
-		}
-		begun := time.Now()
-		if _, refusal := a.Revoke(ctx, op, auth.Revocation{Author: "ada"}); refusal != nil {
-			t.Fatal(refusal)
-		}
-		if n := ended(); n != len(passes) || time.Since(begun) != 0 {
-			t.Fatalf("%d of %d ended by the revocation, after %v", n, len(passes), time.Since(begun))
-		}
-		if n := log.n.Load() - before; n > 10 {
-			t.Fatalf("%d lines in the log", n)
-		}
-		time.Sleep(10 * time.Second) // the questions under way are given up
-	})
-}
-
-// The grace begins when the answer's own time is over.
-func TestGraceAfterALongAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := &host{}
-		a := newAuthority(t, auth.Options{Callback: "http://app/who", CallbackGrace: time.Minute, Client: &http.Client{Transport: h}})
-		h.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}],"ttl":600}`)
-		p := admit(t, a, auth.Credentials{Cookie: "app=1"})
-		h.says(503, "")
-		time.Sleep(650 * time.Second)
-		synctest.Wait()
-		if p.Ended() != nil {
-			t.Fatal(p.Ended())
-		}
-		time.Sleep(30 * time.Second)
-		synctest.Wait()
-		if p.Ended() == nil {
-			t.Fatal("goes on after the grace")
-		}
-	})
 }

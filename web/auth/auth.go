@@ -157,13 +157,3 @@ func (i *Identity) Operator() bool {
 	}
 	return false
 }
-
-// NamespaceOf returns the namespace of a document: its id's first segment, "" when the id
-// has no slash.
-func NamespaceOf(doc string) string {
-	ns, _, there := strings.Cut(doc, "/")
-	if !there {
-		return ""
-	}
-	return ns
-}

@@ -124,21 +124,18 @@ type Authority struct {
 	// writing is held while the store is changed, so that changes reach it in the order in
 	// which they are made.
 	writing chan struct{}
+	owed    []storage.Note // that took effect and could not be written; guarded by writing
 
 	mu sync.Mutex
 	// Guarded by mu.
 	holds     map[*hold]struct{}
-	logins    map[string]*login              // by the hash of the cookie
-	people    map[person]map[*login]struct{} // the logins by tokens
-	links     map[string]*link               // by id
-	revoked   map[string]Revocation          // by key
-	unsaved   map[string]*link               // by key of a note: what it is to be, nil: gone
+	logins    map[string]*login     // by the hash of the cookie
+	seats     map[string]int        // how many of the logins are of one; see login.seat
+	links     map[string]*link      // by id
+	revoked   map[string]Revocation // by key
 	stopSweep func() bool
 	closed    bool
 }
-
-// person is an author of a namespace.
-type person struct{ namespace, author string }
 
 // New makes an Authority and reads what it had kept. Close it.
 func New(opt Options) (*Authority, error) {
@@ -147,10 +144,9 @@ func New(opt Options) (*Authority, error) {
 		writing: make(chan struct{}, 1),
 		holds:   map[*hold]struct{}{},
 		logins:  map[string]*login{},
-		people:  map[person]map[*login]struct{}{},
+		seats:   map[string]int{},
 		links:   map[string]*link{},
 		revoked: map[string]Revocation{},
-		unsaved: map[string]*link{},
 	}
 	if a.Open() {
 		return a, nil
@@ -210,7 +206,6 @@ func (a *Authority) Admit(ctx context.Context, c Credentials) (*Pass, *session.E
 	h.pass.hold = h
 	a.keep(h)
 	h.look(ctx) // after it is kept, so that no withdrawal falls between
-	h.endIfWithdrawn()
 	if ended := h.pass.Ended(); ended != nil {
 		a.Release(h.pass)
 		return nil, ended
@@ -263,10 +258,7 @@ func (a *Authority) Renew(ctx context.Context, p *Pass, token string) *session.E
 	if refusal != nil {
 		return refusal
 	}
-	if refusal := p.hold.renew(ctx, src); refusal != nil {
-		return refusal
-	}
-	return p.hold.endIfWithdrawn()
+	return p.hold.renew(ctx, src)
 }
 
 // Release takes a pass back: it does not change any more.

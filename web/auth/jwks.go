@@ -50,7 +50,7 @@ func (s *keySet) fitting(ctx context.Context, alg, kid string) ([]Key, *session.
 	if len(keys) > 0 && fresh {
 		return keys, nil
 	}
-	failed := s.refresh(ctx)
+	failed := s.refresh(ctx, len(keys) == 0)
 	keys, _ = s.have(alg, kid)
 	if len(keys) == 0 && failed != nil {
 		return nil, session.Errorf(session.CodeUnavailable, "the keys of tokens cannot be had now")
@@ -76,14 +76,23 @@ func (s *keySet) have(alg, kid string) (keys []Key, fresh bool) {
 
 var errPause = errors.New("they were asked for a moment ago")
 
-// refresh fetches the keys, one at a time and not too often.
-func (s *keySet) refresh(ctx context.Context) error {
+// refresh fetches the keys, one at a time and not too often. Unless wait is set it does not wait for
+// somebody else who does.
+func (s *keySet) refresh(ctx context.Context, wait bool) error {
 	begun := s.opt.Now()
 	select {
 	case s.fetching <- struct{}{}:
 		defer func() { <-s.fetching }()
-	case <-ctx.Done():
-		return ctx.Err()
+	default:
+		if !wait {
+			return errPause
+		}
+		select {
+		case s.fetching <- struct{}{}:
+			defer func() { <-s.fetching }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	s.mu.Lock()
 	good, tried := s.good, s.tried

@@ -39,13 +39,11 @@ type LinkInfo struct {
 	Created time.Time `json:"created"`
 }
 
-// link is an invitation as it is kept. Docs and Used are guarded by Authority.mu.
+// link is an invitation as it is kept.
 type link struct {
 	LinkInfo
 	Namespace string `json:"namespace,omitempty"` // of who made it
 	Hash      string `json:"hash"`                // of the secret
-
-	guests map[*login]struct{} // who took it up; guarded by Authority.mu
 }
 
 // linkMemory is how long admins see that an invitation has run out.
@@ -58,13 +56,8 @@ const maxNote = 200
 // apart it is an author.
 const maxGuest = 48
 
-// Bounds of invitations: how many one author makes, how many guests one has at once, and how
-// many one guest takes up.
-const (
-	maxMade   = 1000
-	maxGuests = 1000
-	maxTaken  = 32
-)
+// maxTaken is the most invitations that one guest takes up.
+const maxTaken = 32
 
 // idBytes is how many characters of a secret are its invitation's id.
 const idBytes = 8
@@ -90,7 +83,6 @@ func (a *Authority) CreateLink(ctx context.Context, by *Pass, r LinkRequest) (in
 		LinkInfo: LinkInfo{ID: id8, Docs: r.Docs, Role: r.Role, Expires: r.Expires.UTC(), Uses: r.Uses, Note: r.Note, By: id.Author, Created: a.opt.Now().UTC()},
 		// A guest is confined as who invited them is.
 		Namespace: id.Namespace,
-		guests:    map[*login]struct{}{},
 	}
 	if r.Expires.IsZero() {
 		l.Expires = time.Time{}
@@ -103,21 +95,20 @@ func (a *Authority) CreateLink(ctx context.Context, by *Pass, r LinkRequest) (in
 	}
 	defer done()
 	a.mu.Lock()
-	n, made := len(a.links), 0
-	for _, other := range a.links {
-		if other.Namespace == l.Namespace && other.By == l.By {
-			made++
+	n, own := len(a.links), 0
+	for _, o := range a.links {
+		if o.By == l.By && o.Namespace == l.Namespace {
+			own++
 		}
 	}
 	_, taken := a.links[l.ID]
-	_, ending := a.unsaved[linkNotes+l.ID]
 	a.mu.Unlock()
-	switch {
-	case made >= maxMade:
-		return info, "", session.Errorf(session.CodeTooMany, "you made %d invitations, which is the limit; withdraw some", made)
+	switch most := share(a.opt.MaxLinks); {
 	case n >= a.opt.MaxLinks:
-		return info, "", session.Errorf(session.CodeTooMany, "there are %d invitations, which is the limit", n)
-	case taken || ending:
+		return info, "", session.Errorf(session.CodeTooMany, "there are %d invitations, which is the limit", a.opt.MaxLinks)
+	case own >= most && !by.Operator():
+		return info, "", session.Errorf(session.CodeTooMany, "there are %d invitations of yours, which is the limit; withdraw some", most)
+	case taken:
 		return info, "", session.Errorf(session.CodeBusy, "try again")
 	}
 	if refusal := a.put(ctx, note(linkNotes+l.ID, l)); refusal != nil {
@@ -139,7 +130,7 @@ func (a *Authority) Links(by *Pass, doc string) ([]LinkInfo, *session.Error) {
 	defer a.mu.Unlock()
 	out := []LinkInfo{}
 	for _, l := range a.links {
-		if l.Docs.Matches(doc) && (l.Namespace == "" || NamespaceOf(doc) == l.Namespace) && by.Over(l.Docs) == Admin {
+		if l.Docs.Matches(doc) && (l.Namespace == "" || session.NamespaceOf(doc) == l.Namespace) && by.Over(l.Docs) == Admin {
 			out = append(out, l.LinkInfo)
 		}
 	}
@@ -152,35 +143,38 @@ func (a *Authority) Links(by *Pass, doc string) ([]LinkInfo, *session.Error) {
 	return out, nil
 }
 
-// WithdrawLink ends an invitation, and the rights of all who took it up, at once. by has to be
-// admin of its documents. Codes: not_found; unavailable and busy, when it may be there again
-// after a restart, unless this is done again.
+// WithdrawLink ends an invitation, and the rights of all who took it up. by has to be admin
+// of its documents. Unavailable means that it is withdrawn, but not yet saved. Codes: not_found, unavailable, busy.
 func (a *Authority) WithdrawLink(ctx context.Context, by *Pass, doc, id string) *session.Error {
 	if refusal := by.Check(doc, Admin); refusal != nil {
 		return refusal
 	}
+	done, refusal := a.write(ctx)
+	if refusal != nil {
+		return refusal
+	}
+	defer done()
 	a.mu.Lock()
 	l := a.links[id]
-	gone, unsaved := a.unsaved[linkNotes+id]
-	there := l != nil && l.Docs.Matches(doc) && by.Over(l.Docs) >= Admin
-	a.mu.Unlock()
-	switch {
-	case there:
-		a.withdraw(l)
-	case !unsaved || gone != nil:
+	if l == nil || !l.Docs.Matches(doc) || by.Over(l.Docs) < Admin {
+		a.mu.Unlock()
 		return session.Errorf(session.CodeNotFound, "there is no such invitation")
 	}
-	return a.save(ctx)
+	a.mu.Unlock()
+	return a.settle(ctx, a.withdraw(l)...)
 }
 
-// withdraw takes invitations off the table and ends what was given by them. Save it.
-func (a *Authority) withdraw(gone ...*link) {
+// withdraw takes invitations off the table, ends what was given by them, and returns what is to
+// be written then; writing is held.
+func (a *Authority) withdraw(gone ...*link) (notes []storage.Note) {
 	var left, stay []*login
 	a.mu.Lock()
 	for _, l := range gone {
 		delete(a.links, l.ID)
-		a.unsaved[linkNotes+l.ID] = nil
-		for g := range l.guests {
+		notes = append(notes, storage.Note{Key: linkNotes + l.ID})
+	}
+	for _, l := range gone {
+		for _, g := range a.guests(l) {
 			if a.identify(g); a.over(g) != nil {
 				left = append(left, g)
 			} else {
@@ -189,27 +183,45 @@ func (a *Authority) withdraw(gone ...*link) {
 		}
 	}
 	a.mu.Unlock()
-	a.lookAt(append(stay, left...)...) // before they are forgotten, for the reason
-	a.forget(left...)
+	a.lookAt(append(stay, left...)...) // before they are forgotten, so that they are told why
+	return append(notes, a.forget(left...)...)
+}
+
+// guests returns the logins of those who took an invitation up; mu is held.
+func (a *Authority) guests(l *link) (out []*login) {
+	for _, g := range a.logins {
+		if slices.Contains(g.Links, l.ID) {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 // Moved takes in that a document has another id now, or was removed, when to is "":
 // invitations to it alone go with it or end, so that guests have no rights in another document
-// that gets its id. When this cannot be saved it is logged and tried again.
+// that gets its id. When that cannot be written it holds, is logged, and is tried again.
 func (a *Authority) Moved(ctx context.Context, from, to string) {
+	if strings.HasSuffix(from, "*") || !a.invited(from) {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	done, _ := a.write(ctx)
+	defer done()
 	var gone []*link
 	var guests []*login
-	moved := false
+	var notes []storage.Note
 	a.mu.Lock()
-	for _, l := range a.links {
+	for id, l := range a.links {
 		switch {
-		case string(l.Docs) != from || strings.HasSuffix(from, "*"):
-		case to == "" || strings.HasSuffix(to, "*") || l.Namespace != "" && NamespaceOf(to) != l.Namespace:
+		case string(l.Docs) != from:
+		case to == "" || strings.HasSuffix(to, "*") || l.Namespace != "" && session.NamespaceOf(to) != l.Namespace:
 			gone = append(gone, l)
 		default:
-			l.Docs, moved = Pattern(to), true
-			a.unsaved[linkNotes+l.ID] = l
-			for g := range l.guests {
+			then := *l
+			then.Docs = Pattern(to)
+			a.links[id] = &then
+			notes = append(notes, note(linkNotes+id, &then))
+			for _, g := range a.guests(l) {
 				a.identify(g)
 				guests = append(guests, g)
 			}
@@ -217,16 +229,28 @@ func (a *Authority) Moved(ctx context.Context, from, to string) {
 	}
 	a.mu.Unlock()
 	a.lookAt(guests...)
-	a.withdraw(gone...)
-	if moved || len(gone) > 0 {
-		_ = a.save(ctx)
+	notes = append(notes, a.withdraw(gone...)...)
+	_ = a.settle(ctx, notes...) // it is logged
+}
+
+// invited reports whether there are invitations to one document alone.
+func (a *Authority) invited(doc string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, l := range a.links {
+		if string(l.Docs) == doc {
+			return true
+		}
 	}
+	return false
 }
 
 // linkOver says why an invitation gives nothing any more, nil when it does; mu is held.
 func (a *Authority) linkOver(id string) *session.Error {
 	l := a.links[id]
 	switch {
+	case !a.opt.Links:
+		return session.Errorf(session.CodeUnauthenticated, "this server takes no invitations now")
 	case l == nil:
 		return session.Errorf(session.CodeUnauthenticated, "the invitation was withdrawn")
 	case !l.Expires.IsZero() && !a.opt.Now().Before(l.Expires):
@@ -240,7 +264,7 @@ func (a *Authority) join(ctx context.Context, secret, name, cookie string) (*Log
 	if refusal := checkGuest(name); refusal != nil {
 		return nil, refusal
 	}
-	done, refusal := a.write(ctx) // one after another, so that none is counted twice
+	done, refusal := a.write(ctx)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -256,29 +280,36 @@ func (a *Authority) join(ctx context.Context, secret, name, cookie string) (*Log
 		defer a.mu.Unlock()
 		return &Login{Cookie: cookie, Identity: guest.Identity, Docs: l.Docs}, nil
 	}
-	refusal = l.full()
 	then := *l
 	then.Used++
 	a.mu.Unlock()
-	switch {
-	case refusal != nil:
-		return nil, refusal
-	case guest != nil:
-		return a.joinMore(ctx, guest, l, &then, cookie)
+	if l.Uses > 0 && l.Used >= l.Uses {
+		return nil, session.Errorf(session.CodeUnauthenticated, "the invitation was used up")
 	}
-	made, refusal := a.begin(ctx, &login{Links: []string{l.ID}, Identity: &Identity{
-		Author: name + "~" + hashOf(newSecret())[:6], Name: name, Namespace: l.Namespace,
-		Grants: []Grant{{l.Docs, l.Role}}, Issued: a.opt.Now().UTC(), Expires: l.Expires, Kind: Link, ID: l.ID,
-	}}, note(linkNotes+l.ID, &then))
+	var made *Login
+	if guest != nil {
+		made, refusal = a.joinMore(ctx, guest, &then)
+	} else {
+		made, refusal = a.begin(ctx, Identity{
+			Author: name + "~" + hashOf(newSecret())[:6], Name: name, Namespace: l.Namespace,
+			Grants: []Grant{{l.Docs, l.Role}}, Issued: a.opt.Now().UTC(), Expires: l.Expires, Kind: Link, ID: l.ID,
+		}, []string{l.ID}, note(linkNotes+l.ID, &then))
+	}
 	if refusal != nil {
 		return nil, refusal
 	}
-	made.Docs, refusal = a.joined(ctx, l, hashOf(made.Cookie))
-	return made, refusal
+	if guest != nil {
+		made.Cookie = cookie
+	}
+	a.mu.Lock()
+	a.links[l.ID] = &then
+	a.mu.Unlock()
+	made.Docs = l.Docs
+	return made, nil
 }
 
-// joinMore has a guest take up another invitation; writing is held.
-func (a *Authority) joinMore(ctx context.Context, guest *login, l, then *link, cookie string) (*Login, *session.Error) {
+// joinMore has a guest take up another invitation, which is written as then; writing is held.
+func (a *Authority) joinMore(ctx context.Context, guest *login, then *link) (*Login, *session.Error) {
 	a.mu.Lock()
 	more := *guest
 	more.Links = nil
@@ -291,47 +322,29 @@ func (a *Authority) joinMore(ctx context.Context, guest *login, l, then *link, c
 	if len(more.Links) >= maxTaken {
 		return nil, session.Errorf(session.CodeTooMany, "you took up %d invitations, which is the limit", maxTaken)
 	}
-	more.Links = append(more.Links, l.ID)
-	if refusal := a.put(ctx, note(linkNotes+l.ID, then), note(sessionNotes+guest.Hash, &more)); refusal != nil {
+	more.Links = append(more.Links, then.ID)
+	if refusal := a.put(ctx, note(linkNotes+then.ID, then), note(sessionNotes+guest.Hash, &more)); refusal != nil {
 		return nil, refusal
 	}
 	a.mu.Lock()
-	if !guest.gone {
-		guest.Links = more.Links
-		a.add(guest)
-	}
-	id := guest.Identity
+	guest.Links = more.Links
+	a.identify(guest)
+	made := &Login{Identity: guest.Identity}
 	a.mu.Unlock()
-	docs, refusal := a.joined(ctx, l, guest.Hash)
-	if refusal != nil {
-		return nil, refusal
-	}
 	a.lookAt(guest)
-	return &Login{Cookie: cookie, Identity: id, Docs: docs}, nil
+	return made, nil
 }
 
-// joined counts somebody who joined, and refuses when the invitation or the login was
-// withdrawn while that was written; writing is held.
-func (a *Authority) joined(ctx context.Context, l *link, hash string) (Pattern, *session.Error) {
-	a.mu.Lock()
-	l.Used++
-	docs, g := l.Docs, a.logins[hash]
-	linkGone := a.links[l.ID] != l
-	if linkGone {
-		a.unsaved[linkNotes+l.ID] = nil
+// invitation returns the one with a secret, unless it is over; mu is held.
+func (a *Authority) invitation(secret string) (*link, *session.Error) {
+	var l *link
+	if len(secret) > idBytes {
+		l = a.links[secret[:idBytes]]
 	}
-	if g == nil {
-		a.unsaved[sessionNotes+hash] = nil
+	if l == nil || subtle.ConstantTimeCompare([]byte(l.Hash), []byte(hashOf(secret))) != 1 {
+		return nil, session.Errorf(session.CodeUnauthenticated, "there is no such invitation, or it was withdrawn")
 	}
-	a.mu.Unlock()
-	if g != nil && !linkGone {
-		return docs, nil
-	}
-	if g != nil {
-		a.lookAt(g) // it may have others
-	}
-	_ = a.saveNow(ctx) // it is logged, and tried again
-	return "", errNoInvitation
+	return l, a.linkOver(l.ID)
 }
 
 // guest returns the login of a cookie when it is a guest's of a name, who can take l up as well;
@@ -345,31 +358,6 @@ func (a *Authority) guest(cookie, name string, l *link) *login {
 		return nil
 	}
 	return g
-}
-
-var errNoInvitation = session.Errorf(session.CodeUnauthenticated, "there is no such invitation, or it was withdrawn")
-
-// invitation returns the one with a secret, unless it is over; mu is held.
-func (a *Authority) invitation(secret string) (*link, *session.Error) {
-	if len(secret) <= idBytes {
-		return nil, errNoInvitation
-	}
-	l := a.links[secret[:idBytes]]
-	if l == nil || subtle.ConstantTimeCompare([]byte(l.Hash), []byte(hashOf(secret))) != 1 {
-		return nil, errNoInvitation
-	}
-	return l, a.linkOver(l.ID)
-}
-
-// full says why nobody else can take an invitation up, nil when they can; mu is held.
-func (l *link) full() *session.Error {
-	switch {
-	case l.Uses > 0 && l.Used >= l.Uses:
-		return session.Errorf(session.CodeUnauthenticated, "the invitation was used up")
-	case len(l.guests) >= maxGuests:
-		return session.Errorf(session.CodeTooMany, "%d people are here by this invitation, which is the limit", maxGuests)
-	}
-	return nil
 }
 
 // checkGuest refuses names that could pass for other people's authors or that show wrongly.

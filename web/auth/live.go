@@ -2,7 +2,9 @@ package auth
 
 import (
 	"context"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,6 +57,9 @@ func (h *hold) take(n uint64, id *Identity, again time.Time, refusal *session.Er
 	if h.over {
 		return
 	}
+	if refusal == nil { // it may have been withdrawn since the look began
+		refusal = h.authority.good(id)
+	}
 	h.taken = n
 	if h.stop != nil {
 		h.stop()
@@ -72,23 +77,6 @@ func (h *hold) take(n uint64, id *Identity, again time.Time, refusal *session.Er
 		wait := min(max(again.Sub(h.authority.opt.Now()), time.Millisecond), lookEvery)
 		h.stop = h.authority.opt.After(wait, func() { h.look(context.Background()) })
 	}
-}
-
-// end ends the pass.
-func (h *hold) end(why *session.Error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.begun++
-	h.take(h.begun, nil, time.Time{}, why)
-}
-
-// endIfWithdrawn ends the pass when what it has was withdrawn while it was given.
-func (h *hold) endIfWithdrawn() *session.Error {
-	why := h.authority.good(h.pass.Identity())
-	if why != nil {
-		h.end(why)
-	}
-	return why
 }
 
 // renew takes the rights of the pass from another source.
@@ -110,7 +98,7 @@ func (h *hold) renew(ctx context.Context, src source) *session.Error {
 	h.src = src
 	h.begun++
 	h.take(h.begun, id, again, nil)
-	return nil
+	return h.pass.Ended()
 }
 
 // release ends what is done for the pass, which stays as it is.
@@ -166,19 +154,19 @@ func (a *Authority) Live() int {
 	return len(a.holds)
 }
 
-// endWithdrawn ends the live passes of what was withdrawn. It asks nobody, so that it
-// takes no time.
+// endWithdrawn ends the live passes by what was withdrawn, and asks nobody about them. A pass that is
+// about to get what was withdrawn finds that out itself; see take.
 func (a *Authority) endWithdrawn() {
-	ends := map[*hold]*session.Error{}
 	a.mu.Lock()
-	for h := range a.holds {
-		if why := a.withdrawn(h.pass.Identity()); why != nil {
-			ends[h] = why
-		}
-	}
+	holds := slices.Collect(maps.Keys(a.holds))
 	a.mu.Unlock()
-	for h, why := range ends {
-		h.end(why)
+	for _, h := range holds {
+		h.mu.Lock()
+		if refusal := a.good(h.pass.Identity()); refusal != nil {
+			h.begun++
+			h.take(h.begun, nil, time.Time{}, refusal)
+		}
+		h.mu.Unlock()
 	}
 }
 

@@ -28,22 +28,47 @@ type Login struct {
 	Docs Pattern
 }
 
-// maxAuthorLogins is the most logins by tokens of one author at once; another ends the oldest.
-const maxAuthorLogins = 100
-
 // login is a login, as it is kept.
 type login struct {
 	Hash  string    `json:"hash"` // of the cookie's value
 	Begun time.Time `json:"begun"`
-	// Links are the ids of the invitations that a guest took up; empty for a login by a token.
-	// Their grants and what they are good for is looked up.
-	Links []string `json:"links,omitempty"`
 
 	// Guarded by Authority.mu.
-	Identity *Identity          `json:"identity"` // replaced, not changed
-	until    time.Time          // when Identity has to be made anew
+	Links    []string           `json:"links,omitempty"` // ids of the invitations that a guest took up; replaced, not changed
+	Identity *Identity          `json:"identity"`        // a guest's is made anew when one of Links changes
+	until    time.Time          // when Identity has to be made anew, or is over
 	gone     bool               // it was ended
 	holds    map[*hold]struct{} // the live passes by it
+}
+
+// seat is whose login it is as logins are counted: an invitation's, or an author's.
+func (l *login) seat() string {
+	if l.Identity.Kind == Link {
+		return "link/" + l.Identity.ID
+	}
+	return l.Identity.Namespace + "/" + l.Identity.Author
+}
+
+// share is how many of so many places one may take, so that none is kept out by another.
+func share(of int) int { return max(1, of/10) }
+
+// seatIn puts a login on the table; mu is held.
+func (a *Authority) seatIn(l *login) {
+	a.logins[l.Hash] = l
+	a.seats[l.seat()]++
+	a.identify(l)
+}
+
+// seatOut takes it off, once; mu is held.
+func (a *Authority) seatOut(l *login) {
+	if l.gone {
+		return
+	}
+	l.gone = true
+	delete(a.logins, l.Hash)
+	if a.seats[l.seat()]--; a.seats[l.seat()] == 0 {
+		delete(a.seats, l.seat())
+	}
 }
 
 // secretBytes is how long cookies and the secrets of invitations are.
@@ -86,99 +111,77 @@ func (a *Authority) Login(ctx context.Context, c Credentials, r LoginRequest) (*
 		return nil, refusal
 	}
 	defer done()
-	return a.begin(ctx, &login{Identity: id})
+	return a.begin(ctx, *id, nil)
 }
 
-// begin makes a login durable, with what is written together with it; writing is held. An
-// author who has many loses the oldest.
-func (a *Authority) begin(ctx context.Context, l *login, more ...storage.Note) (*Login, *session.Error) {
-	cookie := newSecret()
-	l.Hash, l.Begun, l.holds = hashOf(cookie), a.opt.Now().UTC(), map[*hold]struct{}{}
-	id := *l.Identity
-	if end := l.Begun.Add(a.opt.SessionLife); id.Expires.IsZero() || end.Before(id.Expires) {
+// begin makes and writes a login; writing is held. more is written together with it.
+func (a *Authority) begin(ctx context.Context, id Identity, links []string, more ...storage.Note) (*Login, *session.Error) {
+	now := a.opt.Now().UTC()
+	if end := now.Add(a.opt.SessionLife); id.Expires.IsZero() || end.Before(id.Expires) {
 		id.Expires = end
 	}
-	l.Identity = &id
+	cookie := newSecret()
+	l := &login{Hash: hashOf(cookie), Begun: now, Links: links, Identity: &id, holds: map[*hold]struct{}{}}
 	a.mu.Lock()
-	oldest := a.oldest(l)
-	n := len(a.logins) - len(oldest)
+	n, own := len(a.logins), a.seats[l.seat()]
 	a.mu.Unlock()
-	if n >= a.opt.MaxSessions {
-		return nil, session.Errorf(session.CodeTooMany, "there are %d logins, which is the limit", n)
+	switch most := share(a.opt.MaxSessions); {
+	case n >= a.opt.MaxSessions:
+		return nil, session.Errorf(session.CodeTooMany, "there are %d logins, which is the limit", a.opt.MaxSessions)
+	case own >= most:
+		return nil, session.Errorf(session.CodeTooMany, "there are %d logins of this author or by this invitation, which is the limit", most)
 	}
 	if refusal := a.put(ctx, append(more, note(sessionNotes+l.Hash, l))...); refusal != nil {
 		return nil, refusal
 	}
 	a.mu.Lock()
-	a.add(l)
-	made := &Login{Cookie: cookie, Identity: l.Identity}
+	a.seatIn(l)
 	a.mu.Unlock()
-	if len(oldest) > 0 {
-		a.forget(oldest...)
-		_ = a.saveNow(ctx) // it is logged, and tried again; the login is good
-	}
-	return made, nil
+	return &Login{Cookie: cookie, Identity: &id}, nil
 }
 
-// oldest returns the login that has to end for another, if there is one; mu is held.
-func (a *Authority) oldest(l *login) (out []*login) {
-	same := a.people[l.person()]
-	if len(l.Links) > 0 || len(same) < maxAuthorLogins {
+// Logout ends the login that a pass was given by, and every live pass by it. It does
+// nothing to others. Unavailable means that it has ended, but that this is not yet saved.
+func (a *Authority) Logout(ctx context.Context, p *Pass) *session.Error {
+	if p.hold == nil {
 		return nil
 	}
-	for o := range same {
-		if len(out) == 0 {
-			out = []*login{o}
-		} else if o.Begun.Before(out[0].Begun) {
-			out[0] = o
-		}
+	p.hold.mu.Lock()
+	s, ok := p.hold.src.(*loginSource)
+	p.hold.mu.Unlock()
+	if !ok {
+		return nil
 	}
-	return out
+	done, refusal := a.write(ctx)
+	if refusal != nil {
+		return refusal
+	}
+	defer done()
+	return a.settle(ctx, a.forget(s.login)...)
 }
 
-func (l *login) person() person { return person{l.Identity.Namespace, l.Identity.Author} }
-
-// add has a login found; mu is held.
-func (a *Authority) add(l *login) {
-	a.logins[l.Hash] = l
-	if len(l.Links) == 0 {
-		who := l.person()
-		if a.people[who] == nil {
-			a.people[who] = map[*login]struct{}{}
-		}
-		a.people[who][l] = struct{}{}
+// session returns the source of the rights of a login by its cookie; nil when there is none.
+// The table has hashes, so how long it is looked for tells nothing of a cookie.
+func (a *Authority) session(cookie string) source {
+	if cookie == "" {
+		return nil
 	}
-	for _, id := range l.Links {
-		if k := a.links[id]; k != nil {
-			k.guests[l] = struct{}{}
-		}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l := a.logins[hashOf(cookie)]; l != nil {
+		return &loginSource{a, l}
 	}
-	a.identify(l)
+	return nil
 }
 
-// remove undoes add; mu is held.
-func (a *Authority) remove(l *login) {
-	l.gone = true
-	delete(a.logins, l.Hash)
-	who := l.person()
-	if delete(a.people[who], l); len(a.people[who]) == 0 {
-		delete(a.people, who)
-	}
-	for _, id := range l.Links {
-		if k := a.links[id]; k != nil {
-			delete(k.guests, l)
-		}
-	}
-}
-
-// identify looks up what a guest's invitations give now; mu is held.
+// identify makes the identity of a guest from the invitations that they took up; mu is held.
+// When all of them are over it stays as it was.
 func (a *Authority) identify(l *login) {
 	l.until = l.Identity.Expires
 	if len(l.Links) == 0 {
 		return
 	}
-	id := *l.Identity
-	most := l.Begun.Add(a.opt.SessionLife)
+	id, most := *l.Identity, l.Begun.Add(a.opt.SessionLife)
 	id.Grants, id.Expires, l.until = nil, time.Time{}, most
 	for _, name := range l.Links {
 		if a.linkOver(name) != nil {
@@ -196,40 +199,9 @@ func (a *Authority) identify(l *login) {
 			l.until = end
 		}
 	}
-	if len(id.Grants) > 0 { // else it is over, and stays as it was
+	if len(id.Grants) > 0 {
 		l.Identity = &id
 	}
-}
-
-// Logout ends the login that a pass was given by, and every live pass by it, at once. It does
-// nothing to others. With an error, unavailable or busy, the login may be there again after a
-// restart; it is tried on until then.
-func (a *Authority) Logout(ctx context.Context, p *Pass) *session.Error {
-	if p.hold == nil {
-		return nil
-	}
-	p.hold.mu.Lock()
-	s, ok := p.hold.src.(*loginSource)
-	p.hold.mu.Unlock()
-	if !ok {
-		return nil
-	}
-	a.forget(s.login)
-	return a.save(ctx)
-}
-
-// session returns the source of the rights of a login by its cookie; nil when there is none.
-// The table has hashes, so how long it is looked for tells nothing of a cookie.
-func (a *Authority) session(cookie string) source {
-	if cookie == "" {
-		return nil
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if l := a.logins[hashOf(cookie)]; l != nil {
-		return &loginSource{a, l}
-	}
-	return nil
 }
 
 // over says why a login is over, nil when it is not; mu is held.
@@ -237,18 +209,16 @@ func (a *Authority) over(l *login) *session.Error {
 	if l.gone {
 		return errSessionOver
 	}
-	if len(l.Links) > 0 {
-		var why *session.Error
-		for _, id := range l.Links {
-			if why = a.linkOver(id); why == nil {
-				break
-			}
-		}
-		if why != nil {
-			return why
+	var why *session.Error
+	for _, id := range l.Links {
+		if why = a.linkOver(id); why == nil {
+			break
 		}
 	}
-	if !a.opt.Now().Before(l.Identity.Expires) {
+	switch {
+	case why != nil:
+		return why
+	case !a.opt.Now().Before(l.Identity.Expires):
 		return errSessionOver
 	}
 	return a.withdrawn(l.Identity)

@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -41,19 +40,54 @@ func (a *Authority) write(ctx context.Context) (done func(), refusal *session.Er
 	}
 }
 
-// put writes notes; one without a value is removed. writing is held.
+// put writes notes; one without a value is removed. writing is held. Nothing takes effect before
+// it is written.
 func (a *Authority) put(ctx context.Context, notes ...storage.Note) *session.Error {
-	if err := a.opt.Store.SetNotes(ctx, "", 0, notes); err != nil {
+	err := a.pay(ctx)
+	if err == nil {
+		err = a.opt.Store.SetNotes(ctx, "", 0, notes)
+	}
+	if err != nil {
 		a.opt.Logger.Error("who may do what cannot be written", "err", err)
 		return session.Errorf(session.CodeUnavailable, "this cannot be saved now; the log says why")
 	}
 	return nil
 }
 
+// settle writes what has taken effect already: a withdrawal does not wait for the disk. What cannot be
+// written is owed: it is written before anything else is, and tried again by itself. writing is held.
+func (a *Authority) settle(ctx context.Context, notes ...storage.Note) *session.Error {
+	a.owed = append(a.owed, notes...)
+	err := a.pay(ctx)
+	if err == nil {
+		return nil
+	}
+	a.opt.Logger.Error("what was withdrawn cannot be written; it is tried again", "err", err, "every", payEvery)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed && a.stopSweep() { // else it sweeps now, and sees for itself
+		a.stopSweep = a.opt.After(payEvery, a.sweep)
+	}
+	return session.Errorf(session.CodeUnavailable, "this is so at once, but cannot be saved now: a restart before it is would undo it; the log says why")
+}
+
+// pay writes what is owed, in order; writing is held.
+func (a *Authority) pay(ctx context.Context) error {
+	for len(a.owed) > 0 {
+		n := min(len(a.owed), notesAtOnce)
+		if err := a.opt.Store.SetNotes(ctx, "", 0, a.owed[:n]); err != nil {
+			return err
+		}
+		a.owed = a.owed[n:]
+	}
+	a.owed = nil
+	return nil
+}
+
 // load reads what was kept.
 func (a *Authority) load(ctx context.Context) error {
 	err := a.each(ctx, linkNotes, func(key string, value []byte) error {
-		l := &link{guests: map[*login]struct{}{}}
+		l := &link{}
 		a.links[key] = l
 		return json.Unmarshal(value, l)
 	})
@@ -68,14 +102,14 @@ func (a *Authority) load(ctx context.Context) error {
 	if err == nil {
 		err = a.each(ctx, sessionNotes, func(key string, value []byte) error {
 			l := &login{holds: map[*hold]struct{}{}}
-			if err := json.Unmarshal(value, l); err != nil {
-				return err
+			err := json.Unmarshal(value, l)
+			if err == nil && (l.Identity == nil || l.Hash != key) {
+				err = storage.ErrCorrupt
 			}
-			if l.Hash != key || l.Identity == nil {
-				return errors.New("it is no login")
+			if err == nil {
+				a.seatIn(l)
 			}
-			a.add(l)
-			return nil
+			return err
 		})
 	}
 	return err
@@ -100,101 +134,71 @@ func (a *Authority) each(ctx context.Context, prefix string, do func(key string,
 	}
 }
 
-// sweepEvery is the time between two searches for what is over.
-const sweepEvery = time.Minute
+// sweepEvery is the time between two searches for what is over, payEvery between two attempts to write
+// what is owed.
+const (
+	sweepEvery = 10 * time.Minute
+	payEvery   = 15 * time.Second
+)
 
-// sweep forgets logins, invitations and revocations that are over, and saves what could not
-// be saved before.
+// sweep forgets logins, invitations and revocations that are over.
 func (a *Authority) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	a.tidy()
-	_ = a.save(ctx) // it is logged, and tried again the next time
+	again := payEvery
+	done, refusal := a.write(ctx)
+	if refusal == nil {
+		defer done()
+		if a.tidy(ctx); len(a.owed) == 0 {
+			again = sweepEvery
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.closed {
-		a.stopSweep = a.opt.After(sweepEvery, a.sweep)
+		a.stopSweep = a.opt.After(again, a.sweep)
 	}
 }
 
-// tidy takes what is over off the tables.
-func (a *Authority) tidy() {
+// tidy is sweep once; writing is held.
+func (a *Authority) tidy(ctx context.Context) {
 	now := a.opt.Now()
+	var notes []storage.Note
 	var over []*login
 	a.mu.Lock()
 	for key, r := range a.revoked {
 		if !r.Until.IsZero() && now.After(r.Until) {
 			delete(a.revoked, key)
-			a.unsaved[key] = nil
+			notes = append(notes, storage.Note{Key: key})
 		}
 	}
 	for id, l := range a.links {
 		if !l.Expires.IsZero() && now.After(l.Expires.Add(linkMemory)) {
 			delete(a.links, id)
-			a.unsaved[linkNotes+id] = nil
+			notes = append(notes, storage.Note{Key: linkNotes + id})
 		}
 	}
 	for _, l := range a.logins {
-		if a.over(l) != nil {
+		if a.over(l) != nil && (a.opt.Links || l.Identity.Kind != Link) { // invitations may be on again
 			over = append(over, l)
 		}
 	}
 	a.mu.Unlock()
-	a.forget(over...)
+	a.owed = append(a.owed, append(notes, a.forget(over...)...)...)
+	if err := a.pay(ctx); err != nil {
+		a.opt.Logger.Error("what is over cannot be written; it is tried again", "err", err, "every", payEvery)
+	}
 }
 
-// forget takes logins off the table and has their passes end. Their notes are removed by save.
-func (a *Authority) forget(logins ...*login) {
+// forget takes logins off the table, has their passes end, and returns what is to be
+// written then.
+func (a *Authority) forget(logins ...*login) (notes []storage.Note) {
 	a.mu.Lock()
 	for _, l := range logins {
-		a.remove(l)
-		a.unsaved[sessionNotes+l.Hash] = nil
+		a.seatOut(l)
+		notes = append(notes, storage.Note{Key: sessionNotes + l.Hash})
 	}
 	a.mu.Unlock()
 	a.lookAt(logins...)
-}
-
-// save makes durable what was withdrawn. What cannot be written is kept in mind and tried
-// again: by the next save, at the latest by sweep.
-func (a *Authority) save(ctx context.Context) *session.Error {
-	done, refusal := a.write(ctx)
-	if refusal != nil {
-		return refusal
-	}
-	defer done()
-	return a.saveNow(ctx)
-}
-
-// saveNow is save while writing is held.
-func (a *Authority) saveNow(ctx context.Context) *session.Error {
-	for {
-		var notes []storage.Note
-		a.mu.Lock()
-		for key, l := range a.unsaved {
-			n := storage.Note{Key: key}
-			if l != nil {
-				n = note(key, l)
-			}
-			if notes = append(notes, n); len(notes) == notesAtOnce {
-				break
-			}
-		}
-		for _, n := range notes {
-			delete(a.unsaved, n.Key)
-		}
-		a.mu.Unlock()
-		if len(notes) == 0 {
-			return nil
-		}
-		if refusal := a.put(ctx, notes...); refusal != nil {
-			a.mu.Lock()
-			for _, n := range notes {
-				if _, newer := a.unsaved[n.Key]; !newer {
-					a.unsaved[n.Key] = a.links[strings.TrimPrefix(n.Key, linkNotes)]
-				}
-			}
-			a.mu.Unlock()
-			return refusal
-		}
-	}
+	return notes
 }

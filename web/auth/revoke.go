@@ -44,17 +44,16 @@ func (a *Authority) withdrawn(id *Identity) *session.Error {
 			return session.Errorf(session.CodeUnauthenticated, "this token was withdrawn")
 		}
 	}
-	// Tokens say in whole seconds when they were made.
-	if r, there := a.revoked[keyOfAuthor(id.Author)]; there && !id.Issued.After(r.At) {
+	// Tokens say in whole seconds when they were made, and At is in these, too.
+	if r, there := a.revoked[keyOfAuthor(id.Author)]; there && !id.Issued.Truncate(time.Second).After(r.At) {
 		return session.Errorf(session.CodeUnauthenticated, "what %q was given until %s was withdrawn", id.Author, r.At.Format(time.RFC3339))
 	}
 	return nil
 }
 
 // Revoke withdraws credentials: only JTI and Author of r are looked at. Logins and live
-// passes by them end, at once; the revocation is durable when there is no error, and else holds
-// until a restart. Codes: forbidden unless by is an operator's, bad_message, too_many,
-// unavailable, busy.
+// passes by them end, at once; the revocation is durable when there is no error. Codes:
+// forbidden unless by is an operator's, bad_message, too_many, and unavailable: it is so, but not yet saved.
 func (a *Authority) Revoke(ctx context.Context, by *Pass, r Revocation) (Revocation, *session.Error) {
 	switch {
 	case a.Open():
@@ -66,6 +65,11 @@ func (a *Authority) Revoke(ctx context.Context, by *Pass, r Revocation) (Revocat
 	case len(r.JTI) > maxJTI || len(r.Author) > storage.MaxName:
 		return r, session.Errorf(session.CodeTooLarge, "a jti or author longer than %d bytes", maxJTI)
 	}
+	release, refusal := a.write(ctx)
+	if refusal != nil {
+		return r, refusal
+	}
+	defer release()
 	r.At, r.By = a.opt.Now().UTC().Truncate(time.Second), by.Identity().Author
 	r.Until = time.Time{}
 	if !a.opt.Endless {
@@ -77,7 +81,6 @@ func (a *Authority) Revoke(ctx context.Context, by *Pass, r Revocation) (Revocat
 		return r, session.Errorf(session.CodeTooMany, "there are %d revocations, which is the limit", a.opt.MaxRevoked)
 	}
 	a.revoked[r.key()] = r
-	delete(a.unsaved, r.key())
 	var ended []*login
 	for _, l := range a.logins {
 		if a.withdrawn(l.Identity) != nil {
@@ -86,16 +89,7 @@ func (a *Authority) Revoke(ctx context.Context, by *Pass, r Revocation) (Revocat
 	}
 	a.mu.Unlock()
 	a.endWithdrawn()
-	a.forget(ended...)
-	done, refusal := a.write(ctx)
-	if refusal != nil {
-		return r, refusal
-	}
-	defer done()
-	if refusal := a.put(ctx, note(r.key(), r)); refusal != nil {
-		return r, refusal
-	}
-	return r, a.saveNow(ctx)
+	return r, a.settle(ctx, append([]storage.Note{note(r.key(), r)}, a.forget(ended...)...)...)
 }
 
 // Revocations returns the revocations in force, the newest first.

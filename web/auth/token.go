@@ -106,7 +106,7 @@ func (a *Authority) verify(ctx context.Context, token string) (id *Identity, our
 	}
 	opts := []jwt.ParserOption{
 		jwt.WithValidMethods(algorithms), jwt.WithStrictDecoding(), jwt.WithTimeFunc(a.opt.Now), jwt.WithLeeway(a.opt.Leeway),
-		jwt.WithIssuedAt(), // one made in the future would outlive the revocation of its author
+		jwt.WithIssuedAt(), // or a revocation would not reach it
 	}
 	if !a.opt.Endless {
 		opts = append(opts, jwt.WithExpirationRequired())

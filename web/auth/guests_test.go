@@ -1,8 +1,6 @@
 package auth_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -11,36 +9,21 @@ import (
 	"time"
 
 	"quire/session"
-	"quire/storage"
 	"quire/storage/mem"
 	"quire/web/auth"
 )
-
-// flaky is a store that cannot write while it is broken.
-type flaky struct {
-	auth.Store
-	broken atomic.Bool
-}
-
-// SetNotes implements auth.Store.
-func (f *flaky) SetNotes(ctx context.Context, id string, incarnation uint64, notes []storage.Note) error {
-	if f.broken.Load() {
-		return errors.New("the disk is full")
-	}
-	return f.Store.SetNotes(ctx, id, incarnation, notes)
-}
 
 // team is a server of people who invite each other.
 type team struct {
 	*testing.T
 	*auth.Authority
 	key   auth.Key
-	store *flaky
+	store *mem.Store
 	boss  *auth.Pass
 }
 
 func newTeam(t *testing.T) *team {
-	m := &team{T: t, key: hs256(t), store: &flaky{Store: mem.New()}}
+	m := &team{T: t, key: hs256(t), store: mem.New()}
 	m.restart()
 	return m
 }
@@ -82,51 +65,6 @@ func (m *team) gone(cookie string) {
 	if _, refusal := m.Admit(ctx, auth.Credentials{Session: cookie}); refusal == nil || refusal.Code != session.CodeUnauthenticated {
 		m.Fatalf("the login is still good: %v", refusal)
 	}
-}
-
-// What is withdrawn while the disk takes nothing is withdrawn at once, and stays so: asking
-// again, or time, saves it.
-func TestWithdrawalThatCannotBeSaved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newTeam(t)
-		id, secret := m.link(auth.LinkRequest{Docs: "a", Role: auth.Write})
-		_, other := m.link(auth.LinkRequest{Docs: "b", Role: auth.Write})
-		ada, bob := m.join(secret, "Ada", ""), m.join(other, "Bob", "")
-		p, q := m.pass(ada.Cookie), m.pass(bob.Cookie)
-		m.store.broken.Store(true)
-		if refusal := m.WithdrawLink(ctx, m.boss, "a", id); refusal == nil || refusal.Code != session.CodeUnavailable {
-			t.Fatalf("withdrawn on a broken disk: %v", refusal)
-		}
-		if refusal := m.Logout(ctx, q); refusal == nil || refusal.Code != session.CodeUnavailable {
-			t.Fatalf("logged out on a broken disk: %v", refusal)
-		}
-		if p.Ended() == nil || q.Ended() == nil {
-			t.Fatal("the guests are still there")
-		}
-		if refusal := m.WithdrawLink(ctx, m.boss, "a", id); refusal == nil || refusal.Code != session.CodeUnavailable {
-			t.Fatalf("again: %v", refusal)
-		}
-		m.store.broken.Store(false)
-		if refusal := m.WithdrawLink(ctx, m.boss, "a", id); refusal != nil {
-			t.Fatalf("once the disk is well: %v", refusal)
-		}
-		if refusal := m.WithdrawLink(ctx, m.boss, "a", id); refusal == nil || refusal.Code != session.CodeNotFound {
-			t.Fatalf("once more: %v", refusal)
-		}
-		m.restart()
-		m.gone(ada.Cookie)
-		m.gone(bob.Cookie)
-
-		cy := m.join(other, "Cy", "")
-		m.store.broken.Store(true)
-		m.Logout(ctx, m.pass(cy.Cookie))
-		time.Sleep(90 * time.Second)
-		m.store.broken.Store(false)
-		time.Sleep(90 * time.Second)
-		synctest.Wait()
-		m.restart()
-		m.gone(cy.Cookie)
-	})
 }
 
 func TestGuestOfSeveral(t *testing.T) {
@@ -212,39 +150,5 @@ func TestUsesAreCountedOnce(t *testing.T) {
 	all.Wait()
 	if links, _ := m.Links(m.boss, "a"); joined.Load() != 5 || links[0].Used != 5 {
 		t.Fatalf("%d joined, %d counted", joined.Load(), links[0].Used)
-	}
-}
-
-// Nobody takes all the places for logins and invitations.
-func TestOneOfMany(t *testing.T) {
-	m := newTeam(t)
-	token := auth.LoginRequest{Token: sign(t, m.key, claims("ada", time.Hour, write))}
-	var first *auth.Pass
-	for i := range 101 {
-		l, refusal := m.Login(ctx, auth.Credentials{}, token)
-		if refusal != nil {
-			t.Fatal(refusal)
-		}
-		if i == 0 {
-			first = m.pass(l.Cookie)
-		} else if i == 99 && first.Ended() != nil {
-			t.Fatalf("ended after %d logins: %v", i+1, first.Ended())
-		}
-	}
-	if first.Ended() == nil {
-		t.Fatal("101 logins of one author")
-	}
-	_, secret := m.link(auth.LinkRequest{Docs: "a", Role: auth.Write})
-	for range 1000 {
-		m.join(secret, "Guest", "")
-	}
-	if _, refusal := m.Login(ctx, auth.Credentials{}, auth.LoginRequest{Link: secret, Name: "Guest"}); refusal == nil || refusal.Code != session.CodeTooMany {
-		t.Fatalf("guest 1,001: %v", refusal)
-	}
-	for range 999 {
-		m.link(auth.LinkRequest{Docs: "a", Role: auth.Write})
-	}
-	if _, _, refusal := m.CreateLink(ctx, m.boss, auth.LinkRequest{Docs: "a", Role: auth.Write}); refusal == nil || refusal.Code != session.CodeTooMany {
-		t.Fatalf("invitation 1,001: %v", refusal)
 	}
 }

@@ -1,0 +1,179 @@
+package auth_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"quire/session"
+	"quire/storage/mem"
+	"quire/storage/storagetest"
+	"quire/web/auth"
+)
+
+// TestWithdrawnThoughNotWritten checks that what was withdrawn while the store failed is withdrawn at once,
+// that who did it is told that it is not saved, and that it is saved when the store works again.
+func TestWithdrawnThoughNotWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, store := hs256(t), storagetest.NewFaulty(mem.New())
+		opt := auth.Options{Keys: []auth.Key{k}, Store: store, Links: true}
+		a := newAuthority(t, opt)
+		op := admit(t, a, auth.Credentials{Token: sign(t, k, claims("op", 9*time.Hour, admin))})
+		info, secret, refusal := a.CreateLink(ctx, op, auth.LinkRequest{Docs: "plans/a", Role: auth.Read})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		guest, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Link: secret, Name: "Ada"})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		token := sign(t, k, claims("bob", 9*time.Hour, write))
+		bob, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Token: token})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		c := claims("cy", 9*time.Hour, write)
+		c.ID = "stolen"
+		cy := auth.Credentials{Token: sign(t, k, c)}
+		gone := []auth.Credentials{{Session: guest.Cookie}, {Session: bob.Cookie}, cy}
+		var live []*auth.Pass
+		for _, c := range gone {
+			live = append(live, admit(t, a, c))
+		}
+
+		store.Fail(storagetest.SetNotes, 100, nil)
+		said := []*session.Error{a.WithdrawLink(ctx, op, "plans/a", info.ID), a.Logout(ctx, live[1])}
+		_, refusal = a.Revoke(ctx, op, auth.Revocation{JTI: "stolen"})
+		for i, refusal := range append(said, refusal) {
+			if refusal == nil || refusal.Code != session.CodeUnavailable {
+				t.Errorf("withdrawal %d, which was not written: %v", i, refusal)
+			}
+			if live[i].Ended() == nil {
+				t.Errorf("withdrawal %d: the live pass goes on", i)
+			}
+		}
+		if _, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Token: token}); refusal == nil {
+			t.Error("a login is made that cannot be kept")
+		}
+		store.Heal()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		a.Close()
+
+		a = newAuthority(t, opt)
+		for i, c := range gone {
+			if _, refusal := a.Admit(ctx, c); refusal == nil {
+				t.Errorf("withdrawal %d: good again after a restart", i)
+			}
+		}
+		if _, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Link: secret, Name: "Eve"}); refusal == nil {
+			t.Error("the withdrawn invitation is taken up after a restart")
+		}
+	})
+}
+
+// TestInvitationsOff checks that on a server that takes no invitations any more nobody joins by one, and
+// nobody who had is let in.
+func TestInvitationsOff(t *testing.T) {
+	k, store := hs256(t), mem.New()
+	a := newAuthority(t, auth.Options{Keys: []auth.Key{k}, Store: store, Links: true})
+	op := admit(t, a, auth.Credentials{Token: sign(t, k, claims("op", time.Hour, admin))})
+	_, secret, refusal := a.CreateLink(ctx, op, auth.LinkRequest{Docs: "plans/a", Role: auth.Read})
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	guest, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Link: secret, Name: "Ada"})
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	a.Close()
+	a = newAuthority(t, auth.Options{Keys: []auth.Key{k}, Store: store})
+	if _, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Link: secret, Name: "Eve"}); refusal == nil {
+		t.Error("an invitation is taken up")
+	}
+	if _, refusal := a.Admit(ctx, auth.Credentials{Session: guest.Cookie}); refusal == nil {
+		t.Error("a guest is let in")
+	}
+	a.Close()
+	a = newAuthority(t, auth.Options{Keys: []auth.Key{k}, Store: store, Links: true})
+	admit(t, a, auth.Credentials{Session: guest.Cookie})
+}
+
+// TestRevokedWithinTheSecond checks that a revocation reaches what was given a moment before, also when
+// that is known more exactly than in seconds.
+func TestRevokedWithinTheSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, h := hs256(t), &host{}
+		a := newAuthority(t, auth.Options{Keys: []auth.Key{k}, Links: true, Callback: "http://app/who", Client: h.client()})
+		op := admit(t, a, auth.Credentials{Token: sign(t, k, claims("op", time.Hour, admin))})
+		_, secret, refusal := a.CreateLink(ctx, op, auth.LinkRequest{Docs: "plans/a", Role: auth.Read})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		time.Sleep(300 * time.Millisecond)
+		guest, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Link: secret, Name: "Ada"})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		h.says(200, `{"sub":"bob","grants":[{"docs":"*","role":"write"}]}`)
+		ada, bob := admit(t, a, auth.Credentials{Session: guest.Cookie}), admit(t, a, auth.Credentials{Cookie: "bob"})
+		time.Sleep(300 * time.Millisecond)
+		for _, p := range []*auth.Pass{ada, bob} {
+			if _, refusal := a.Revoke(ctx, op, auth.Revocation{Author: p.Identity().Author}); refusal != nil {
+				t.Fatal(refusal)
+			}
+			if p.Ended() == nil {
+				t.Errorf("%s goes on", p.Identity().Author)
+			}
+		}
+	})
+}
+
+// TestOneDoesNotTakeAllPlaces checks that neither one invitation nor one author can take all logins, nor one
+// admin all invitations.
+func TestOneDoesNotTakeAllPlaces(t *testing.T) {
+	k := hs256(t)
+	a := newAuthority(t, auth.Options{Keys: []auth.Key{k}, Links: true, MaxSessions: 30, MaxLinks: 30})
+	tenant := func(ns string) *auth.Pass {
+		c := claims("boss", time.Hour, auth.Grant{Docs: auth.Pattern(ns + "/*"), Role: auth.Admin})
+		c.Namespace = ns
+		return admit(t, a, auth.Credentials{Token: sign(t, k, c)})
+	}
+	acme, beta := tenant("acme"), tenant("beta")
+	until := func(what string, do func() *session.Error) {
+		t.Helper()
+		for n := range 30 {
+			if refusal := do(); refusal != nil {
+				if refusal.Code != session.CodeTooMany || n < 2 {
+					t.Fatalf("%s: %v after %d", what, refusal, n)
+				}
+				return
+			}
+		}
+		t.Fatalf("%s: takes all places", what)
+	}
+	_, secret, refusal := a.CreateLink(ctx, acme, auth.LinkRequest{Docs: "acme/a", Role: auth.Read})
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	until("invitations", func() *session.Error {
+		_, _, refusal := a.CreateLink(ctx, acme, auth.LinkRequest{Docs: "acme/a", Role: auth.Read})
+		return refusal
+	})
+	until("guests", func() *session.Error {
+		_, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Link: secret, Name: "Ada"})
+		return refusal
+	})
+	token := sign(t, k, claims("bob", time.Hour, write))
+	until("logins", func() *session.Error {
+		_, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Token: token})
+		return refusal
+	})
+	_, secret, refusal = a.CreateLink(ctx, beta, auth.LinkRequest{Docs: "beta/a", Role: auth.Read})
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	if _, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Link: secret, Name: "Cy"}); refusal != nil {
+		t.Fatal(refusal)
+	}
+}
