@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
+	"quire/session"
 	"quire/storage/bolt"
 	"quire/web/auth"
 )
@@ -25,7 +27,7 @@ func (m *Main) authority(store *bolt.Store) (*auth.Authority, error) {
 		return nil, err
 	}
 	a, err := auth.New(auth.Options{
-		Keys: keys, JWKS: c.AuthJWKS, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Leeway: c.AuthLeeway, MaxLife: c.AuthMaxLife,
+		Keys: keys, JWKS: c.AuthJWKS, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Leeway: c.AuthLeeway, MaxLife: c.AuthMaxLife, Endless: c.AuthEndless,
 		Callback: c.AuthURL, CallbackTimeout: c.AuthTimeout, CallbackGrace: c.AuthGrace,
 		Links: c.AuthLinks, SessionLife: c.AuthSession,
 		Store: store, Logger: m.Logger,
@@ -35,6 +37,31 @@ func (m *Main) authority(store *bolt.Store) (*auth.Authority, error) {
 	}
 	m.Logger.Info("people are asked who they are", "keys", auth.Names(keys), "jwks", plainURL(c.AuthJWKS), "application", plainURL(c.AuthURL), "invitations", c.AuthLinks)
 	return a, nil
+}
+
+// following is a store whose documents take the invitations to them along to another id, before
+// anybody is told of it.
+type following struct {
+	session.Store
+	authority *auth.Authority
+}
+
+// Rename implements session.Store.
+func (f following) Rename(ctx context.Context, from, to string) error {
+	err := f.Store.Rename(ctx, from, to)
+	if err == nil {
+		f.authority.Moved(ctx, from, to)
+	}
+	return err
+}
+
+// Delete implements session.Store.
+func (f following) Delete(ctx context.Context, id string) error {
+	err := f.Store.Delete(ctx, id)
+	if err == nil {
+		f.authority.Moved(ctx, id, "")
+	}
+	return err
 }
 
 // readKeys reads the keys of tokens from files.

@@ -24,6 +24,7 @@ type authConfig struct {
 	AuthLinks    bool
 	AuthSession  time.Duration
 	AuthMaxLife  time.Duration
+	AuthEndless  bool
 	InsecureOpen bool
 }
 
@@ -40,6 +41,7 @@ func (c *authConfig) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.AuthLinks, "auth-links", false, "let admins of documents invite people by links, `true or false`")
 	fs.DurationVar(&c.AuthSession, "auth-session", 30*24*time.Hour, "longest `time` that a login in a browser lasts")
 	fs.DurationVar(&c.AuthMaxLife, "auth-max-life", 400*24*time.Hour, "longest `time` for which a token may be good; revocations are kept that long")
+	fs.BoolVar(&c.AuthEndless, "auth-endless", false, "take tokens that never run out, without exp, `true or false`; revocations are kept for ever then")
 	fs.BoolVar(&c.InsecureOpen, "insecure-open", false, "let everybody who can reach the server do everything, also where it listens to other machines, `true or false`")
 }
 

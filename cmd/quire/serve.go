@@ -150,8 +150,13 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 	if err != nil {
 		return nil, err
 	}
+	authority, err := m.authority(store)
+	if err != nil {
+		return nil, err
+	}
+	defer authority.Close()
 	manager = session.New(session.Options{
-		Store:     store,
+		Store:     following{store, authority},
 		Types:     types(),
 		Limits:    c.sessions(),
 		Keep:      session.Keep(c.HistoryKeep),
@@ -175,15 +180,10 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the webhooks cannot be read: %w", err)
 	}
-	authority, err := m.authority(store)
-	if err != nil {
-		return nil, err
-	}
 	ln, err := f.main.listen()
 	if err != nil {
 		return nil, fmt.Errorf("cannot serve on %s: %w", c.Listen, err)
 	}
-	defer authority.Close()
 	able := func() error { return disk.ready(manager.Stats(), store.Stats(), time.Now()) }
 	server, err = web.New(web.Options{
 		Auth:      authority,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -82,4 +83,48 @@ func TestOffLoopbackItAsks(t *testing.T) {
 			t.Errorf("%s: code %d", bad, code)
 		}
 	}
+}
+
+// TestInvitationsGoWithDocuments checks that a guest follows a document to another id, and has no
+// rights in another that gets the id later.
+func TestInvitationsGoWithDocuments(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	if code, _, errOut := cli([]string{"genkey", key}); code != exitOK {
+		t.Fatal(errOut)
+	}
+	_, out, _ := cli([]string{"token", "--key", key, "--author", "root", "--grant", "*=admin"})
+	_, url, _ := start(t, "--data", t.TempDir(), "--auth-keys", key+".pub", "--auth-links")
+	as := [2]string{"Authorization", "Bearer " + strings.TrimSpace(out)}
+	do := func(want int, who [2]string, method, path, body string) *http.Response {
+		t.Helper()
+		req, _ := http.NewRequest(method, url+path, strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Origin", strings.TrimSuffix(url, "/"))
+		req.Header.Set(who[0], who[1])
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		if resp.StatusCode != want {
+			t.Fatalf("%s %s: %s, want %d", method, path, resp.Status, want)
+		}
+		return resp
+	}
+	do(201, as, "POST", "api/docs", `{"id":"plan"}`)
+	var link struct{ Secret string }
+	if err := json.NewDecoder(do(201, as, "POST", "api/docs/plan/links", `{"role":"write"}`).Body).Decode(&link); err != nil {
+		t.Fatal(err)
+	}
+	joined := do(200, [2]string{"Accept", "*/*"}, "POST", "api/session", `{"link":"`+link.Secret+`","name":"Ada"}`)
+	ada := [2]string{"Cookie", strings.Split(joined.Header.Get("Set-Cookie"), ";")[0]}
+	do(200, ada, "GET", "api/docs/plan", "")
+	do(200, as, "PATCH", "api/docs/plan", `{"id":"plan2"}`)
+	do(404, ada, "GET", "api/docs/plan", "")
+	do(200, ada, "GET", "api/docs/plan2", "")
+	do(201, as, "POST", "api/docs", `{"id":"plan"}`)
+	do(404, ada, "GET", "api/docs/plan", "")
+	do(204, as, "DELETE", "api/docs/plan2", "")
+	do(201, as, "POST", "api/docs", `{"id":"plan2"}`)
+	do(401, ada, "GET", "api/docs/plan2", "")
 }

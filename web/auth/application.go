@@ -5,12 +5,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	strict "github.com/go-jose/go-jose/v4/json" // as for tokens
 
 	"quire/session"
 )
@@ -80,6 +85,7 @@ type appSource struct {
 	app       *application
 	question  Question
 	said      *said
+	admitted  atomic.Bool // by an answer that held
 }
 
 // source returns the source of the rights of who brought c.
@@ -90,7 +96,7 @@ func (app *application) source(a *Authority, c Credentials) source {
 	}
 	whole, _ := json.Marshal(q)
 	key := sha256.Sum256(whole) // of all that the application may go by
-	return &appSource{a, app, q, app.entry(key)}
+	return &appSource{authority: a, app: app, question: q, said: app.entry(key)}
 }
 
 // entry returns what was said of credentials, or a place for it.
@@ -130,7 +136,7 @@ func (app *application) forget() {
 }
 
 // rights asks the application unless what it said still holds. While it does not answer,
-// what it said last holds for CallbackGrace.
+// what it said last holds for CallbackGrace, for those who were admitted by then.
 func (s *appSource) rights(ctx context.Context) (*Identity, time.Time, *session.Error) {
 	if id, until, refusal, known := s.known(); known {
 		return s.checked(id, until, refusal)
@@ -144,7 +150,12 @@ func (s *appSource) rights(ctx context.Context) (*Identity, time.Time, *session.
 	if id, until, refusal, known := s.known(); known { // somebody else asked meanwhile
 		return s.checked(id, until, refusal)
 	}
+	place, free := s.app.place(ctx, s.admitted.Load())
+	if !free {
+		return s.checked(s.learn(nil, 0, nil, errPlaces))
+	}
 	id, ttl, refusal, err := s.app.ask(ctx, s.question)
+	place()
 	return s.checked(s.learn(id, ttl, refusal, err))
 }
 
@@ -156,14 +167,23 @@ func (s *appSource) known() (id *Identity, until time.Time, refusal *session.Err
 
 // learn notes an answer, or that there was none.
 func (s *appSource) learn(id *Identity, ttl time.Duration, refusal *session.Error, err error) (*Identity, time.Time, *session.Error) {
-	m, now := s.said, s.app.opt.Now()
-	if err != nil {
+	now := s.app.opt.Now()
+	id, until, refusal := s.record(now, id, ttl, refusal, err)
+	if err != nil && (refusal != nil || !errors.Is(err, errPlaces)) { // else it is only put later
 		s.app.warn(now, err)
 	}
+	return id, until, refusal
+}
+
+func (s *appSource) record(now time.Time, id *Identity, ttl time.Duration, refusal *session.Error, err error) (*Identity, time.Time, *session.Error) {
+	m := s.said
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil {
 		m.until = now.Add(retryAfter)
+		if errors.Is(err, errPlaces) {
+			m.until = now.Add(time.Second + rand.N(time.Second)) // not all at once
+		}
 		if m.id == nil || now.Sub(m.good) > s.app.opt.CallbackGrace || !m.id.Expires.IsZero() && !now.Before(m.id.Expires) {
 			m.id, m.refusal = nil, errNoAnswer
 		}
@@ -197,26 +217,55 @@ func (app *application) warn(now time.Time, err error) {
 
 // checked is what the application said, unless it was withdrawn here.
 func (s *appSource) checked(id *Identity, until time.Time, refusal *session.Error) (*Identity, time.Time, *session.Error) {
+	if refusal == nil {
+		refusal = s.authority.good(id)
+	}
 	if refusal != nil {
 		return nil, until, refusal
 	}
-	s.authority.mu.Lock()
-	defer s.authority.mu.Unlock()
-	return id, until, s.authority.withdrawn(id)
+	if !s.admitted.Load() {
+		s.said.mu.Lock()
+		over := s.app.opt.Now().After(s.said.good)
+		s.said.mu.Unlock()
+		if over {
+			return nil, until, errNoAnswer
+		}
+		s.admitted.Store(true)
+	}
+	return id, until, nil
 }
 
 var errNoAnswer = session.Errorf(session.CodeUnavailable, "the application does not say who you are; try again")
 
-// ask puts a question. refusal is the application's no, err that there is no answer.
-func (app *application) ask(ctx context.Context, q Question) (id *Identity, ttl time.Duration, refusal *session.Error, err error) {
+// errPlaces is why a question was not put.
+var errPlaces = errors.New("as many questions are under way as there may be")
+
+// place waits for leave to put a question, which done gives back; not at all for one of many that
+// can be put later.
+func (app *application) place(ctx context.Context, later bool) (done func(), free bool) {
+	done = func() { <-app.places }
+	select {
+	case app.places <- struct{}{}:
+		return done, true
+	default:
+		if later {
+			return nil, false
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, app.opt.CallbackTimeout)
 	defer cancel()
 	select {
 	case app.places <- struct{}{}:
-		defer func() { <-app.places }()
+		return done, true
 	case <-ctx.Done():
-		return nil, 0, nil, fmt.Errorf("%d questions are under way", cap(app.places))
+		return nil, false
 	}
+}
+
+// ask puts a question; a place is held. refusal is the application's no, err that there is no answer.
+func (app *application) ask(ctx context.Context, q Question) (id *Identity, ttl time.Duration, refusal *session.Error, err error) {
+	ctx, cancel := context.WithTimeout(ctx, app.opt.CallbackTimeout)
+	defer cancel()
 	body, err := json.Marshal(q)
 	if err != nil {
 		return nil, 0, nil, err
@@ -250,7 +299,7 @@ func (app *application) read(body io.Reader) (id *Identity, ttl time.Duration, r
 		return nil, 0, nil, fmt.Errorf("its answer has more than %d bytes", maxAnswer)
 	}
 	var a Answer
-	if err := json.Unmarshal(data, &a); err != nil {
+	if err := strict.Unmarshal(data, &a); err != nil {
 		return nil, 0, nil, fmt.Errorf("its answer cannot be read: %w", err)
 	}
 	if id, err = identityOf(&a.Claims); err != nil {

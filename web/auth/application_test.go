@@ -111,6 +111,9 @@ func TestApplication(t *testing.T) {
 		if p.Ended() != nil {
 			t.Fatalf("ended within the grace: %v", p.Ended())
 		}
+		if _, refusal := a.Admit(ctx, ada); refusal == nil || refusal.Code != session.CodeUnavailable {
+			t.Fatalf("somebody is let in by an answer that holds no more: %v", refusal)
+		}
 		time.Sleep(60 * time.Second)
 		synctest.Wait()
 		if p.Ended() == nil {
@@ -172,6 +175,28 @@ func TestAddressesAreAskedAbout(t *testing.T) {
 		if _, refusal := a.Admit(ctx, auth.Credentials{Host: "docs", Remote: netip.MustParseAddr("203.0.113.9")}); refusal == nil {
 			t.Fatal("a stranger is let in as who is in the office")
 		}
+	})
+}
+
+// TestSlowApplication checks that nobody is cut off who has to wait for their question to be put.
+func TestSlowApplication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{takes: 100 * time.Millisecond}
+		a := newAuthority(t, auth.Options{Callback: "http://app/who", CallbackAtOnce: 1, CallbackGrace: 30 * time.Second, Client: h.client()})
+		h.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}],"ttl":60}`)
+		var passes []*auth.Pass
+		for i := range 300 { // half of a minute's questions
+			passes = append(passes, admit(t, a, auth.Credentials{Cookie: strconv.Itoa(i)}))
+		}
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		for i, p := range passes {
+			if p.Ended() != nil {
+				t.Errorf("connection %d: %v", i, p.Ended())
+			}
+		}
+		a.Close()
+		time.Sleep(time.Minute)
 	})
 }
 

@@ -7,9 +7,12 @@
 package auth
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/go-jose/go-jose/v4/json" // refuses members that come twice
 )
 
 // Role is what somebody may do with a document; each includes those before it.
@@ -73,6 +76,21 @@ func (p Pattern) Matches(doc string) bool {
 type Grant struct {
 	Docs Pattern `json:"docs"`
 	Role Role    `json:"role"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler. A member that is not known is refused: it could be
+// meant to narrow what is granted.
+func (g *Grant) UnmarshalJSON(data []byte) error {
+	var members map[string]string
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	role, err := ParseRole(members["role"])
+	if _, docs := members["docs"]; err != nil || !docs || len(members) != 2 {
+		return errors.Join(errors.New("a grant has docs and role, and nothing else"), err)
+	}
+	*g = Grant{Pattern(members["docs"]), role}
+	return nil
 }
 
 // Kind is how somebody showed who they are.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -109,6 +110,9 @@ func TestTokensThatAreRefused(t *testing.T) {
 		return in + "." + base64.RawURLEncoding.EncodeToString(sig)
 	}
 	whole := `{"sub":"ada","iss":"app","aud":"quire","exp":99999999999,"grants":[]}`
+	soon := func(more string) string {
+		return fmt.Sprintf(`{"sub":"ada","iss":"app","aud":"quire","exp":%d,%s}`, time.Now().Add(time.Hour).Unix(), more)
+	}
 	later := func(d time.Duration) *jwt.NumericDate { return jwt.NewNumericDate(time.Now().Add(d)) }
 	for _, c := range []struct{ name, token, why string }{
 		{"good", signed(nil), ""},
@@ -133,8 +137,14 @@ func TestTokensThatAreRefused(t *testing.T) {
 		{"critical", raw(jwt.SigningMethodHS256, map[string]any{"crit": []string{"b64"}, "b64": false}, secret, whole), "fits"},
 		{"own key in the header", raw(jwt.SigningMethodHS256, map[string]any{"jwk": map[string]any{"kty": "oct", "k": "AAAA"}}, make([]byte, 32), whole), "signature"},
 		{"twice", raw(jwt.SigningMethodHS256, nil, secret, `{"sub":"ada","iss":"app","aud":"quire","exp":99999,"exp":99999999999}`), "not a token"},
-		{"twice in another case", raw(jwt.SigningMethodHS256, nil, secret, `{"sub":"ada","iss":"app","aud":"quire","exp":99999999999,"Sub":"bob"}`), "not a token"},
-		{"twice with a long s", raw(jwt.SigningMethodHS256, nil, secret, `{"sub":"ada","iss":"app","aud":"quire","exp":99999999999,"\u017fub":"bob"}`), "not a token"},
+		{"twice in a grant", raw(jwt.SigningMethodHS256, nil, secret, soon(`"grants":[{"docs":"a","docs":"*","role":"read"}]`)), "not a token"},
+		{"in another case", raw(jwt.SigningMethodHS256, nil, secret, strings.Replace(soon(`"grants":[]`), `"sub"`, `"Sub"`, 1)), "sub is missing"},
+		{"with a long s", raw(jwt.SigningMethodHS256, nil, secret, strings.Replace(soon(`"grants":[]`), `"sub"`, `"\u017fub"`, 1)), "sub is missing"},
+		{"a narrower grant", raw(jwt.SigningMethodHS256, nil, secret, soon(`"grants":[{"docs":"*","role":"write","until":5}]`)), "not a token"},
+		{"half a grant", raw(jwt.SigningMethodHS256, nil, secret, soon(`"grants":[{"docs":"*"}]`)), "not a token"},
+		{"no role", raw(jwt.SigningMethodHS256, nil, secret, soon(`"grants":[{"docs":"*","role":"none"}]`)), "gives no role"},
+		{"two values", raw(jwt.SigningMethodHS256, nil, secret, soon(`"grants":[]`)+"{}"), "not a token"},
+		{"encrypted", part(`{"alg":"RSA-OAEP","enc":"A256GCM"}`) + ".a.b.c.d", "not a token"},
 		{"five parts", "a.b.c.d.e", "not a token"},
 		{"empty parts", "..", "not a token"},
 		{"huge", signed(nil) + strings.Repeat("A", 8<<10), "8192 bytes"},

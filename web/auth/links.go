@@ -56,6 +56,9 @@ const maxNote = 200
 // apart it is an author.
 const maxGuest = 48
 
+// maxTaken is the most invitations that one guest takes up.
+const maxTaken = 32
+
 // idBytes is how many characters of a secret are its invitation's id.
 const idBytes = 8
 
@@ -157,15 +160,89 @@ func (a *Authority) WithdrawLink(ctx context.Context, by *Pass, doc, id string) 
 		a.mu.Unlock()
 		return session.Errorf(session.CodeNotFound, "there is no such invitation")
 	}
-	delete(a.links, id)
-	var guests []*login
-	for _, g := range a.logins {
-		if g.Identity.Kind == Link && g.Identity.ID == id {
-			guests = append(guests, g)
+	a.mu.Unlock()
+	return a.settle(ctx, a.withdraw(l)...)
+}
+
+// withdraw takes invitations off the table, ends what was given by them, and returns what is to
+// be written then; writing is held.
+func (a *Authority) withdraw(gone ...*link) (notes []storage.Note) {
+	var left, stay []*login
+	a.mu.Lock()
+	for _, l := range gone {
+		delete(a.links, l.ID)
+		notes = append(notes, storage.Note{Key: linkNotes + l.ID})
+	}
+	for _, l := range gone {
+		for _, g := range a.guests(l) {
+			if a.identify(g); a.over(g) != nil {
+				left = append(left, g)
+			} else {
+				stay = append(stay, g)
+			}
 		}
 	}
 	a.mu.Unlock()
-	return a.settle(ctx, append([]storage.Note{{Key: linkNotes + id}}, a.forget(guests...)...)...)
+	a.lookAt(append(stay, left...)...) // before they are forgotten, so that they are told why
+	return append(notes, a.forget(left...)...)
+}
+
+// guests returns the logins of those who took an invitation up; mu is held.
+func (a *Authority) guests(l *link) (out []*login) {
+	for _, g := range a.logins {
+		if slices.Contains(g.Links, l.ID) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// Moved takes in that a document has another id now, or was removed, when to is "":
+// invitations to it alone go with it or end, so that guests have no rights in another document
+// that gets its id. When that cannot be written it holds, is logged, and is tried again.
+func (a *Authority) Moved(ctx context.Context, from, to string) {
+	if strings.HasSuffix(from, "*") || !a.invited(from) {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	done, _ := a.write(ctx)
+	defer done()
+	var gone []*link
+	var guests []*login
+	var notes []storage.Note
+	a.mu.Lock()
+	for id, l := range a.links {
+		switch {
+		case string(l.Docs) != from:
+		case to == "" || strings.HasSuffix(to, "*") || l.Namespace != "" && session.NamespaceOf(to) != l.Namespace:
+			gone = append(gone, l)
+		default:
+			then := *l
+			then.Docs = Pattern(to)
+			a.links[id] = &then
+			notes = append(notes, note(linkNotes+id, &then))
+			for _, g := range a.guests(l) {
+				a.identify(g)
+				guests = append(guests, g)
+			}
+		}
+	}
+	a.mu.Unlock()
+	a.lookAt(guests...)
+	notes = append(notes, a.withdraw(gone...)...)
+	_ = a.settle(ctx, notes...) // it is logged
+}
+
+// invited reports whether there are invitations to one document alone.
+func (a *Authority) invited(doc string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, l := range a.links {
+		if string(l.Docs) == doc {
+			return true
+		}
+	}
+	return false
 }
 
 // linkOver says why an invitation gives nothing any more, nil when it does; mu is held.
@@ -182,8 +259,8 @@ func (a *Authority) linkOver(id string) *session.Error {
 	return nil
 }
 
-// join takes up an invitation.
-func (a *Authority) join(ctx context.Context, secret, name string) (*Login, *session.Error) {
+// join takes up an invitation, for the guest who has the cookie when they have the name.
+func (a *Authority) join(ctx context.Context, secret, name, cookie string) (*Login, *session.Error) {
 	if refusal := checkGuest(name); refusal != nil {
 		return nil, refusal
 	}
@@ -193,38 +270,94 @@ func (a *Authority) join(ctx context.Context, secret, name string) (*Login, *ses
 	}
 	defer done()
 	a.mu.Lock()
-	var l *link
-	if len(secret) > idBytes {
-		l = a.links[secret[:idBytes]]
-	}
-	if l == nil || subtle.ConstantTimeCompare([]byte(l.Hash), []byte(hashOf(secret))) != 1 {
+	l, refusal := a.invitation(secret)
+	if refusal != nil {
 		a.mu.Unlock()
-		return nil, session.Errorf(session.CodeUnauthenticated, "there is no such invitation, or it was withdrawn")
+		return nil, refusal
 	}
-	refusal = a.linkOver(l.ID)
-	if refusal == nil && l.Uses > 0 && l.Used >= l.Uses {
-		refusal = session.Errorf(session.CodeUnauthenticated, "the invitation was used up")
+	guest := a.guest(cookie, name, l)
+	if guest != nil && slices.Contains(guest.Links, l.ID) {
+		defer a.mu.Unlock()
+		return &Login{Cookie: cookie, Identity: guest.Identity, Docs: l.Docs}, nil
 	}
 	then := *l
 	then.Used++
 	a.mu.Unlock()
+	if l.Uses > 0 && l.Used >= l.Uses {
+		return nil, session.Errorf(session.CodeUnauthenticated, "the invitation was used up")
+	}
+	var made *Login
+	if guest != nil {
+		made, refusal = a.joinMore(ctx, guest, &then)
+	} else {
+		made, refusal = a.begin(ctx, Identity{
+			Author: name + "~" + hashOf(newSecret())[:6], Name: name, Namespace: l.Namespace,
+			Grants: []Grant{{l.Docs, l.Role}}, Issued: a.opt.Now().UTC(), Expires: l.Expires, Kind: Link, ID: l.ID,
+		}, []string{l.ID}, note(linkNotes+l.ID, &then))
+	}
 	if refusal != nil {
 		return nil, refusal
 	}
-	id := Identity{
-		Author: name + "~" + hashOf(newSecret())[:6], Name: name, Namespace: l.Namespace,
-		Grants: []Grant{{l.Docs, l.Role}}, Issued: a.opt.Now().UTC(), Kind: Link, ID: l.ID,
-	}
-	id.Expires = l.Expires
-	made, refusal := a.begin(ctx, id, note(linkNotes+l.ID, &then))
-	if refusal != nil {
-		return nil, refusal
+	if guest != nil {
+		made.Cookie = cookie
 	}
 	a.mu.Lock()
 	a.links[l.ID] = &then
 	a.mu.Unlock()
 	made.Docs = l.Docs
 	return made, nil
+}
+
+// joinMore has a guest take up another invitation, which is written as then; writing is held.
+func (a *Authority) joinMore(ctx context.Context, guest *login, then *link) (*Login, *session.Error) {
+	a.mu.Lock()
+	more := *guest
+	more.Links = nil
+	for _, id := range guest.Links { // those that are over make room
+		if a.linkOver(id) == nil {
+			more.Links = append(more.Links, id)
+		}
+	}
+	a.mu.Unlock()
+	if len(more.Links) >= maxTaken {
+		return nil, session.Errorf(session.CodeTooMany, "you took up %d invitations, which is the limit", maxTaken)
+	}
+	more.Links = append(more.Links, then.ID)
+	if refusal := a.put(ctx, note(linkNotes+then.ID, then), note(sessionNotes+guest.Hash, &more)); refusal != nil {
+		return nil, refusal
+	}
+	a.mu.Lock()
+	guest.Links = more.Links
+	a.identify(guest)
+	made := &Login{Identity: guest.Identity}
+	a.mu.Unlock()
+	a.lookAt(guest)
+	return made, nil
+}
+
+// invitation returns the one with a secret, unless it is over; mu is held.
+func (a *Authority) invitation(secret string) (*link, *session.Error) {
+	var l *link
+	if len(secret) > idBytes {
+		l = a.links[secret[:idBytes]]
+	}
+	if l == nil || subtle.ConstantTimeCompare([]byte(l.Hash), []byte(hashOf(secret))) != 1 {
+		return nil, session.Errorf(session.CodeUnauthenticated, "there is no such invitation, or it was withdrawn")
+	}
+	return l, a.linkOver(l.ID)
+}
+
+// guest returns the login of a cookie when it is a guest's of a name, who can take l up as well;
+// mu is held.
+func (a *Authority) guest(cookie, name string, l *link) *login {
+	if cookie == "" {
+		return nil
+	}
+	g := a.logins[hashOf(cookie)]
+	if g == nil || len(g.Links) == 0 || g.Identity.Name != name || g.Identity.Namespace != l.Namespace || a.over(g) != nil {
+		return nil
+	}
+	return g
 }
 
 // checkGuest refuses names that could pass for other people's authors or that show wrongly.

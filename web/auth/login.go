@@ -28,14 +28,17 @@ type Login struct {
 	Docs Pattern
 }
 
-// login is a login, as it is kept. Nothing of it but gone and holds changes.
+// login is a login, as it is kept.
 type login struct {
-	Hash     string    `json:"hash"` // of the cookie's value
-	Identity *Identity `json:"identity"`
+	Hash  string    `json:"hash"` // of the cookie's value
+	Begun time.Time `json:"begun"`
 
 	// Guarded by Authority.mu.
-	gone  bool
-	holds map[*hold]struct{} // the live passes by it
+	Links    []string           `json:"links,omitempty"` // ids of the invitations that a guest took up; replaced, not changed
+	Identity *Identity          `json:"identity"`        // a guest's is made anew when one of Links changes
+	until    time.Time          // when Identity has to be made anew, or is over
+	gone     bool               // it was ended
+	holds    map[*hold]struct{} // the live passes by it
 }
 
 // seat is whose login it is as logins are counted: an invitation's, or an author's.
@@ -53,6 +56,7 @@ func share(of int) int { return max(1, of/10) }
 func (a *Authority) seatIn(l *login) {
 	a.logins[l.Hash] = l
 	a.seats[l.seat()]++
+	a.identify(l)
 }
 
 // seatOut takes it off, once; mu is held.
@@ -78,7 +82,8 @@ func newSecret() string {
 }
 
 // Login makes a login from a token or an invitation, for later requests of the same
-// browser. It is durable when there is no error. Codes: unauthenticated, bad_message,
+// browser. It is durable when there is no error. A guest who is logged in (c.Session) and takes
+// another invitation up under the same name stays who they are, and has both. Codes: unauthenticated, bad_message,
 // too_many, too_large, unavailable, busy.
 func (a *Authority) Login(ctx context.Context, c Credentials, r LoginRequest) (*Login, *session.Error) {
 	switch {
@@ -87,7 +92,7 @@ func (a *Authority) Login(ctx context.Context, c Credentials, r LoginRequest) (*
 	case (r.Token == "") == (r.Link == ""):
 		return nil, session.Errorf(session.CodeBadMessage, "give one of token and link")
 	case r.Link != "":
-		return a.join(ctx, r.Link, r.Name)
+		return a.join(ctx, r.Link, r.Name, c.Session)
 	}
 	c.Token = r.Token
 	src, refusal := a.tokenSource(ctx, c)
@@ -106,17 +111,17 @@ func (a *Authority) Login(ctx context.Context, c Credentials, r LoginRequest) (*
 		return nil, refusal
 	}
 	defer done()
-	return a.begin(ctx, *id)
+	return a.begin(ctx, *id, nil)
 }
 
 // begin makes and writes a login; writing is held. more is written together with it.
-func (a *Authority) begin(ctx context.Context, id Identity, more ...storage.Note) (*Login, *session.Error) {
-	now := a.opt.Now()
+func (a *Authority) begin(ctx context.Context, id Identity, links []string, more ...storage.Note) (*Login, *session.Error) {
+	now := a.opt.Now().UTC()
 	if end := now.Add(a.opt.SessionLife); id.Expires.IsZero() || end.Before(id.Expires) {
 		id.Expires = end
 	}
 	cookie := newSecret()
-	l := &login{Hash: hashOf(cookie), Identity: &id, holds: map[*hold]struct{}{}}
+	l := &login{Hash: hashOf(cookie), Begun: now, Links: links, Identity: &id, holds: map[*hold]struct{}{}}
 	a.mu.Lock()
 	n, own := len(a.logins), a.seats[l.seat()]
 	a.mu.Unlock()
@@ -169,15 +174,52 @@ func (a *Authority) session(cookie string) source {
 	return nil
 }
 
+// identify makes the identity of a guest from the invitations that they took up; mu is held.
+// When all of them are over it stays as it was.
+func (a *Authority) identify(l *login) {
+	l.until = l.Identity.Expires
+	if len(l.Links) == 0 {
+		return
+	}
+	id, most := *l.Identity, l.Begun.Add(a.opt.SessionLife)
+	id.Grants, id.Expires, l.until = nil, time.Time{}, most
+	for _, name := range l.Links {
+		if a.linkOver(name) != nil {
+			continue
+		}
+		k, end := a.links[name], most
+		if !k.Expires.IsZero() && k.Expires.Before(most) {
+			end = k.Expires
+		}
+		id.Grants = append(id.Grants, Grant{k.Docs, k.Role})
+		if end.After(id.Expires) {
+			id.Expires = end
+		}
+		if end.Before(l.until) {
+			l.until = end
+		}
+	}
+	if len(id.Grants) > 0 {
+		l.Identity = &id
+	}
+}
+
 // over says why a login is over, nil when it is not; mu is held.
 func (a *Authority) over(l *login) *session.Error {
-	switch {
-	case l.gone, !a.opt.Now().Before(l.Identity.Expires):
+	if l.gone {
 		return errSessionOver
-	case l.Identity.Kind == Link:
-		if refusal := a.linkOver(l.Identity.ID); refusal != nil {
-			return refusal
+	}
+	var why *session.Error
+	for _, id := range l.Links {
+		if why = a.linkOver(id); why == nil {
+			break
 		}
+	}
+	switch {
+	case why != nil:
+		return why
+	case !a.opt.Now().Before(l.Identity.Expires):
+		return errSessionOver
 	}
 	return a.withdrawn(l.Identity)
 }
@@ -189,12 +231,11 @@ type loginSource struct {
 }
 
 func (s *loginSource) rights(context.Context) (*Identity, time.Time, *session.Error) {
-	a := s.authority
+	a, l := s.authority, s.login
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	until := s.login.Identity.Expires
-	if l := a.links[s.login.Identity.ID]; s.login.Identity.Kind == Link && l != nil && !l.Expires.IsZero() && l.Expires.Before(until) {
-		until = l.Expires
+	if !a.opt.Now().Before(l.until) {
+		a.identify(l)
 	}
-	return s.login.Identity, until, a.over(s.login)
+	return l.Identity, l.until, a.over(l)
 }

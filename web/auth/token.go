@@ -1,16 +1,14 @@
 package auth
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/go-jose/go-jose/v4/json" // refuses members that come twice, and those in another case
 	"github.com/golang-jwt/jwt/v5"
 
 	"quire/session"
@@ -77,6 +75,9 @@ func identityOf(c *Claims) (*Identity, error) {
 	for _, g := range c.Grants {
 		if g.Docs == "" || len(g.Docs) > storage.MaxDocID+1 || !utf8.ValidString(string(g.Docs)) {
 			return nil, errors.New("a grant names no documents: docs is an id, or how ids begin and *")
+		}
+		if g.Role == None || g.Role > Admin {
+			return nil, errors.New("a grant gives no role: role is read, write or admin")
 		}
 	}
 	return id, nil
@@ -179,65 +180,13 @@ func whyNot(err error) string {
 	return "the token cannot be used"
 }
 
-// tokenClaims are Claims that are read with more care: a member that comes twice could mean
-// one thing to who signed the token and another here.
+// tokenClaims are Claims that are read with more care: names count as they are written, and a
+// member that comes twice, which could mean one thing to who signed the token and another here,
+// is refused.
 type tokenClaims Claims
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (c *tokenClaims) UnmarshalJSON(data []byte) error {
-	if err := noRepeats(data); err != nil {
-		return err
-	}
-	return json.Unmarshal(data, (*Claims)(c))
-}
-
-// noRepeats refuses objects, nested ones included, in which a member comes twice.
-func noRepeats(data []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	type level struct {
-		names map[string]bool // nil: an array
-		value bool            // a value follows its name
-	}
-	var in []level
-	for {
-		tok, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		top := len(in) - 1
-		switch t := tok.(type) {
-		case json.Delim:
-			if t == '}' || t == ']' {
-				in = in[:top]
-				continue
-			}
-			if top >= 0 {
-				in[top].value = false
-			}
-			l := level{}
-			if t == '{' {
-				l.names = map[string]bool{}
-			}
-			in = append(in, l)
-			continue
-		case string:
-			if top >= 0 && in[top].names != nil && !in[top].value {
-				if name := strings.ToLower(strings.ToUpper(t)); in[top].names[name] { // encoding/json takes any case, and ſ for s
-					return errors.New("a member comes twice")
-				} else {
-					in[top].names[name], in[top].value = true, true
-				}
-				continue
-			}
-		}
-		if top >= 0 {
-			in[top].value = false
-		}
-	}
-}
+func (c *tokenClaims) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*Claims)(c)) }
 
 func (c *tokenClaims) GetExpirationTime() (*jwt.NumericDate, error) { return c.ExpiresAt, nil }
 func (c *tokenClaims) GetNotBefore() (*jwt.NumericDate, error)      { return c.NotBefore, nil }
