@@ -23,6 +23,7 @@ import (
 	"quire/ot/text"
 	"quire/session"
 	"quire/storage/mem"
+	"quire/storage/storagetest"
 	"quire/web/api"
 	"quire/web/auth"
 	"quire/web/hooks"
@@ -37,6 +38,7 @@ type site struct {
 	auth   *auth.Authority
 	hooks  *hooks.Hooks
 	addr   string
+	store  *storagetest.Faulty
 	secret auth.Key
 	ready  error
 }
@@ -48,8 +50,8 @@ func newSite(t *testing.T, opt Options) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, secret: key}
-	store := mem.New()
+	store := storagetest.NewFaulty(mem.New())
+	s := &site{t: t, secret: key, store: store}
 	s.m = session.New(session.Options{Store: store, Types: []ot.Type{text.Type{}}, Logger: log})
 	if s.auth, err = auth.New(auth.Options{Keys: []auth.Key{key}, Links: true, Store: store, Logger: log}); err != nil {
 		t.Fatal(err)
@@ -527,6 +529,20 @@ func TestStrangersSendNothing(t *testing.T) {
 		}
 	}
 	s.quiet("strangers")
+}
+
+// TestRevokedThoughNotWritten ends everything by what is revoked also when the disk fails, and says that a restart
+// would undo it.
+func TestRevokedThoughNotWritten(t *testing.T) {
+	s := newSite(t, Options{})
+	op := bearer(s.operator())
+	tina := s.token("tina", "acme", auth.Grant{Docs: "*", Role: auth.Admin})
+	_, hook := s.want(201, "", "POST", "/api/hooks", `{"url":"https://example.org/x","docs":"acme/"}`, bearer(tina)...)
+	s.store.Fail(storagetest.SetNotes, 1, nil)
+	s.want(503, "at once", "POST", "/api/revocations", `{"author":"tina"}`, op...)
+	s.want(401, "", "GET", "/api/session", "", bearer(tina)...)
+	s.want(200, `"state":"disabled"`, "GET", "/api/hooks/"+field(hook, "id"), "", op...)
+	s.want(201, "", "POST", "/api/revocations", `{"author":"tina"}`, op...)
 }
 
 // TestRightGoneWhileTheBodyComes writes nothing for whose right went while they sent a large body.
