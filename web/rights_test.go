@@ -23,6 +23,7 @@ import (
 	"quire/ot/text"
 	"quire/session"
 	"quire/storage/mem"
+	"quire/storage/storagetest"
 	"quire/web/api"
 	"quire/web/auth"
 	"quire/web/hooks"
@@ -37,6 +38,7 @@ type site struct {
 	auth   *auth.Authority
 	hooks  *hooks.Hooks
 	addr   string
+	store  *storagetest.Faulty
 	secret auth.Key
 	ready  error
 }
@@ -48,8 +50,8 @@ func newSite(t *testing.T, opt Options) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, secret: key}
-	store := mem.New()
+	store := storagetest.NewFaulty(mem.New())
+	s := &site{t: t, secret: key, store: store}
 	s.m = session.New(session.Options{Store: store, Types: []ot.Type{text.Type{}}, Logger: log})
 	if s.auth, err = auth.New(auth.Options{Keys: []auth.Key{key}, Links: true, Store: store, Logger: log}); err != nil {
 		t.Fatal(err)
@@ -529,52 +531,6 @@ func TestStrangersSendNothing(t *testing.T) {
 	s.quiet("strangers")
 }
 
-// TestRightGoneWhileTheBodyComes writes nothing for whose right went while they sent a large body.
-func TestRightGoneWhileTheBodyComes(t *testing.T) {
-	s := newSite(t, Options{})
-	const size = 3 << 19
-	if _, err := s.m.Create(t.Context(), "acme/big", "text", []byte(`"`+strings.Repeat("x", size)+`"`), session.User{Name: "Ada"}); err != nil {
-		t.Fatal(err)
-	}
-	_, bundle := s.want(200, "", "GET", "/api/docs/acme%2Fbig?format=bundle", "", bearer(s.operator())...)
-	for _, x := range []struct{ name, start, body string }{
-		{"a document", "PUT /api/docs/acme%2Fnew HTTP/1.1\r\nContent-Type: text/plain\r\nIf-None-Match: *\r\n", strings.Repeat("x", size)},
-		{"an edit", "PUT /api/docs/acme%2Fplan HTTP/1.1\r\nContent-Type: text/plain\r\nIf-Match: \"0\"\r\n", strings.Repeat("x", size)},
-		{"a bundle", "POST /api/docs?id=acme%2Fnew HTTP/1.1\r\nContent-Type: application/vnd.quire.bundle\r\n", bundle},
-	} {
-		s.quiet(x.name)
-		c, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-		token := s.token("will "+x.name, "acme", auth.Grant{Docs: "*", Role: auth.Admin})
-		fmt.Fprintf(c, "%sHost: localhost\r\nAuthorization: Bearer %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", x.start, token, len(x.body))
-		in := bufio.NewReader(c)
-		if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") {
-			t.Fatalf("%s: %q %v", x.name, line, err)
-		}
-		if _, err := in.ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(c, x.body[:len(x.body)-1]); err != nil {
-			t.Fatal(err)
-		}
-		s.held(x.name, 1)
-		s.want(201, "", "POST", "/api/revocations", `{"author":"will `+x.name+`"}`, bearer(s.operator())...)
-		if _, err := io.WriteString(c, x.body[len(x.body)-1:]); err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.ReadResponse(in, nil)
-		if err != nil || resp.StatusCode != 401 {
-			t.Errorf("%s: %v %v", x.name, resp, err)
-		}
-		s.want(404, "", "GET", "/api/docs/acme%2Fnew", "", bearer(s.operator())...)
-		s.want(200, `"secret"`, "GET", "/api/docs/acme%2Fplan", "", bearer(s.operator())...)
-	}
-}
-
 // TestOperatorsOnly tells what is about the server as a whole to operators, and strangers whether it works.
 func TestOperatorsOnly(t *testing.T) {
 	s := newSite(t, Options{})
@@ -595,23 +551,6 @@ func TestOperatorsOnly(t *testing.T) {
 	s.want(200, "all", "GET", "/api/backup", "", op...)
 	s.want(401, "", "GET", "/api/backup", "")
 	s.quiet("operators")
-}
-
-// TestGuessingIsSlow bounds how often an address may have it found out who it is, wherever it asks.
-func TestGuessingIsSlow(t *testing.T) {
-	for _, path := range []string{"/ws", "/sharedb", "/metrics", "/api/docs"} {
-		s := newSite(t, Options{Limits: Limits{MaxRate: 1}})
-		refused := false
-		for range 1000 {
-			resp, _ := s.ask("GET", path, "", "Cookie", auth.CookieName+"=x", "Origin", "http://"+s.addr)
-			if refused = resp.StatusCode == 429; refused {
-				break
-			}
-		}
-		if !refused {
-			t.Errorf("%s: one may guess as often as one likes", path)
-		}
-	}
 }
 
 // TestSecurityHeaders looks for the headers that every answer has, whatever it is.

@@ -117,10 +117,12 @@ func (a *API) revoke(r *request) error {
 		audit.Note(r.ctx, "author", in.Author)
 	}
 	out, refusal := a.opt.Auth.Revoke(r.c, r.pass, in)
+	if refusal == nil || refusal.Code == session.CodeUnavailable { // it is so, saved or not
+		a.opt.Revoked(r.c, out)
+	}
 	if refusal != nil {
 		return refusal
 	}
-	a.opt.Revoked(r.c, out)
 	answer(r.ctx, fasthttp.StatusCreated, mediaJSON, revocationOf(out))
 	return nil
 }
