@@ -103,6 +103,7 @@ class EditorPage {
   #connect(): Connection {
     return new Connection({
       url: socketUrl(),
+      author: this.#access.author,
       onUnauthenticated: (reason) => this.#signOut(reason),
       onState: ({ kind }) => kind === "connected" && void this.#signedIn(),
     });
