@@ -54,6 +54,9 @@ export interface Identity {
   readonly name: string;
 }
 
+/** Why a connection ends whose server takes it for another author than before. */
+export const somebodyElse = "somebody else is signed in here now";
+
 /** The close code of a server that does not know who this is. */
 const closeUnauthenticated = 4401;
 
@@ -216,7 +219,7 @@ export class Connection {
   }
 
   #you({ author, name, expires }: YouMessage): void {
-    if (author !== (this.#author ??= author)) return this.#unauthenticated("somebody else is signed in here now");
+    if (author !== (this.#author ??= author)) return this.#unauthenticated(somebodyElse);
     this.#credential.accepted(expires);
     this.#options.onIdentity?.({ author, name });
   }
