@@ -381,7 +381,7 @@ class EditorPage {
     this.#keeper?.flush();
     // Asked again, as when they come back from where they have got a token: what they fill in there stays.
     if (this.#signedOut && (this.#signedOut.reason === somebodyElse) === (reason === somebodyElse)) return;
-    const notice = signInNotice(reason, () => void this.#signInAgain(), this.#access);
+    const notice = signInNotice(reason, () => void this.#signInAgain(), this.#access, this.#keeper !== null);
     this.#signedOut = { reason, notice };
     if (this.#document) this.#show(this.#document.state);
     // When the editor has put what was seen back to where it was.
@@ -452,7 +452,7 @@ class EditorPage {
     this.#menu.showShare(this.#shares ? "Share…" : "Copy link");
     this.#self.element.hidden = kind === "nobody";
     const reads = here && !this.#mayWrite && !out;
-    const late = el("span", {}, `${count(unsaved, "change")} of yours came too late. They are kept in this browser, and sent if you may write again. `, this.#link("Put them aside", () => this.#putAside()));
+    const late = el("span", {}, `${count(unsaved, "change")} of yours came too late. They are kept in this ${this.#keeper ? "browser" : "window"}, and sent if you may write again. `, this.#link("Put them aside", () => this.#putAside()));
     this.#reading.hidden = !reads;
     // Said again only when there is something else to say.
     const said = String(reads && unsaved);
