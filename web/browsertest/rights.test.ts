@@ -243,9 +243,17 @@ test("a session that ends asks to sign in again, and what was unsent is sent the
   await page.getByText("I have signed in").click();
   await page.locator(".toast", { hasText: "still does not know you" }).waitFor();
 
+  // A token that is being filled in stays while somebody looks for the rest of it elsewhere.
+  await page.getByText("Sign in with a token").click();
+  await page.locator("#token").fill("half of it");
+  const asked = page.waitForEvent("websocket");
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await (await asked).waitForEvent("close");
+  assert.equal(await page.locator("#token").inputValue(), "half of it");
+
   // Across a reload, too, and another person does not send it.
   await page.reload();
-  await page.locator('[data-panel="unauthenticated"]').waitFor();
+  await page.locator('[data-panel="unauthenticated"] [data-unsent]').waitFor();
   await server.signIn(ada, "carl", ["*=write"], "Carl", way.url);
   await visit(page, way.url, "long");
   assert.equal(await shown(page), "Start");
@@ -260,6 +268,48 @@ test("a session that ends asks to sign in again, and what was unsent is sent the
   await page.locator("dialog.confirm .primary").click();
   await page.locator('[data-panel="unauthenticated"]').waitFor();
   assert.equal(await page.evaluate(() => localStorage.getItem("quire:recent")), "[]", "the next person does not see what was opened");
+  assert.deepEqual(ada.complaints, []);
+});
+
+test("somebody else signs in at the same browser: each writes, and finds drafts, as who they are", async () => {
+  const server = await QuireServer.guarded();
+  const start = `${"line\n".repeat(60)}Start`;
+  await server.create("ours", start);
+  await server.create("hers", "Secret");
+  const way = await Way.to(server);
+  const ada = await person("Ada");
+  await server.signIn(ada, "ada", ["*=write"], "Ada", way.url);
+  // A draft of hers, of a document that the other may not see.
+  await ada.page.goto(`${way.url}/favicon.ico`);
+  await ada.page.evaluate(() => localStorage.setItem("quire:draft:hers:1", JSON.stringify({ text: "Her secret", code: "forbidden", message: "", at: 1, by: "ada" })));
+  await visit(ada.page, way.url, "hers");
+  await ada.page.locator(".draft").waitFor();
+  await visit(ada.page, way.url, "ours");
+
+  const other = await ada.context.newPage();
+  await server.signIn(ada, "carl", ["ours=write"], "Carl", way.url);
+  await visit(other, way.url, "ours");
+  way.cut();
+  await untilState(ada.page, "offline");
+  await ada.page.keyboard.press("Control+End");
+  await ada.page.keyboard.type(" by Ada");
+  way.restore();
+  await ada.page.evaluate(() => dispatchEvent(new Event("online")));
+  await ada.page.waitForFunction(() => {
+    const box = document.querySelector('[data-panel="unauthenticated"] button')?.getBoundingClientRect();
+    return box && box.top > 0 && box.bottom < innerHeight; // wherever somebody was in the text
+  });
+  await picture(ada.page, "rights-somebody-else");
+  await untilState(other, "saved");
+  assert.equal(await server.content("ours"), start, "nothing of hers is sent as his");
+  await other.goto(`${way.url}/d/hers`);
+  await other.locator('[data-panel="not_found"]').waitFor();
+  assert.equal(await other.locator(".draft").count(), 0, "he does not see her draft");
+
+  await server.signIn(ada, "ada", ["*=write"], "Ada", way.url);
+  await ada.page.getByText("Go on as that person").click();
+  await untilState(ada.page, "saved");
+  assert.equal(await server.content("ours"), `${start} by Ada`);
   assert.deepEqual(ada.complaints, []);
 });
 

@@ -33,8 +33,13 @@ export interface ConnectionOptions {
    */
   readonly token?: TokenSource;
   /**
-   * Told that the server does not know who this is, not even by what `token` has just returned, and why. Nothing is
-   * tried any more until `probe` is called; documents keep what they have to send.
+   * The author whom the server is to take this for. Default: whom it does at first. A connection is one person's: what
+   * they wrote is not sent as another's, as when somebody else has signed in at the same browser since.
+   */
+  readonly author?: string | undefined;
+  /**
+   * Told that the server does not know who this is, not even by what `token` has just returned, or takes it for somebody
+   * else than `author`, and why. Nothing is tried any more until `probe` is called; documents keep what they have to send.
    */
   readonly onUnauthenticated?: (reason: string) => void;
   /** Told who this is, as the server says: at first, and when that or its end has changed. */
@@ -48,6 +53,9 @@ export interface Identity {
   readonly author: string;
   readonly name: string;
 }
+
+/** Why a connection ends whose server takes it for another author than before. */
+export const somebodyElse = "somebody else is signed in here now";
 
 /** The close code of a server that does not know who this is. */
 const closeUnauthenticated = 4401;
@@ -97,11 +105,13 @@ export class Connection {
   #reconnect: unknown;
   readonly #credential: Credential;
   #attempt = 0; // counts connections, so that a token that comes late is for none
+  #author: string | undefined; // whose connection this is, once that is known
   #why = ""; // the last error that is about no document
   #comeBackAt: number | null = null; // the server's own wish, from `bye`
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#author = options.author;
     this.#clock = options.clock ?? systemClock;
     this.#backoff = new Backoff(this.#clock, 400, 15_000);
     this.#credential = new Credential(options.token, this.#clock, (token) => this.#renew(token));
@@ -209,6 +219,7 @@ export class Connection {
   }
 
   #you({ author, name, expires }: YouMessage): void {
+    if (author !== (this.#author ??= author)) return this.#unauthenticated(somebodyElse);
     this.#credential.accepted(expires);
     this.#options.onIdentity?.({ author, name });
   }

@@ -3,7 +3,7 @@
 // text is in delta.ts, which needs quill-delta.
 
 export { systemClock, type Clock } from "./clock.js";
-export { Connection, newClient, subprotocol, type ConnectionOptions, type ConnectionState, type Identity, type Socket } from "./connection.js";
+export { Connection, newClient, somebodyElse, subprotocol, type ConnectionOptions, type ConnectionState, type Identity, type Socket } from "./connection.js";
 export { crc32c } from "./crc32c.js";
 export { Document, type DocumentEvents, type DocumentOptions, type Draft, type State, type Unsent } from "./document.js";
 export { orderedJSON } from "./json.js";

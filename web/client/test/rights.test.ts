@@ -166,6 +166,35 @@ test("a token that does not change is not tried again by itself", () => {
   assert.equal(world.wires.length, 2);
 });
 
+test("what one person wrote is not sent in the name of another", () => {
+  for (const author of [undefined, "ada"]) {
+    const { world, connection, document, refusals, wire, move } = setup(author === undefined ? {} : { author });
+    wire().send(you());
+    move();
+    document.edit(["a"]);
+    wire().up.length = 0;
+    wire().cut(world.rnd);
+    world.clock.advance(1_000); // the browser's cookie is somebody else's by now
+    wire().send({ t: "you", author: "bob", name: "Bob" });
+    move();
+    world.clock.advance(1_000_000);
+    assert.equal(world.wires.length, 2, "nothing is tried any more");
+    assert.deepEqual(refusals, ["somebody else is signed in here now"]);
+    assert.deepEqual(document.state, { kind: "offline", unsaved: 1 });
+    assert.equal(world.server.content, "Hello");
+    connection.probe();
+    wire().send(you());
+    world.settle();
+    assert.equal(world.server.content, "aHello", "and when it is the same person again, it is");
+  }
+  const { world, refusals, wire, move } = setup({ author: "ada" });
+  wire().send({ t: "you", author: "bob", name: "Bob" });
+  move();
+  world.clock.advance(1_000_000);
+  assert.equal(world.wires.length, 1);
+  assert.deepEqual(refusals, ["somebody else is signed in here now"]);
+});
+
 test("what is written without the right is kept, and sent when the right is there", () => {
   const { world, document, roles, drafts, wire, move } = setup();
   world.server.grant(wire(), "write");

@@ -9,7 +9,7 @@ export function confirmed(question: string, words: string, action: string, more?
         el("p", {}, words),
         more,
         el("div", { className: "actions" },
-          el("button", { className: "quiet", value: "" }, "Cancel"),
+          el("button", { type: "button", className: "quiet", on: { click: () => dialog.close() } }, "Cancel"),
           el("button", { className: "primary", value: "yes", autofocus: true }, action))));
     dialog.addEventListener("close", () => {
       dialog.remove();

@@ -1,5 +1,6 @@
 import type { Draft } from "../../client/index.js";
 import { el } from "./dom.js";
+import type { Access } from "./session.js";
 
 interface Kept {
   readonly text: string;
@@ -8,6 +9,8 @@ interface Kept {
   readonly code: string;
   readonly message: string;
   readonly at: number;
+  /** Whose it is, where that is known. */
+  readonly by?: string;
 }
 
 /** Why an edit could not be merged, for the person who made it. */
@@ -15,6 +18,7 @@ const reasons: Record<string, string> = {
   too_large: "The document would have become larger than this server allows.",
   deleted: "The document was deleted while you had it open.",
   forbidden: "Your right to change the document was taken away.",
+  bad_id: "You are recorded as somebody new since you joined again, so that changes of before cannot be sent any more.",
   moved: "The document was renamed while you had it open.",
   not_found: "The document is not on the server any more.",
   incarnation: "The document was deleted and another was made under its name.",
@@ -32,15 +36,24 @@ export class Drafts {
   /** Where the panels go. */
   readonly element = el("div", { className: "drafts" });
   readonly #doc: string;
+  #access: Access;
   /** Drafts that could not be kept outside the page. */
   #loose = 0;
 
-  constructor(doc: string) {
+  constructor(doc: string, access: Access) {
     this.#doc = doc;
+    this.#access = access;
+    this.setAccess(access);
+  }
+
+  /** Shows what is kept of the one who is here. What others left in this browser is for them. */
+  setAccess(access: Access): void {
+    this.#access = access;
+    this.element.replaceChildren(...[...this.element.children].filter((panel) => !(panel as HTMLElement).dataset["key"]));
     const keys = Array.from({ length: safely(() => localStorage.length) ?? 0 }, (_, i) => localStorage.key(i) ?? "");
-    for (const key of keys.filter((key) => key.startsWith(prefixOf(doc))).sort()) {
+    for (const key of keys.filter((key) => key.startsWith(prefixOf(this.#doc))).sort()) {
       const kept = safely(() => JSON.parse(localStorage.getItem(key) ?? "") as Kept);
-      if (kept) this.#show(kept, key);
+      if (kept && access.continues(kept.by)) this.#show(kept, key);
     }
   }
 
@@ -51,7 +64,7 @@ export class Drafts {
 
   /** Takes a draft in. */
   add({ type, text, content, code, message }: Draft<unknown>): void {
-    const kept: Kept = { text, ...(type === "delta" ? { content } : {}), code, message, at: Date.now() };
+    const kept: Kept = { text, ...(type === "delta" ? { content } : {}), code, message, at: Date.now(), ...(this.#access.author === undefined ? {} : { by: this.#access.author }) };
     const key = `${prefixOf(this.#doc)}${kept.at}-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
     const stored = safely(() => (localStorage.setItem(key, JSON.stringify(kept)), true));
     if (!stored) this.#loose++;
@@ -67,7 +80,7 @@ export class Drafts {
       const moved = safely(() => (localStorage.setItem(prefixOf(doc) + key.slice(prefixOf(this.#doc).length), kept), true));
       if (moved) localStorage.removeItem(key);
     }
-    return new Drafts(doc);
+    return new Drafts(doc, this.#access);
   }
 
   #show({ text, content, code, message, at }: Kept, key: string | null): void {

@@ -1,4 +1,4 @@
-import { Connection, Keeper, recoverUnsent, sendUnsent, systemClock, text, type Document, type Draft, type Peer, type State } from "../../client/index.js";
+import { Connection, Keeper, recoverUnsent, sendUnsent, somebodyElse, systemClock, text, type Document, type Draft, type Peer, type State } from "../../client/index.js";
 import { ApiError, createDoc, describeDoc, pathOf } from "./api.js";
 import { Authors } from "./authors.js";
 import type { Blame } from "./blame/blame.js";
@@ -61,8 +61,8 @@ class EditorPage {
   #blame: Blame | undefined;
   #colors = localStorageSays(colorsKey);
   #access: Access;
-  /** Why the server does not know the person any more; undefined while it does. */
-  #signedOut: string | undefined;
+  /** Why the server does not know the person any more, and what is shown of that; undefined while it does. */
+  #signedOut: { readonly reason: string; readonly notice: HTMLElement } | undefined;
   #trouble = "";
   #asking: ReturnType<typeof setTimeout> | undefined;
 
@@ -86,7 +86,7 @@ class EditorPage {
     this.#id = id;
     this.#access = access;
     this.#keeper = newKeeper(access.author);
-    this.#drafts = new Drafts(id);
+    this.#drafts = new Drafts(id, access);
     this.#self = new Self({ access, changed: (user) => this.#document?.setUser(user), unsaved: () => this.#document?.state.unsaved ?? 0 });
     this.#title = new Title({ id, author: () => this.#self.author, changed: () => this.#titleChanged(), say: (words) => this.#say(words) });
     this.#menu = new Menu({ id, colors: this.#colors, setColors: (on) => this.#setColors(on), openShare: () => void this.#openShare() });
@@ -103,8 +103,10 @@ class EditorPage {
   #connect(): Connection {
     return new Connection({
       url: socketUrl(),
+      author: this.#access.author,
       onUnauthenticated: (reason) => this.#signOut(reason),
-      onState: ({ kind }) => kind === "connected" && void this.#signedIn(),
+      onIdentity: () => this.#signedIn(),
+      onState: ({ kind }) => kind === "connected" && this.#access.kind === "unknown" && void this.#askWho(),
     });
   }
 
@@ -376,20 +378,33 @@ class EditorPage {
 
   /** The server does not know the person any more. What is unsent is kept, and shown until the page goes. */
   #signOut(reason: string): void {
-    this.#signedOut = reason;
     this.#keeper?.flush();
+    // Asked again, as when they come back from where they have got a token: what they fill in there stays.
+    if (this.#signedOut && (this.#signedOut.reason === somebodyElse) === (reason === somebodyElse)) return;
+    const notice = signInNotice(reason, () => void this.#signInAgain(), this.#access, this.#keeper !== null);
+    this.#signedOut = { reason, notice };
+    if (this.#document) this.#show(this.#document.state);
+    // When the editor has put what was seen back to where it was.
+    requestAnimationFrame(() => requestAnimationFrame(() => this.#showNotice()));
+  }
+
+  #showNotice(): void {
+    this.#signedOut?.notice.scrollIntoView({ block: "center" });
+  }
+
+  /** The server knows the person. */
+  #signedIn(): void {
+    if (!this.#signedOut) return;
+    this.#signedOut = undefined;
     if (this.#document) this.#show(this.#document.state);
   }
 
-  /** There is a connection: whoever the person is, the server knows. */
-  async #signedIn(): Promise<void> {
-    const before = this.#signedOut;
-    this.#signedOut = undefined;
-    if (this.#access.kind === "unknown") {
-      this.#access = await whoAmI();
-      this.#self.setAccess(this.#access);
-    }
-    if (before !== undefined && this.#document) this.#show(this.#document.state);
+  /** Asks again who the person is, of a server that could not say it at first. */
+  async #askWho(): Promise<void> {
+    this.#access = await whoAmI();
+    this.#self.setAccess(this.#access);
+    this.#drafts.setAccess(this.#access);
+    if (this.#document) this.#show(this.#document.state);
   }
 
   /** Goes on when the person has signed in elsewhere in this browser. */
@@ -413,11 +428,12 @@ class EditorPage {
     this.#state.dataset["state"] = out ? "signed-out" : kind;
     this.#state.dataset["unsaved"] = String(unsaved);
     this.#state.replaceChildren(words);
-    if (kind === "offline" && !out) this.#state.append(" ", this.#link("Try now", () => this.#connection.probe()));
+    if (out) this.#state.append(" ", this.#link("Sign in again", () => this.#showNotice()));
+    else if (kind === "offline") this.#state.append(" ", this.#link("Try now", () => this.#connection.probe()));
     this.#showTitle();
     this.#showRights(here, out || state.code === "forbidden", unsaved);
     this.#paper.hidden = this.#panels.hidden = this.#blamePlace.hidden = !here;
-    this.#notice.replaceChildren(...(out ? [signInNotice(this.#signedOut!, () => void this.#signInAgain(), this.#access)] : here ? [] : [this.#panel(state)]));
+    if (!out || !this.#signedOut!.notice.isConnected) this.#notice.replaceChildren(...(out ? [this.#signedOut!.notice] : here ? [] : [this.#panel(state)]));
     this.#keeper?.changed();
     // Said aloud only when it has lasted: between keystrokes it changes several times a second.
     clearTimeout(this.#speak);
@@ -436,7 +452,7 @@ class EditorPage {
     this.#menu.showShare(this.#shares ? "Share…" : "Copy link");
     this.#self.element.hidden = kind === "nobody";
     const reads = here && !this.#mayWrite && !out;
-    const late = el("span", {}, `${count(unsaved, "change")} of yours came too late. They are kept in this browser, and sent if you may write again. `, this.#link("Put them aside", () => this.#putAside()));
+    const late = el("span", {}, `${count(unsaved, "change")} of yours came too late. They are kept in this ${this.#keeper ? "browser" : "window"}, and sent if you may write again. `, this.#link("Put them aside", () => this.#putAside()));
     this.#reading.hidden = !reads;
     // Said again only when there is something else to say.
     const said = String(reads && unsaved);

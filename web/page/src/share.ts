@@ -96,7 +96,7 @@ class Invitations {
       choice("role", "Whoever has it", [[roleNames["read"]!, "read"], [roleNames["write"]!, "write"]], 1),
       choice("lifetime", "It ends after", lifetimes, 1),
       choice("uses", "It can be used", uses, 1),
-      el("label", { className: "choice-of" }, el("span", {}, "For whom (only you see it)"), el("input", { name: "note", maxLength: 100, attrs: { autocomplete: "off" } })),
+      el("label", { className: "choice-of" }, el("span", {}, "For whom (guests do not see it)"), el("input", { name: "note", maxLength: 100, attrs: { autocomplete: "off" } })),
       this.#button);
     void this.#load();
   }

@@ -19,7 +19,7 @@ function showSignIn(why: string): void {
     token, problem, el("button", { className: "primary" }, "Sign in"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    server.signIn(token.value).then(show, (error: Error) => (problem.textContent = error.message));
+    server.signIn(token.value.trim()).then(show, (error: Error) => (problem.textContent = error.message));
   });
   root.replaceChildren(form);
   token.focus();
