@@ -165,6 +165,7 @@ func New(opt Options) (*Server, error) {
 	s.sockets = ws.New(ws.Options{
 		Subprotocol:   quirev1.Subprotocol,
 		MaxMessage:    opt.MaxMessage,
+		MaxReceiving:  opt.MaxReceiving,
 		MaxConns:      opt.MaxConns,
 		PingEvery:     opt.PingEvery,
 		MaxPerAddress: opt.MaxAddressConns,
