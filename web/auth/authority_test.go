@@ -350,3 +350,50 @@ func TestLogout(t *testing.T) {
 		t.Fatal("the cookie is still good")
 	}
 }
+
+// TestNobodyTakesAllLogins: one person's logins end their own oldest, an invitation's guests have a part of all.
+func TestNobodyTakesAllLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, store := hs256(t), mem.New()
+		opt := auth.Options{Keys: []auth.Key{k}, Store: store, Links: true, MaxSessions: 120}
+		a := newAuthority(t, opt)
+		login := func(r auth.LoginRequest) (*auth.Login, *session.Error) {
+			time.Sleep(time.Second) // of the test's own clock
+			return a.Login(ctx, auth.Credentials{}, r)
+		}
+		good := func(l *auth.Login) bool {
+			_, refusal := a.Admit(ctx, auth.Credentials{Session: l.Cookie})
+			return refusal == nil
+		}
+		token := sign(t, k, claims("ada", time.Hour, write))
+		var all []*auth.Login
+		for range 130 {
+			l, refusal := login(auth.LoginRequest{Token: token})
+			if refusal != nil {
+				t.Fatalf("after %d: %v", len(all), refusal)
+			}
+			all = append(all, l)
+		}
+		boss := admit(t, a, auth.Credentials{Token: sign(t, k, claims("boss", 9*time.Hour, admin))})
+		_, secret, refusal := a.CreateLink(ctx, boss, auth.LinkRequest{Docs: "plans/a", Role: auth.Read})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		for i := range 13 {
+			if _, refusal := login(auth.LoginRequest{Link: secret, Name: "Guest"}); (refusal == nil) != (i < 12) {
+				t.Errorf("guest %d: %v", i, refusal)
+			}
+		}
+		bob, refusal := login(auth.LoginRequest{Token: sign(t, k, claims("bob", time.Hour, write))})
+		if refusal != nil {
+			t.Fatalf("another: %v", refusal)
+		}
+		a.Close()
+		a = newAuthority(t, opt)
+		for i, l := range append(all, bob) {
+			if good(l) != (i >= 30) {
+				t.Errorf("login %d: good is %v", i, good(l))
+			}
+		}
+	})
+}

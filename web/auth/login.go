@@ -32,6 +32,8 @@ type Login struct {
 type login struct {
 	Hash     string    `json:"hash"` // of the cookie's value
 	Identity *Identity `json:"identity"`
+	// Created is when it was made; zero of those that are older than this field.
+	Created time.Time `json:"created,omitzero"`
 
 	// Guarded by Authority.mu.
 	gone  bool
@@ -87,20 +89,68 @@ func (a *Authority) begin(ctx context.Context, id Identity, more ...storage.Note
 		id.Expires = end
 	}
 	cookie := newSecret()
-	l := &login{Hash: hashOf(cookie), Identity: &id, holds: map[*hold]struct{}{}}
-	a.mu.Lock()
-	n := len(a.logins)
-	a.mu.Unlock()
-	if n >= a.opt.MaxSessions {
-		return nil, session.Errorf(session.CodeTooMany, "there are %d logins, which is the limit", n)
-	}
-	if refusal := a.put(ctx, append(more, note(sessionNotes+l.Hash, l))...); refusal != nil {
+	l := &login{Hash: hashOf(cookie), Identity: &id, Created: now.UTC(), holds: map[*hold]struct{}{}}
+	instead, refusal := a.place(l)
+	if refusal != nil {
 		return nil, refusal
+	}
+	notes := append(more, note(sessionNotes+l.Hash, l))
+	if instead != nil {
+		notes = append(notes, storage.Note{Key: sessionNotes + instead.Hash})
+	}
+	if refusal := a.put(ctx, notes...); refusal != nil {
+		return nil, refusal
+	}
+	if instead != nil {
+		a.forget(instead)
 	}
 	a.mu.Lock()
 	a.logins[l.Hash] = l
 	a.mu.Unlock()
 	return &Login{Cookie: cookie, Identity: &id}, nil
+}
+
+// loginsEach is how many logins one person has at most by tokens; the oldest ends for another. All guests of
+// an invitation together have at most one in guestsPart of all logins.
+const (
+	loginsEach = 100
+	guestsPart = 10
+)
+
+// place finds room for a login, so that nobody takes that of all others: it returns the login that is to end
+// for it, nil when none is. writing is held.
+func (a *Authority) place(l *login) (instead *login, refusal *session.Error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	same := 0
+	for _, other := range a.logins {
+		if !other.Identity.shares(l.Identity) {
+			continue
+		}
+		if same++; instead == nil || other.Created.Before(instead.Created) {
+			instead = other
+		}
+	}
+	switch n := len(a.logins); {
+	case l.Identity.Kind == Link && same >= max(a.opt.MaxSessions/guestsPart, 1):
+		return nil, session.Errorf(session.CodeTooMany, "there are %d guests by this invitation, which is the limit", same)
+	case l.Identity.Kind != Link && same >= loginsEach:
+		return instead, nil
+	case n >= a.opt.MaxSessions:
+		return nil, session.Errorf(session.CodeTooMany, "there are %d logins, which is the limit", n)
+	}
+	return nil, nil
+}
+
+// shares reports whether logins of two identities are counted together.
+func (i *Identity) shares(with *Identity) bool {
+	if i.Kind != with.Kind {
+		return false
+	}
+	if i.Kind == Link {
+		return i.ID == with.ID
+	}
+	return i.Author == with.Author && i.Namespace == with.Namespace
 }
 
 // Logout ends the login that a pass was given by, and every live pass by it. It does
