@@ -178,7 +178,7 @@ func (l *large) takeOver(ctx *fasthttp.RequestCtx) bool {
 	req := fasthttp.AcquireRequest()
 	ctx.Request.CopyTo(req)
 	req.Header.Del(lengthHeader)
-	conn := ctx.Conn()
+	conn, side := ctx.Conn(), ctx.UserValue(sideKey)
 	ctx.HijackSetNoResponse(true)
 	l.running.Add(1)
 	ctx.Hijack(func(c net.Conn) {
@@ -188,18 +188,19 @@ func (l *large) takeOver(ctx *fasthttp.RequestCtx) bool {
 				l.server.opt.Logger.Error("panic in a request", "path", string(req.URI().Path()), "panic", p, "stack", string(debug.Stack()))
 			}
 		}()
-		l.serve(conn, c, req, n)
+		l.serve(conn, c, req, n, side)
 		fasthttp.ReleaseRequest(req)
 	})
 	return true
 }
 
 // serve has the request answered as any other, and sends the answer. conn is the connection, in what is
-// read of it: more may have been read than the header.
-func (l *large) serve(conn, in net.Conn, req *fasthttp.Request, n int) {
+// read of it: more may have been read than the header. side is what the request has under sideKey.
+func (l *large) serve(conn, in net.Conn, req *fasthttp.Request, n int, side any) {
 	var ctx fasthttp.RequestCtx
 	ctx.Init2(conn, quiet{l.server.opt.Logger}, true)
 	req.CopyTo(&ctx.Request)
+	ctx.SetUserValue(sideKey, side)
 	u := &upload{l: l, ctx: &ctx, in: &slowReader{conn: in, left: n, patience: l.server.opt.Timeouts.Body}}
 	if ctx.IsGet() || ctx.IsHead() { // its answer might be a stream, on a connection that is taken
 		l.server.guard(&ctx, func() {

@@ -15,6 +15,9 @@ type Limits struct {
 	// MaxRate is the most requests a second that one address may make under /api, with
 	// twice as many at first. 0: as many as it likes.
 	MaxRate int
+	// MaxReceiving is how many bytes of memory there are for large WebSocket messages on their way; see
+	// ws.Options. Default 256 MiB.
+	MaxReceiving int
 	// MaxConns is the most WebSocket connections. Default 100,000.
 	MaxConns int
 	// MaxAddressConns and MaxAddressHTTP are the most connections from one address, an IPv6 network of

@@ -165,6 +165,7 @@ func New(opt Options) (*Server, error) {
 	s.sockets = ws.New(ws.Options{
 		Subprotocol:   quirev1.Subprotocol,
 		MaxMessage:    opt.MaxMessage,
+		MaxReceiving:  opt.MaxReceiving,
 		MaxConns:      opt.MaxConns,
 		PingEvery:     opt.PingEvery,
 		MaxPerAddress: opt.MaxAddressConns,
@@ -189,27 +190,32 @@ func New(opt Options) (*Server, error) {
 		Delivered:    opt.Metrics.Delivered,
 		Renew:        opt.Auth.Renew,
 	})
-	s.http = &fasthttp.Server{
+	s.http = s.listener(s.handle, s.large.expected)
+	s.http.ConnState = s.fresh.state
+	s.http.ReduceMemoryUsage = true
+	s.watch()
+	return s, nil
+}
+
+// listener returns what reads the requests of a listener, the same on each.
+func (s *Server) listener(handle fasthttp.RequestHandler, expected func(*fasthttp.RequestCtx) int) *fasthttp.Server {
+	return &fasthttp.Server{
 		Name:                  "quire",
-		Handler:               s.handle,
+		Handler:               handle,
 		ErrorHandler:          s.unread,
 		HeaderReceived:        s.large.received,
-		ExpectHandler:         s.large.expected,
-		ConnState:             s.fresh.state,
-		ReadTimeout:           opt.Timeouts.Header, // large.received sets that of the body
-		WriteTimeout:          opt.Timeouts.Write,
-		IdleTimeout:           opt.Timeouts.KeepAlive,
-		MaxRequestBodySize:    opt.MaxMessage,
-		ReadBufferSize:        opt.MaxHeader,
-		ReduceMemoryUsage:     true,
+		ExpectHandler:         expected,
+		ReadTimeout:           s.opt.Timeouts.Header, // large.received sets that of the body
+		WriteTimeout:          s.opt.Timeouts.Write,
+		IdleTimeout:           s.opt.Timeouts.KeepAlive,
+		MaxRequestBodySize:    s.opt.MaxMessage,
+		ReadBufferSize:        s.opt.MaxHeader,
 		NoDefaultServerHeader: true,
 		CloseOnShutdown:       true,
 
 		DisablePreParseMultipartForm: true,
-		Logger:                       quiet{opt.Logger},
+		Logger:                       quiet{s.opt.Logger},
 	}
-	s.watch()
-	return s, nil
 }
 
 func contentType(name string) string {

@@ -29,21 +29,14 @@ func (s *Server) watch() {
 	opt.Logger = s.opt.Logger
 	opt.Copy = s.opt.Backup
 	s.admin = admin.New(opt)
-	s.side = &fasthttp.Server{
-		Name:                  "quire",
-		Handler:               s.handleSide,
-		ErrorHandler:          s.unread,
-		ReadTimeout:           15 * time.Second,
-		WriteTimeout:          (maxProfile + 30) * time.Second,
-		IdleTimeout:           60 * time.Second,
-		MaxRequestBodySize:    s.opt.MaxMessage,
-		ReadBufferSize:        8 << 10,
-		NoDefaultServerHeader: true,
-		CloseOnShutdown:       true,
-		Logger:                quiet{s.opt.Logger},
-
-		DisablePreParseMultipartForm: true,
-	}
+	s.side = s.listener(func(ctx *fasthttp.RequestCtx) {
+		ctx.SetUserValue(sideKey, true)
+		s.handle(ctx)
+	}, func(ctx *fasthttp.RequestCtx) int {
+		ctx.SetUserValue(sideKey, true)
+		return s.large.expected(ctx)
+	})
+	s.side.WriteTimeout = (maxProfile + 30) * time.Second
 }
 
 // sideKey marks the requests that came to the listener for operators.
@@ -53,16 +46,11 @@ const sideKey = "quire.side"
 // then. It has their page and its interface, metrics, whether the server is ready, and
 // profiles, which nobody has elsewhere. secure has it speak TLS if the server does.
 func (s *Server) ServeSide(ln net.Listener, secure bool) error {
-	l := ws.Listener{Listener: ln, HandshakeTimeout: s.opt.Timeouts.Handshake}
+	l := ws.Listener{Listener: ln, HandshakeTimeout: s.opt.Timeouts.Handshake, Admit: newAddresses(s).admit} // counted by themselves
 	if secure {
 		l.TLS = s.opt.TLS
 	}
 	return s.side.Serve(l)
-}
-
-func (s *Server) handleSide(ctx *fasthttp.RequestCtx) {
-	ctx.SetUserValue(sideKey, true)
-	s.handle(ctx)
 }
 
 // isSide reports whether a request came to the listener for operators.

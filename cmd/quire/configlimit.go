@@ -44,6 +44,7 @@ type limitConfig struct {
 
 	MaxMemory     int
 	MaxCatchUp    int
+	MaxReceiving  int
 	MaxConversion int
 
 	TrustProxy  string
@@ -82,6 +83,7 @@ func (c *limitConfig) numbers() []number {
 
 		{limits.Memory, &c.MaxMemory, 2 << 30, 1 << 20, 1 << 50, "memory for open documents in `bytes`, as estimated; those that nobody uses leave first, then no more are opened"},
 		{limits.CatchUp, &c.MaxCatchUp, 256 << 20, 1 << 20, 1 << 50, "memory for what readers missed that come back, in `bytes`, as estimated; who finds no room waits"},
+		{limits.Receiving, &c.MaxReceiving, 256 << 20, 1 << 20, 1 << 50, "memory for WebSocket messages of more than 64 KiB on their way in, in `bytes`, each counted as max-message; a quarter of it for one address; who finds no room waits"},
 		{limits.Conversion, &c.MaxConversion, 4 << 20, 1024, storage.MaxSnapshot, "largest documents, together, that are converted to or from other forms at one time, in `bytes`"},
 	}
 }
@@ -143,7 +145,7 @@ func (c *limitConfig) sessions() session.Limits {
 func (c *limitConfig) web() web.Limits {
 	return web.Limits{
 		Proxies:    c.proxies(),
-		MaxMessage: c.MaxMessage, MaxBody: c.MaxBody, MaxImport: c.MaxImport,
+		MaxMessage: c.MaxMessage, MaxReceiving: c.MaxReceiving, MaxBody: c.MaxBody, MaxImport: c.MaxImport,
 		MaxHeader: c.MaxHeader,
 		MaxRate:   c.MaxRate, OpenRate: c.MaxOpenRate, PresenceRate: c.MaxPresenceRate,
 		MaxOpen: c.MaxOpen, MaxPage: c.MaxPage, MaxStreams: c.MaxStreams, MaxConversion: c.MaxConversion,

@@ -42,10 +42,36 @@ func exchanges(t *testing.T, url, sent string) (answers []*http.Response, bodies
 const secondRequest = "DELETE /api/docs/victim HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 // TestSmuggling sends requests that a proxy could take for one and the server for two. Each is refused, its connection
-// closed, and what stood behind it never looked at.
+// closed, and what stood behind it never looked at; on the operators' listener as on the main one.
 func TestSmuggling(t *testing.T) {
-	_, url, _ := start(t, "--data", t.TempDir())
-	must(t, "POST", url+"api/docs", jsonType, `{"id":"victim"}`)
+	w := startWatched(t)
+	must(t, "POST", w.url+"/api/docs", jsonType, `{"id":"victim"}`)
+	t.Run("main", func(t *testing.T) { smuggle(t, w.url+"/") })
+	t.Run("operators", func(t *testing.T) { smuggle(t, w.side+"/") })
+	if status, _ := send(t, "GET", w.url+"/api/docs/victim", "", ""); status != http.StatusOK {
+		t.Errorf("the victim: %d", status)
+	}
+}
+
+// TestInternalHeaders sends the fields that the server notes in a request for itself: from outside they mean nothing,
+// and the operators' listener has nothing of the main one.
+func TestInternalHeaders(t *testing.T) {
+	w := startWatched(t)
+	const post = "POST /api/docs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+	for name, sent := range map[string]string{
+		"a length":  post + "Quire-Internal-Length: 13\r\nConnection: close\r\n\r\n{\"id\":\"side\"}",
+		"a reason":  post + "Quire-Internal-Wrong: as you say\r\nConnection: close\r\n\r\n",
+		"in chunks": post + "Transfer-Encoding: chunked\r\n\r\nd\r\n{\"id\":\"side\"}\r\n0\r\n\r\n",
+	} {
+		answers, bodies := exchanges(t, w.side+"/", sent)
+		if len(answers) == 0 || answers[0].StatusCode != http.StatusNotFound || !strings.Contains(bodies[0], "no_such_page") {
+			t.Errorf("%s: %q", name, bodies)
+		}
+	}
+}
+
+// smuggle tries each way on one listener.
+func smuggle(t *testing.T, url string) {
 	const post = "POST /api/docs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 	length := fmt.Sprintf("Content-Length: %d\r\n", len(secondRequest))
 	for name, sent := range map[string]string{
@@ -96,8 +122,5 @@ func TestSmuggling(t *testing.T) {
 		if h := answers[0].Header; h.Get("Content-Security-Policy") == "" || h.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: the answer has not the headers of every answer: %v", name, h)
 		}
-	}
-	if status, _ := send(t, "GET", url+"api/docs/victim", "", ""); status != http.StatusOK {
-		t.Errorf("the victim: %d", status)
 	}
 }

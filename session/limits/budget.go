@@ -71,3 +71,71 @@ func (b *Budget) serve() {
 		b.waiting = b.waiting[1:]
 	}
 }
+
+// Shares is a Budget of which each of many has at most a part. Who finds too little waits for others of its
+// own first, so that it takes nothing from the rest. Safe for concurrent use.
+type Shares[K comparable] struct {
+	all  *Budget
+	each int
+
+	mu   sync.Mutex
+	used map[K]*share // guarded by mu; those somebody has or waits for
+}
+
+// share is what one has, and how many have or want some of it.
+type share struct {
+	*Budget
+	refs int
+}
+
+// NewShares makes Shares of so much, of which each key may have a part, at least 1.
+func NewShares[K comparable](most, each int) *Shares[K] {
+	return &Shares[K]{all: NewBudget(most), each: max(each, 1), used: map[K]*share{}}
+}
+
+// Most returns how much there is for all.
+func (s *Shares[K]) Most() int { return s.all.Most() }
+
+// Take takes n for a key, all it may have when n is more; it is Budget.Take otherwise.
+func (s *Shares[K]) Take(ctx context.Context, key K, n int) (done func(), err error) {
+	n = min(n, s.each)
+	mine := s.enter(key)
+	own, err := mine.Take(ctx, n)
+	if err != nil {
+		s.leave(key)
+		return nil, err
+	}
+	whole, err := s.all.Take(ctx, n)
+	if err != nil {
+		own()
+		s.leave(key)
+		return nil, err
+	}
+	return sync.OnceFunc(func() {
+		whole()
+		own()
+		s.leave(key)
+	}), nil
+}
+
+func (s *Shares[K]) enter(key K) *share {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mine := s.used[key]
+	if mine == nil {
+		mine = &share{Budget: NewBudget(s.each)}
+		s.used[key] = mine
+	}
+	mine.refs++
+	return mine
+}
+
+func (s *Shares[K]) leave(key K) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if mine := s.used[key]; mine.refs > 1 {
+		mine.refs--
+	} else {
+		delete(s.used, key)
+	}
+}

@@ -42,6 +42,7 @@ const (
 	// Memory.
 	Memory     Name = "max-memory"
 	CatchUp    Name = "max-catch-up"
+	Receiving  Name = "max-receiving"
 	Conversion Name = "max-conversion"
 )
 
@@ -52,6 +53,6 @@ func All() []Name {
 		Message, Body, Import, Header, HeaderTime, Presence,
 		ClientRate, AuthorRate, DocumentRate, PresenceRate, OpenRate, RequestRate,
 		Open, Connections, AddressConnections, AddressHTTP, Streams,
-		Memory, CatchUp, Conversion,
+		Memory, CatchUp, Receiving, Conversion,
 	}
 }

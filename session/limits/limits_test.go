@@ -137,6 +137,47 @@ func testBudget(t *testing.T) {
 	}
 }
 
+// TestShares: who has its part waits for its own, and others do not.
+func TestShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewShares[string](10, 5)
+		ctx := context.Background()
+		take := func(key string, n int) func() {
+			t.Helper()
+			done, err := s.Take(ctx, key, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return done
+		}
+		refused := func(key string) {
+			t.Helper()
+			short, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			if _, err := s.Take(short, key, 1); err == nil {
+				t.Errorf("%s has more", key)
+			}
+		}
+		a := take("a", 100) // its part
+		refused("a")
+		b, c := take("b", 3), take("c", 2)
+		refused("b") // it may have more, but nothing is left
+		a()
+		a()
+		got := make(chan struct{})
+		go func() {
+			take("c", 3)()
+			close(got)
+		}()
+		<-got
+		b()
+		c()
+		if len(s.used) != 0 || s.all.Used() != 0 {
+			t.Errorf("%v is left, and %d", s.used, s.all.Used())
+		}
+	})
+}
+
 func TestAll(t *testing.T) {
 	all := All()
 	slices.Sort(all)

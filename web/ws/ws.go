@@ -65,6 +65,10 @@ type Options struct {
 	Subprotocol string
 	// MaxMessage is the largest message in bytes after decompression. Default 1 MiB.
 	MaxMessage int
+	// MaxReceiving is how many bytes of memory there are for messages of more than 64 KiB on their way, each counted
+	// as MaxMessage; a quarter of it for one Address. Who finds no room waits for RoomWait. Defaults 256 MiB and 10 s.
+	MaxReceiving int
+	RoomWait     time.Duration
 	// MaxConns is the most connections at once. Default 100,000.
 	MaxConns int
 	// MaxPerAddress is the most connections at once that have the same Address; 0 for no bound.
@@ -95,19 +99,27 @@ type Server struct {
 	opt      Options
 	upgrader websocket.FastHTTPUpgrader
 	from     *limits.Counts[netip.Addr]
+	room     *limits.Shares[netip.Addr]
+	ctx      context.Context // ends when the server stops
+	stop     context.CancelFunc
 
 	mu sync.Mutex
 	// Guarded by mu.
 	conns   map[*Conn]struct{}
 	leaving bool
 	empty   chan struct{} // closed when leaving and no connection is left
-	stop    chan struct{}
 }
 
 // New makes a Server. Close it with Shutdown.
 func New(opt Options) *Server {
 	if opt.MaxMessage <= 0 {
 		opt.MaxMessage = 1 << 20
+	}
+	if opt.MaxReceiving <= 0 {
+		opt.MaxReceiving = 256 << 20
+	}
+	if opt.RoomWait <= 0 {
+		opt.RoomWait = 10 * time.Second
 	}
 	if opt.MaxConns <= 0 {
 		opt.MaxConns = 100_000
@@ -139,7 +151,9 @@ func New(opt Options) *Server {
 	if opt.Closed == nil {
 		opt.Closed = func(*Conn, int) {}
 	}
-	s := &Server{opt: opt, from: limits.NewCounts[netip.Addr](opt.MaxPerAddress), conns: map[*Conn]struct{}{}, empty: make(chan struct{}), stop: make(chan struct{})}
+	s := &Server{opt: opt, from: limits.NewCounts[netip.Addr](opt.MaxPerAddress), conns: map[*Conn]struct{}{}, empty: make(chan struct{})}
+	s.room = limits.NewShares[netip.Addr](opt.MaxReceiving, opt.MaxReceiving/4)
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.upgrader = websocket.FastHTTPUpgrader{
 		ReadBufferSize:    512,
 		WriteBufferSize:   2048,
@@ -296,7 +310,7 @@ func (s *Server) pings() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-s.stop:
+		case <-s.ctx.Done():
 			return
 		case now := <-tick.C:
 			for _, c := range s.all() {
@@ -314,7 +328,7 @@ func (s *Server) Shutdown(ctx context.Context, spread time.Duration) {
 	first := !s.leaving
 	s.leaving = true
 	if first {
-		close(s.stop)
+		s.stop()
 		if len(s.conns) == 0 {
 			close(s.empty)
 		}
