@@ -166,6 +166,7 @@ func New(opt Options) (*Server, error) {
 		Subprotocol:   quirev1.Subprotocol,
 		MaxMessage:    opt.MaxMessage,
 		MaxReceiving:  opt.MaxReceiving,
+		MaxSending:    opt.MaxSending,
 		MaxConns:      opt.MaxConns,
 		PingEvery:     opt.PingEvery,
 		MaxPerAddress: opt.MaxAddressConns,

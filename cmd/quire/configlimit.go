@@ -45,6 +45,7 @@ type limitConfig struct {
 	MaxMemory     int
 	MaxCatchUp    int
 	MaxReceiving  int
+	MaxSending    int
 	MaxConversion int
 
 	TrustProxy  string
@@ -84,6 +85,7 @@ func (c *limitConfig) numbers() []number {
 		{limits.Memory, &c.MaxMemory, 2 << 30, 1 << 20, 1 << 50, "memory for open documents in `bytes`, as estimated; those that nobody uses leave first, then no more are opened"},
 		{limits.CatchUp, &c.MaxCatchUp, 256 << 20, 1 << 20, 1 << 50, "memory for what readers missed that come back, in `bytes`, as estimated; who finds no room waits"},
 		{limits.Receiving, &c.MaxReceiving, 256 << 20, 1 << 20, 1 << 50, "memory for WebSocket messages of more than 64 KiB on their way in, in `bytes`, each counted as max-message; a quarter of it for one address; who finds no room waits"},
+		{limits.Sending, &c.MaxSending, 1 << 30, 1 << 20, 1 << 50, "memory for what WebSocket clients have not taken of writes of more than 64 KiB, in `bytes`; a quarter of it for one address; past it slow ones are cut off"},
 		{limits.Conversion, &c.MaxConversion, 4 << 20, 1024, storage.MaxSnapshot, "largest documents, together, that are converted to or from other forms at one time, in `bytes`"},
 	}
 }
@@ -145,7 +147,7 @@ func (c *limitConfig) sessions() session.Limits {
 func (c *limitConfig) web() web.Limits {
 	return web.Limits{
 		Proxies:    c.proxies(),
-		MaxMessage: c.MaxMessage, MaxReceiving: c.MaxReceiving, MaxBody: c.MaxBody, MaxImport: c.MaxImport,
+		MaxMessage: c.MaxMessage, MaxReceiving: c.MaxReceiving, MaxSending: c.MaxSending, MaxBody: c.MaxBody, MaxImport: c.MaxImport,
 		MaxHeader: c.MaxHeader,
 		MaxRate:   c.MaxRate, OpenRate: c.MaxOpenRate, PresenceRate: c.MaxPresenceRate,
 		MaxOpen: c.MaxOpen, MaxPage: c.MaxPage, MaxStreams: c.MaxStreams, MaxConversion: c.MaxConversion,

@@ -43,6 +43,7 @@ const (
 	Memory     Name = "max-memory"
 	CatchUp    Name = "max-catch-up"
 	Receiving  Name = "max-receiving"
+	Sending    Name = "max-sending"
 	Conversion Name = "max-conversion"
 )
 
@@ -53,6 +54,6 @@ func All() []Name {
 		Message, Body, Import, Header, HeaderTime, Presence,
 		ClientRate, AuthorRate, DocumentRate, PresenceRate, OpenRate, RequestRate,
 		Open, Connections, AddressConnections, AddressHTTP, Streams,
-		Memory, CatchUp, Receiving, Conversion,
+		Memory, CatchUp, Receiving, Sending, Conversion,
 	}
 }

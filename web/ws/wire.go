@@ -20,6 +20,8 @@ type wire struct {
 	look     time.Duration // how long one write waits before another look at what it took
 	progress func()        // called when a write that had waited so long was taken in part
 	until    time.Time     // when writes end; zero: never
+	soon     time.Time     // when the write under way ends, at the latest; zero: no matter
+	slow     bool          // it did not end by then
 	armed    time.Time     // the write deadline that is set
 }
 
@@ -57,11 +59,12 @@ func (w *wire) arm() (patient bool, err error) {
 	}
 	now := time.Now()
 	next := now.Add(w.look)
-	if !w.until.IsZero() {
-		if now.After(w.until) {
+	if end := w.end(); !end.IsZero() {
+		if now.After(end) {
+			w.slow = end.Equal(w.soon)
 			return true, os.ErrDeadlineExceeded
 		}
-		next = w.until
+		next = end
 	} else if w.armed.Sub(now) > w.look/2 {
 		return true, nil // it is far enough away; setting it takes longer than asking
 	}
@@ -74,7 +77,34 @@ func (w *wire) finish(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.until = time.Now().Add(d)
-	_ = w.Conn.SetWriteDeadline(w.until)
+	_ = w.Conn.SetWriteDeadline(w.end())
+}
+
+// end returns when writes end, zero for never. Called with the lock held.
+func (w *wire) end() time.Time {
+	if w.until.IsZero() || !w.soon.IsZero() && w.soon.Before(w.until) {
+		return w.soon
+	}
+	return w.until
+}
+
+// hurry has the next patient write end within d; 0 takes that back.
+func (w *wire) hurry(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.armed, w.soon = time.Time{}, time.Time{}
+	if d > 0 {
+		w.soon = time.Now().Add(d)
+	}
+}
+
+// tooSlow reports whether a write did not end as soon as hurry wanted, once.
+func (w *wire) tooSlow() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	slow := w.slow
+	w.slow = false
+	return slow
 }
 
 // SetWriteDeadline has no effect on patient writes, which set their own.

@@ -69,6 +69,10 @@ type Options struct {
 	// as MaxMessage; a quarter of it for one Address. Who finds no room waits for RoomWait. Defaults 256 MiB and 10 s.
 	MaxReceiving int
 	RoomWait     time.Duration
+	// MaxSending is how many bytes there may be of writes of more than 64 KiB that peers have not taken; a quarter
+	// of it for one Address. Past it a peer has HurryTime to take its own, or is cut off. Defaults 1 GiB and 2 s.
+	MaxSending int
+	HurryTime  time.Duration
 	// MaxConns is the most connections at once. Default 100,000.
 	MaxConns int
 	// MaxPerAddress is the most connections at once that have the same Address; 0 for no bound.
@@ -100,6 +104,7 @@ type Server struct {
 	upgrader websocket.FastHTTPUpgrader
 	from     *limits.Counts[netip.Addr]
 	room     *limits.Shares[netip.Addr]
+	sending  sending
 	ctx      context.Context // ends when the server stops
 	stop     context.CancelFunc
 
@@ -117,6 +122,12 @@ func New(opt Options) *Server {
 	}
 	if opt.MaxReceiving <= 0 {
 		opt.MaxReceiving = 256 << 20
+	}
+	if opt.MaxSending <= 0 {
+		opt.MaxSending = 1 << 30
+	}
+	if opt.HurryTime <= 0 {
+		opt.HurryTime = 2 * time.Second
 	}
 	if opt.RoomWait <= 0 {
 		opt.RoomWait = 10 * time.Second
@@ -153,6 +164,7 @@ func New(opt Options) *Server {
 	}
 	s := &Server{opt: opt, from: limits.NewCounts[netip.Addr](opt.MaxPerAddress), conns: map[*Conn]struct{}{}, empty: make(chan struct{})}
 	s.room = limits.NewShares[netip.Addr](opt.MaxReceiving, opt.MaxReceiving/4)
+	s.sending = sending{most: opt.MaxSending, each: map[netip.Addr]int{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.upgrader = websocket.FastHTTPUpgrader{
 		ReadBufferSize:    512,
@@ -434,16 +446,6 @@ func (c *Conn) takePing() bool {
 	ping := c.ping
 	c.ping = false
 	return ping
-}
-
-// flush sends what was gathered and reports whether the connection still works.
-func (c *Conn) flush() bool {
-	n, err := c.nc.flush()
-	if n > 0 {
-		c.sent.Add(int64(n))
-		c.s.opt.Sent(n)
-	}
-	return err == nil
 }
 
 // maxPongs bounds in bytes what waits for a peer that pings and does not read.

@@ -1,0 +1,71 @@
+package ws
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	peer "github.com/coder/websocket"
+
+	"quire/session/limits"
+)
+
+// TestSluggardsAreBounded: what peers do not take is held for some of them, not for any number; and who reads gets
+// what there is.
+func TestSluggardsAreBounded(t *testing.T) {
+	const size = 24 << 20 // more than the kernel takes
+	limited := make(chan limits.Name, 10)
+	h := serve(t, Options{MaxSending: 4 * (2*size - 1), HurryTime: 100 * time.Millisecond, Limited: func(n limits.Name) { limited <- n }})
+	ctx := context.Background()
+	sluggard := func() *echo {
+		c, e := h.dial(peer.CompressionDisabled)
+		if err := c.Write(ctx, peer.MessageText, fmt.Appendf(nil, "flood %d", size)); err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	first, second := sluggard(), sluggard()
+	var left *echo
+	select {
+	case <-first.ended:
+		left = second
+	case <-second.ended:
+		left = first
+	}
+	if name := <-limited; name != limits.Sending {
+		t.Errorf("what was too much: %s", name)
+	}
+	reader, _ := h.dial(peer.CompressionDisabled)
+	if err := reader.Write(ctx, peer.MessageText, fmt.Appendf(nil, "flood %d", size/2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, msg, err := reader.Read(ctx); err != nil || len(msg) != size/2 {
+		t.Fatalf("who reads: %d bytes, %v", len(msg), err)
+	}
+	select {
+	case <-left.ended:
+		t.Error("the one that there was room for is gone")
+	default:
+	}
+}
+
+// TestHurry: neither of the ends of writes takes the other back.
+func TestHurry(t *testing.T) {
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	w := wire{Conn: a}
+	w.bePatient(time.Hour, func() {})
+	w.hurry(time.Nanosecond)
+	if _, err := w.Write([]byte("x")); err == nil || !w.tooSlow() || w.tooSlow() {
+		t.Errorf("in a hurry: %v", err)
+	}
+	w.finish(time.Nanosecond)
+	w.hurry(time.Hour)
+	w.hurry(0)
+	if _, err := w.Write([]byte("x")); err == nil || w.tooSlow() {
+		t.Errorf("at its end: %v", err)
+	}
+}
