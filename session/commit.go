@@ -81,7 +81,7 @@ func (s *Session) commit() {
 		recs = append(recs, u.recs...)
 	}
 	if s.m.opt.Observer.Traced != nil {
-		s.handed = s.m.opt.Now()
+		s.tracing = &tracing{handed: s.m.opt.Now()}
 	}
 	s.mu.Unlock()
 
@@ -163,7 +163,9 @@ func (s *Session) conclude(took time.Duration, err error, conflict bool, backlog
 		}
 		s.calm()
 		subs, dead, advanced = s.subs, s.dead != nil, s.head > before
-		traces, s.traces = s.traces, nil
+		if s.tracing != nil {
+			traces, s.tracing = s.tracing.done, nil
+		}
 	}()
 	var delay time.Duration
 	recovered := s.failures > 0

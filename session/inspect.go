@@ -86,7 +86,7 @@ func (m *Manager) Release(doc string) error {
 // flow is how fast something happens: what happened weighs less the longer ago it was.
 type flow struct {
 	rate float64 // a second, at time last
-	last time.Time
+	last int64   // in Unix nanoseconds
 }
 
 // flowOver is about the span that a flow is a mean of.
@@ -94,12 +94,9 @@ const flowOver = 5 * time.Second
 
 // add notes that n things happened. A clock that goes back costs nothing but accuracy.
 func (p *flow) add(n int, now time.Time) {
-	p.rate, p.last = p.at(now)+float64(n)/flowOver.Seconds(), now
+	p.rate, p.last = p.at(now)+float64(n)/flowOver.Seconds(), now.UnixNano()
 }
 
 func (p *flow) at(now time.Time) float64 {
-	if p.last.IsZero() {
-		return 0
-	}
-	return p.rate * math.Exp(-max(0, now.Sub(p.last).Seconds())/flowOver.Seconds())
+	return p.rate * math.Exp(-max(0, time.Duration(now.UnixNano()-p.last).Seconds())/flowOver.Seconds())
 }

@@ -94,7 +94,7 @@ func (m *Manager) load(asker context.Context, id string, l *loading) {
 // read makes a session from the newest snapshot and the records after it. For a
 // document that is not there it makes one that waits for its creation.
 func (m *Manager) read(ctx context.Context, id string) (*Session, error) {
-	s := &Session{m: m, id: id, rate: limits.NewPace(m.documentRate), head: Unborn, oldest: Unborn, clients: map[string]*clientState{}, idleSince: m.opt.Now()}
+	s := &Session{m: m, id: id, rate: limits.NewPace(&m.documentRate), head: Unborn, oldest: Unborn, clients: map[string]*clientState{}, idleSince: m.opt.Now()}
 	s.snap.at = m.opt.Now()
 	s.people.version, s.people.public = 1, 1
 	s.window.start = Unborn

@@ -430,7 +430,7 @@ func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subsc
 	}
 	r := &Subscription{s: s, client: req.Client, order: req.Order, convention: req.Convention, state: c, notify: req.Notify, user: req.User, author: s.m.author(req.User), typ: typ, pos: o.Rev, single: c.tipRev, saved: true}
 	if c.pace == nil && req.Client != "" {
-		c.pace = limits.NewPace(s.m.clientRate)
+		c.pace = limits.NewPace(&s.m.clientRate)
 	}
 	if req.Convention == Versioned {
 		r.single = Head

@@ -215,7 +215,7 @@ func TestPaceOfAConnection(t *testing.T) {
 		w, c := limited(t, session.Limits{}, nil)
 		defer w.stop()
 		ctx := context.Background()
-		p := limits.NewPace(limits.Rate{Name: limits.OpenRate, PerSecond: 1})
+		p := limits.NewPace(&limits.Rate{Name: limits.OpenRate, PerSecond: 1})
 		for range 2 {
 			if err := w.Pace(ctx, p, "documents"); err != nil {
 				t.Fatal(err)

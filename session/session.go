@@ -53,6 +53,7 @@ type Session struct {
 	staged    []*submission // after them
 	unsaved   int           // bytes of both
 	committer bool          // a commit step is scheduled or running
+	left      bool          // memory: nothing is charged any more
 	scratch   []ot.Op       // what unseen returned last
 	writers   int           // about how many clients submit at the moment
 	batches   int           // committed, for forgetting writers
@@ -60,8 +61,7 @@ type Session struct {
 	failures  int           // failed writes in a row
 	failure   string        // what the last one said
 	flow      flow          // of operations
-	handed    time.Time     // when appending was given to the store; only when traced
-	traces    []Trace       // of what was just committed
+	tracing   *tracing      // of appending; nil unless somebody wants to know
 	dead      *Error        // why the session ended
 	subs      []*Subscription
 	clients   map[string]*clientState
@@ -71,8 +71,7 @@ type Session struct {
 	snap      snapshots
 	held      chan struct{} // closed when nothing is being written; nil unless it is held
 	idleSince time.Time
-	charged   int  // of Manager.memory
-	left      bool // memory; nothing is charged any more
+	charged   int // of Manager.memory
 }
 
 // clientState is what a session knows of a client that has it open or has

@@ -21,15 +21,21 @@ type Trace struct {
 	Received, Placed, Handed, Durable, Published time.Time
 }
 
+// tracing is what is noted of a batch on its way through the store.
+type tracing struct {
+	handed time.Time // when it was given to the store
+	done   []Trace   // of what of it was just committed
+}
+
 // trace notes the way of a submission that was just committed, if anybody wants to know.
 // Called with the lock held.
 func (s *Session) trace(u *submission, durable time.Time) {
-	if s.m.opt.Observer.Traced == nil {
+	if s.tracing == nil {
 		return
 	}
-	s.traces = append(s.traces, Trace{
+	s.tracing.done = append(s.tracing.done, Trace{
 		Context: u.sub.ctx, Doc: s.id, Client: u.sub.client, Operations: len(u.out), Rev: u.first + Revision(len(u.out)),
-		Received: u.received, Placed: u.placedAt, Handed: s.handed, Durable: durable,
+		Received: u.received, Placed: u.placedAt, Handed: s.tracing.handed, Durable: durable,
 	})
 }
 

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"encoding/json"
-	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -85,11 +84,14 @@ func (s *Server) connect(ctx *fasthttp.RequestCtx, serve func(start func(*ws.Con
 		api.Refuse(ctx, refusal)
 		return
 	}
-	s.denied(ctx, pass, true)
 	in := s.opt.Tracer.Connection(trail.Context(ctx))
-	release := sync.OnceFunc(func() { s.opt.Auth.Release(pass) })
-	if !ws.OnClose(ctx.Conn(), release) {
-		defer release() // no WebSocket can come of it
+	release := func() {}
+	if !s.opt.Auth.Open() { // else there is nothing to deny or to give back
+		s.denied(ctx, pass, true)
+		release = func() { s.opt.Auth.Release(pass) } // more than once is as good
+		if !ws.OnClose(ctx.Conn(), release) {
+			defer release() // no WebSocket can come of it
+		}
 	}
 	serve(func(c *ws.Conn) ws.Handler { return handler(in, pass, c) })
 	if !ctx.Hijacked() {

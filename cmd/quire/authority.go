@@ -35,7 +35,13 @@ func (m *Main) authority(store *bolt.Store) (*auth.Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("logins and invitations cannot be read: %w", err)
 	}
-	m.Logger.Info("people are asked who they are", "keys", auth.Names(keys), "jwks", plainURL(c.AuthJWKS), "application", plainURL(c.AuthURL), "invitations", c.AuthLinks)
+	var by []any
+	for _, a := range [][2]string{{"keys", auth.Names(keys)}, {"jwks", plainURL(c.AuthJWKS)}, {"application", plainURL(c.AuthURL)}} {
+		if a[1] != "" {
+			by = append(by, a[0], a[1])
+		}
+	}
+	m.Logger.Info("people are asked who they are", append(by, "invitations", c.AuthLinks)...)
 	return a, nil
 }
 

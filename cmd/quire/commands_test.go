@@ -106,7 +106,7 @@ func TestCommandsErrors(t *testing.T) {
 		{args: []string{"ls", "--data", damaged}, code: 7, err: "the data cannot be opened"},
 		{args: []string{"ls", "--timeout", "0s"}, code: 2, err: "--timeout is 0s"},
 		{args: []string{"ls", "--nothing"}, code: 2, err: "unknown flag: --nothing; quire help ls lists the flags"},
-		{args: []string{"sl"}, code: 2, err: `there is no command "sl", did you mean ls`},
+		{args: []string{"sl"}, code: 2, err: `there is no command "sl", did you mean ls or rm? quire help lists them`},
 		{args: []string{"compact", empty}, code: 3, err: "there is no data at " + empty},
 		{args: []string{"check", empty}, code: 3, err: "there is no data at " + empty},
 		{args: []string{"check", folder}, code: 5, err: "reach it with --server"},

@@ -34,11 +34,19 @@ func (c *watchConfig) check(all *Config) (errs []error) {
 		errs = append(errs, fmt.Errorf("log-format is %q; it has to be text or json", c.LogFormat))
 	}
 	if c.AdminListen != "" {
-		if _, _, err := net.SplitHostPort(c.AdminListen); err != nil {
+		host, _, err := net.SplitHostPort(c.AdminListen)
+		if err != nil {
 			errs = append(errs, fmt.Errorf("admin-listen is %q; it has to be host:port", c.AdminListen))
+		} else if !all.asks() && !loopbackHost(host) {
+			errs = append(errs, errAdminOpen(c.AdminListen))
 		}
 	}
 	return errs
+}
+
+// errAdminOpen refuses a listener for operators where everybody would be one.
+func errAdminOpen(addr string) error {
+	return fmt.Errorf("admin-listen is %q, which others can reach, and this server asks nobody who they are: give it a loopback address such as 127.0.0.1:8081, or set up authentication", addr)
 }
 
 // logger makes the server's log.
@@ -46,6 +54,12 @@ func (c *Config) logger(out io.Writer) *slog.Logger {
 	opt := &slog.HandlerOptions{Level: c.LogLevel}
 	var h slog.Handler = slog.NewTextHandler(out, opt)
 	if c.LogFormat == "json" {
+		opt.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
+			if a.Value.Kind() == slog.KindDuration { // else a bare number of nanoseconds
+				a.Value = slog.Float64Value(a.Value.Duration().Seconds())
+			}
+			return a
+		}
 		h = slog.NewJSONHandler(out, opt)
 	}
 	return slog.New(trail.LogHandler{Handler: h})

@@ -21,6 +21,9 @@ const (
 	adminSocket    = "admin"
 )
 
+// spoken are the settings that say where the sockets are.
+var spoken = map[string]string{mainSocket: "listen", redirectSocket: "http-redirect", adminSocket: "admin-listen"}
+
 // certificateLook is how often the certificate's files are looked at.
 const certificateLook = 2 * time.Second
 
@@ -58,10 +61,15 @@ func (m *Main) fillFront(ctx context.Context, f *front) (err error) {
 			return err
 		}
 	}
+	// The settings were checked, but a socket that was passed may be another one than they say.
+	if f.admin != nil && !c.asks() {
+		if tcp, ok := f.admin.ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+			return errAdminOpen(tcp.String())
+		}
+	}
 	if m.Listener != nil {
 		return nil
 	}
-	// The settings were checked, but a socket that was passed may be another one than they say.
 	if tcp, ok := f.main.ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && !c.asks() && !c.InsecureOpen {
 		return fmt.Errorf("other machines can reach %s, and nobody would be asked who they are: configure who is (docs/auth.md), or insecure-open to let everybody do everything", tcp)
 	}

@@ -9,10 +9,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	neturl "net/url"
+	"os"
 	"strings"
 	"time"
 
-	"quire/cmd/quire/commands"
+	"quire/cmd/quire/remote"
 )
 
 // healthWithin is how long a server may take to say that it is ready.
@@ -52,7 +54,7 @@ func health(ctx context.Context, args, environ []string, out io.Writer) error {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return &commands.Error{Code: commands.Unreachable, Err: err}
+		return &remote.Unreachable{URL: url, Err: reason(err)}
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1000))
@@ -64,6 +66,23 @@ func health(ctx context.Context, args, environ []string, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "%s", answer)
 	return nil
+}
+
+// reason returns what is behind the address and the method that the standard library puts before it.
+func reason(err error) error {
+	var asked *neturl.Error
+	if errors.As(err, &asked) {
+		err = asked.Err
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	return err
 }
 
 // here returns the URL at which a server with these settings is reached on its machine.

@@ -27,6 +27,7 @@ func serveHere(ctx context.Context, folder string, environ []string, errOut io.W
 	if err != nil {
 		return nil, nil, err
 	}
+	c.AdminListen = "" // nobody is asked who they are here, and nobody else is to come in
 	ln := fasthttputil.NewInmemoryListener()
 	m := NewMain(c, io.Discard, slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: max(c.LogLevel, slog.LevelWarn)})))
 	m.Listener, m.Private = ln, true

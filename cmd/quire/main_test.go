@@ -118,7 +118,7 @@ func TestSecondProcessIsRefused(t *testing.T) {
 func TestAddressInUse(t *testing.T) {
 	_, url, _ := start(t, "--data", t.TempDir())
 	addr := strings.Trim(strings.TrimPrefix(url, "http://"), "/")
-	if code, _, errOut := cli([]string{"--listen", addr, "--data", t.TempDir()}); code != exitFailed || !strings.Contains(errOut, "cannot serve on "+addr) {
+	if code, _, errOut := cli([]string{"--listen", addr, "--data", t.TempDir()}); code != exitFailed || !strings.Contains(errOut, "cannot serve on "+addr+" (listen): address already in use") {
 		t.Errorf("code %d, %s", code, errOut)
 	}
 }

@@ -23,11 +23,11 @@ func newRoot(p *commands.Program) *cobra.Command {
 			if len(args) == 0 {
 				return nil
 			}
-			hint := ""
+			hint := ";"
 			if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
 				hint = fmt.Sprintf(", did you mean %s?", strings.Join(like, " or "))
 			}
-			return usageError(fmt.Sprintf("there is no command %q%s; quire help lists them", args[0], hint))
+			return usageError(fmt.Sprintf("there is no command %q%s quire help lists them", args[0], hint))
 		},
 		Run: func(cmd *cobra.Command, args []string) { rootHelp(cmd) },
 	}

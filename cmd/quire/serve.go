@@ -215,7 +215,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		return nil, err
 	}
 	m.watcher.ask(met, able)
-	if err := m.watcher.serve(server, f, authority.Open()); err != nil {
+	if err := m.watcher.serve(server, f); err != nil {
 		m.shutDown(server, webhooks, manager, store)
 		return nil, err
 	}

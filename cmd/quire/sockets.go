@@ -44,7 +44,7 @@ func (m *Main) socket(f *front, name, spec string) (*socket, error) {
 	} else {
 		ln, err := net.Listen("tcp", spec)
 		if err != nil {
-			return nil, fmt.Errorf("cannot serve on %s: %w", spec, err)
+			return nil, fmt.Errorf("cannot serve on %s (%s): %w", spec, spoken[name], reason(err))
 		}
 		s.ln = ln
 	}

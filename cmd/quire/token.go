@@ -64,7 +64,7 @@ func genkey(p *commands.Program, alg, name string) error {
 			return err
 		}
 		if err := newFile(name+".pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: open}), 0o644); err != nil {
-			return err
+			return errors.Join(err, os.Remove(name)) // half a pair is none
 		}
 		fmt.Fprintf(p.Out, "The private key is in %s, the public one in %s.pub: quire serve --auth-keys %s.pub\n", name, name, name)
 	default:
@@ -76,7 +76,9 @@ func genkey(p *commands.Program, alg, name string) error {
 // newFile writes a file that was not there.
 func newFile(name string, data []byte, mode os.FileMode) error {
 	f, err := os.OpenFile(filepath.Clean(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
+	if errors.Is(err, os.ErrExist) {
+		return commands.Errorf(commands.Changed, "%s is there already; keys are not written over others", name)
+	} else if err != nil {
 		return err
 	}
 	_, err = f.Write(data)

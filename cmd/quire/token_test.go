@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"quire/cmd/quire/commands"
 )
 
 func TestKeysAndTokens(t *testing.T) {
@@ -19,8 +21,8 @@ func TestKeysAndTokens(t *testing.T) {
 		if info, err := os.Stat(key); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v %v", key, info.Mode(), err)
 		}
-		if code, _, _ := cli([]string{"genkey", "--alg", alg, key}); code == 0 {
-			t.Errorf("%s is overwritten", key)
+		if code, _, errOut := cli([]string{"genkey", "--alg", alg, key}); code != commands.Changed || !strings.Contains(errOut, key+" is there already") {
+			t.Errorf("%s is overwritten: code %d, %s", key, code, errOut)
 		}
 	}
 	public, private := filepath.Join(dir, "eddsa.pub"), filepath.Join(dir, "eddsa")

@@ -80,17 +80,14 @@ func (w *watcher) observer(o session.Observer) session.Observer {
 	return o
 }
 
-// serve answers operators, when they have a listener, until the server stops. An open server's
-// is for this machine alone; one that others reach speaks TLS if the server does.
-func (w *watcher) serve(server *web.Server, f *front, open bool) error {
+// serve answers operators, when they have a listener, until the server stops. One that others
+// reach speaks TLS if the server does.
+func (w *watcher) serve(server *web.Server, f *front) error {
 	if f.admin == nil {
 		return nil
 	}
 	addr, ok := f.admin.ln.Addr().(*net.TCPAddr)
 	local := ok && addr.IP.IsLoopback()
-	if open && !local {
-		return fmt.Errorf("admin-listen is %s, which others can reach, and this server asks nobody who they are: give it a loopback address such as 127.0.0.1:8081, or set up authentication", addr)
-	}
 	ln, err := f.admin.listen()
 	if err != nil {
 		return fmt.Errorf("cannot serve operators on %s: %w", w.m.Config.AdminListen, err)

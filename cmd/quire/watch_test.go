@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"quire/cmd/quire/top"
 	"quire/web/admin"
@@ -337,7 +339,37 @@ func TestListeners(t *testing.T) {
 // TestOpenForAll refuses to have everybody be an operator from elsewhere.
 func TestOpenForAll(t *testing.T) {
 	code, _, errOut := cli([]string{"--listen", "127.0.0.1:0", "--admin-listen", "0.0.0.0:0", "--data", t.TempDir()})
-	if code != exitFailed || !strings.Contains(errOut, "asks nobody who they are") {
+	if code != exitUsage || !strings.Contains(errOut, `admin-listen is "0.0.0.0:0", which others can reach, and this server asks nobody`) {
+		t.Errorf("code %d, %s", code, errOut)
+	}
+}
+
+// TestTimesInTheLog has no bare nanoseconds in logs that programs read.
+func TestTimesInTheLog(t *testing.T) {
+	var out bytes.Buffer
+	c := &Config{}
+	c.LogFormat = "json"
+	c.logger(&out).Info("request", "took", 1500*time.Microsecond)
+	if !strings.Contains(out.String(), `"took":0.0015`) {
+		t.Error(out.String())
+	}
+}
+
+// TestFolderHasNoListener: a command on a data folder, which asks nobody, lets in no operators
+// whatever the settings of the server are.
+func TestFolderHasNoListener(t *testing.T) {
+	data := t.TempDir()
+	m, _, done := start(t, "--data", data)
+	m.Close()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if code, _, errOut := cli([]string{"ls", "--data", data}, "QUIRE_ADMIN_LISTEN="+taken.Addr().String()); code != exitOK {
 		t.Errorf("code %d, %s", code, errOut)
 	}
 }

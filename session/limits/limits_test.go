@@ -10,7 +10,7 @@ import (
 
 func TestPace(t *testing.T) {
 	now := time.Unix(1, 0)
-	p := NewPace(Rate{Name: RequestRate, PerSecond: 10})
+	p := NewPace(&Rate{Name: RequestRate, PerSecond: 10})
 	take := func() (n int) {
 		for p.Allow(now) {
 			n++
@@ -36,7 +36,7 @@ func TestPace(t *testing.T) {
 			t.Errorf("%d: wait %v, over %v; want %v, %v", c.n, wait, over, c.wait, c.over)
 		}
 	}
-	if NewPace(Rate{}) != nil || !NewPace(Rate{}).Allow(now) {
+	if NewPace(&Rate{}) != nil || !NewPace(&Rate{}).Allow(now) {
 		t.Error("no rate is a bound")
 	}
 }

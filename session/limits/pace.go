@@ -2,6 +2,7 @@ package limits
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -23,44 +24,62 @@ const MaxWait = 500 * time.Millisecond
 
 // Pace lets something happen at a Rate. Nil is a Pace without a bound. Safe for concurrent use.
 type Pace struct {
-	rate Rate
-	lim  *rate.Limiter
+	rate *Rate
+	lim  atomic.Pointer[rate.Limiter] // nil until something happened: most never need it
 }
 
-// NewPace makes a Pace, full at first; nil for a Rate without a bound.
-func NewPace(r Rate) *Pace {
+// NewPace makes a Pace, full at first, of a Rate, which it keeps and which is not to be changed; nil for
+// one without a bound.
+func NewPace(r *Rate) *Pace {
 	if r.PerSecond <= 0 {
 		return nil
 	}
-	if r.Burst <= 0 {
-		r.Burst = 2 * r.PerSecond
-	}
-	return &Pace{r, rate.NewLimiter(rate.Limit(r.PerSecond), r.Burst)}
+	return &Pace{rate: r}
 }
 
-// Rate returns what it was made with, the burst as it is.
+// burst returns how often it may happen at once.
+func (r *Rate) burst() int {
+	if r.Burst <= 0 {
+		return 2 * r.PerSecond
+	}
+	return r.Burst
+}
+
+// limiter returns what keeps count, made at the first call.
+func (p *Pace) limiter() *rate.Limiter {
+	if lim := p.lim.Load(); lim != nil {
+		return lim
+	}
+	p.lim.CompareAndSwap(nil, rate.NewLimiter(rate.Limit(p.rate.PerSecond), p.rate.burst()))
+	return p.lim.Load()
+}
+
+// Rate returns what it was made with.
 func (p *Pace) Rate() Rate {
 	if p == nil {
 		return Rate{}
 	}
-	return p.rate
+	return *p.rate
 }
 
 // Allow takes one at a time if it can be had at once.
-func (p *Pace) Allow(now time.Time) bool { return p == nil || p.lim.AllowN(now, 1) }
+func (p *Pace) Allow(now time.Time) bool { return p == nil || p.limiter().AllowN(now, 1) }
 
 // full reports whether nothing is known of it that a new one would not have.
-func (p *Pace) full(now time.Time) bool { return p.lim.TokensAt(now) >= float64(p.rate.Burst) }
+func (p *Pace) full(now time.Time) bool {
+	lim := p.lim.Load()
+	return lim == nil || lim.TokensAt(now) >= float64(lim.Burst())
+}
 
 // Take takes n from each of several at a time, and returns how long to wait until they may be used.
 // When that is more than MaxWait it takes nothing of the Pace that is the reason, which it returns, and
 // what it took of those before it is spent.
 func Take(now time.Time, n int, paces ...*Pace) (wait time.Duration, over *Pace) {
 	for _, p := range paces {
-		if p == nil || p.lim.AllowN(now, n) {
+		if p == nil || p.limiter().AllowN(now, n) {
 			continue
 		}
-		r := p.lim.ReserveN(now, n)
+		r := p.limiter().ReserveN(now, n)
 		d := r.DelayFrom(now)
 		if d > MaxWait { // also when n is more than the burst
 			r.CancelAt(now)

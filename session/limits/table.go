@@ -41,7 +41,7 @@ func (t *Table[K]) Get(key K) *Pace {
 	defer t.mu.Unlock()
 	u := t.paces[key]
 	if u == nil {
-		u = &used{Pace: NewPace(t.rate)}
+		u = &used{Pace: NewPace(&t.rate)}
 		t.paces[key] = u
 	} else if u.refs == 0 {
 		t.idle--

@@ -163,6 +163,9 @@ func (l *Log) Failures() uint64 {
 	return l.failures
 }
 
+// timeForm is how times are written: as everywhere in answers, to the millisecond.
+const timeForm = "2006-01-02T15:04:05.000Z"
+
 // Write appends an event. Refusals that one address provokes too many of are counted
 // only. A failure is logged, not returned: what happened has happened.
 func (l *Log) Write(e Event) {
@@ -188,7 +191,10 @@ func (l *Log) Write(e Event) {
 		}
 		e.Suppressed, l.suppressed = l.suppressed, 0
 	}
-	line, err := json.Marshal(e)
+	line, err := json.Marshal(struct {
+		Time string `json:"time"` // in the place of the event's
+		Event
+	}{e.Time.Format(timeForm), e})
 	if err == nil {
 		_, err = l.file.Write(append(line, '\n'))
 	}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,9 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Write(Event{What: Stop}) // is lost, and harms nobody
+	if data, err := os.ReadFile(file); err != nil || !regexp.MustCompile(`^{"time":"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","what":"logout","who":`).Match(data) {
+		t.Errorf("%v, %s", err, data)
+	}
 	before, after := lines(t, file+".1"), lines(t, file)
 	if len(before) != 2 || before[0].Doc != "a\nb" || before[0].Who.Author != "ada" || before[0].From.String() != "192.0.2.1" || before[0].Outcome != OK || before[0].Time.IsZero() {
 		t.Errorf("%+v", before)

@@ -261,7 +261,7 @@ func (a *Authority) Renew(ctx context.Context, p *Pass, token string) *session.E
 	return p.hold.renew(ctx, src)
 }
 
-// Release takes a pass back: it does not change any more.
+// Release takes a pass back: it does not change any more. It may be called again.
 func (a *Authority) Release(p *Pass) {
 	if p.hold == nil {
 		return

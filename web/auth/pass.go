@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"slices"
 	"sync"
 
 	"quire/session"
@@ -15,18 +16,20 @@ type Pass struct {
 	// Guarded by mu.
 	identity *Identity
 	ended    *session.Error
-	watchers map[int]func()
-	next     int
+	watchers []*watcher
 	denied   func(doc string, need Role, refusal *session.Error)
 }
+
+// watcher is somebody who watches a Pass.
+type watcher struct{ changed func() }
 
 // NewPass makes a Pass that nobody changes unless they call Set or End.
 func NewPass(i Identity) *Pass { return &Pass{identity: &i} }
 
 // Anybody returns a Pass for whatever can be done, of a server that asks nobody.
-func Anybody() *Pass {
-	return NewPass(Identity{Kind: Open, Grants: []Grant{{"*", Admin}}})
-}
+func Anybody() *Pass { return &Pass{identity: anybody} }
+
+var anybody = &Identity{Kind: Open, Grants: []Grant{{"*", Admin}}}
 
 // Identity returns who it is; what it points to is not to be changed.
 func (p *Pass) Identity() *Identity {
@@ -121,13 +124,10 @@ func (p *Pass) change(i *Identity, why *session.Error) {
 		p.identity = i
 	}
 	p.ended = why
-	fns := make([]func(), 0, len(p.watchers))
-	for _, fn := range p.watchers {
-		fns = append(fns, fn)
-	}
+	watchers := slices.Clone(p.watchers)
 	p.mu.Unlock()
-	for _, fn := range fns {
-		fn()
+	for _, w := range watchers {
+		w.changed()
 	}
 }
 
@@ -137,15 +137,11 @@ func (p *Pass) change(i *Identity, why *session.Error) {
 func (p *Pass) Watch(fn func()) (stop func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.watchers == nil {
-		p.watchers = map[int]func(){}
-	}
-	n := p.next
-	p.next++
-	p.watchers[n] = fn
+	w := &watcher{fn}
+	p.watchers = append(p.watchers, w)
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		delete(p.watchers, n)
+		p.watchers = slices.DeleteFunc(p.watchers, func(x *watcher) bool { return x == w })
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,7 +120,7 @@ func (f *Files) reload() {
 		return
 	}
 	f.current.Store(pair)
-	f.log.Info("certificate read", "names", pair.Leaf.DNSNames, "until", pair.Leaf.NotAfter)
+	f.log.Info("certificate read", "names", names(pair.Leaf), "until", pair.Leaf.NotAfter)
 }
 
 // maxFile is the largest file that is read, in bytes.
@@ -144,6 +146,15 @@ func (f *Files) read() (*tls.Certificate, error) {
 		return nil, fmt.Errorf("%s and %s: %w", f.cert, f.key, err)
 	}
 	return &pair, usable(pair.Leaf)
+}
+
+// names returns whom a certificate is for.
+func names(leaf *x509.Certificate) string {
+	all := slices.Clone(leaf.DNSNames)
+	for _, ip := range leaf.IPAddresses {
+		all = append(all, ip.String())
+	}
+	return strings.Join(all, ",")
 }
 
 // usable returns why clients would refuse a certificate whoever signed it.

@@ -50,6 +50,8 @@ type Protocol struct {
 	hello []byte
 	// Under these keys batches and presences keep their messages, encoded once.
 	opsKey, presenceKey any
+	// opens and presences are how often a connection may do that.
+	opens, presences limits.Rate
 
 	conns atomic.Uint64 // made so far
 }
@@ -71,7 +73,11 @@ func New(opt Options) *Protocol {
 		opt.Now = time.Now
 	}
 	lim := opt.Manager.Limits()
-	p := &Protocol{opt: opt, opsKey: "quire.v1 ops", presenceKey: "quire.v1 presence"}
+	p := &Protocol{
+		opt: opt, opsKey: "quire.v1 ops", presenceKey: "quire.v1 presence",
+		opens:     limits.Rate{Name: limits.OpenRate, PerSecond: opt.OpenRate},
+		presences: limits.Rate{Name: limits.PresenceRate, PerSecond: opt.PresenceRate},
+	}
 	p.hello = appendHello(nil, opt.Server, opt.Instance, int(opt.PingEvery.Milliseconds()), Limits{
 		Message: opt.MaxMessage, Document: lim.Document, Run: lim.Run, Docs: opt.MaxDocs, Ranges: lim.Op.MaxRanges, Presence: lim.Presence,
 	})
@@ -149,8 +155,8 @@ func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func()) *
 	c := &Conn{p: p, number: p.conns.Add(1), pass: pass, wake: wake, docs: map[string]*place{}}
 	c.room = sync.NewCond(&c.mu)
 	c.ctx, c.cancel = context.WithCancel(in)
-	c.opens = limits.NewPace(limits.Rate{Name: limits.OpenRate, PerSecond: p.opt.OpenRate})
-	c.presences = limits.NewPace(limits.Rate{Name: limits.PresenceRate, PerSecond: p.opt.PresenceRate})
+	c.opens = limits.NewPace(&p.opens)
+	c.presences = limits.NewPace(&p.presences)
 	c.out = append(c.out, p.hello)
 	c.watchPass()
 	return c

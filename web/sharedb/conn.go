@@ -59,6 +59,8 @@ type Protocol struct {
 	key      any // under this batches keep their messages, encoded once
 	hub      *presence.Hub
 	queries  *query.Engine
+	// opens and presences are how often a connection may do that.
+	opens, presences limits.Rate
 }
 
 // New makes a Protocol. Close it before the manager.
@@ -78,7 +80,11 @@ func New(opt Options) *Protocol {
 	if opt.NewID == nil {
 		opt.NewID = rand.Text
 	}
-	p := &Protocol{opt: opt, dialects: newDialects(opt.Dialects), key: "sharedb ops"}
+	p := &Protocol{
+		opt: opt, dialects: newDialects(opt.Dialects), key: "sharedb ops",
+		opens:     limits.Rate{Name: limits.OpenRate, PerSecond: opt.OpenRate},
+		presences: limits.Rate{Name: limits.PresenceRate, PerSecond: opt.PresenceRate},
+	}
 	p.hub = presence.New(presence.Options{Sessions: opt.Manager, Limits: presence.Limits{Value: opt.Manager.Limits().Presence}, Logger: opt.Logger, Now: opt.Now, After: opt.After})
 	p.queries = query.New(query.Options{Sessions: opt.Manager, Codec: codec{p}, Logger: opt.Logger, After: opt.After})
 	return p
@@ -178,8 +184,8 @@ func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
 func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func()) *Conn {
 	c := &Conn{p: p, pass: pass, wake: wake, docs: map[string]*document{}, shown: map[shown]*place{}, src: p.opt.NewID()}
 	c.room = sync.NewCond(&c.mu)
-	c.opens = limits.NewPace(limits.Rate{Name: limits.OpenRate, PerSecond: p.opt.OpenRate})
-	c.presences = limits.NewPace(limits.Rate{Name: limits.PresenceRate, PerSecond: p.opt.PresenceRate})
+	c.opens = limits.NewPace(&p.opens)
+	c.presences = limits.NewPace(&p.presences)
 	c.ctx, c.cancel = context.WithCancel(in)
 	c.push(answer{msg: appendGreeting(nil, "init", c.src)})
 	c.presence = p.hub.Connect(member{c}, c.src)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -50,14 +51,14 @@ func (l Listener) accept() (*netConn, error) {
 		if err != nil {
 			return nil, err
 		}
-		nc := &netConn{wire: wire{Conn: c}, leave: func() {}}
+		nc := &netConn{wire: wire{Conn: c}}
 		nc.Conn = &nc.wire
 		if l.Admit == nil {
 			return nc, nil
 		}
 		leave, over, ok := l.Admit(c.RemoteAddr())
 		if ok {
-			nc.leave, nc.over = sync.OnceFunc(leave), over
+			nc.admitted, nc.over = leave, over
 			return nc, nil
 		}
 		_ = c.Close()
@@ -78,8 +79,9 @@ type gatherer interface{ gatherer() *netConn }
 type netConn struct {
 	net.Conn // &wire, or TLS on it
 	wire     wire
-	leave    func() // of Listener.Admit; may be called twice
+	admitted func() // leave of Listener.Admit; may be nil
 	over     bool   // one too many
+	left     atomic.Bool
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -110,6 +112,13 @@ func OnClose(c net.Conn, fn func()) bool {
 		fn()
 	}
 	return true
+}
+
+// leave tells Listener.Admit, once, that the connection does not count any more.
+func (c *netConn) leave() {
+	if c.admitted != nil && c.left.CompareAndSwap(false, true) {
+		c.admitted()
+	}
 }
 
 // Close closes the connection.

@@ -4,6 +4,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -271,8 +272,10 @@ func (b *builder) token() (string, error) {
 	token := b.p.Env("QUIRE_TOKEN")
 	if name != "" {
 		data, err := os.ReadFile(name)
-		if err != nil {
-			return "", Errorf(Usage, "the token cannot be read: %v", err)
+		if errors.Is(err, os.ErrNotExist) {
+			return "", Errorf(NotFound, "the token cannot be read: %v", err)
+		} else if err != nil {
+			return "", Errorf(Failed, "the token cannot be read: %v", err)
 		}
 		token = string(data)
 	}
