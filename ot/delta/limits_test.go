@@ -8,6 +8,7 @@ import (
 
 	"quire/ot"
 	"quire/ot/delta"
+	"quire/ot/ottest"
 )
 
 // members returns n attributes of different names, each with the given value.
@@ -36,6 +37,7 @@ func repeated(t *testing.T, n int, component string) ot.Op {
 // TestManyAttributes sets many attributes on many pieces that differ: small operations
 // whose result would fill the memory.
 func TestManyAttributes(t *testing.T) {
+	ottest.Plain(t)
 	const pieces = 3000
 	typ := delta.Type{}
 	insert := repeated(t, pieces, `{"insert":"x","attributes":{"k":%d}}`)

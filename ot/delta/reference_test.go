@@ -22,9 +22,9 @@ type referenceCase struct {
 
 // TestReference compares the type with quill-delta and rich-text.
 func TestReference(t *testing.T) {
-	cases := 30_000 // lines, of about ten answers each
+	cases := 15_000 // lines, of about ten answers each
 	if ottest.Race {
-		cases = 4_000
+		cases = 2_000
 	}
 	seen := map[string]int{}
 	ottest.Reference(t, "delta", cases, func(line []byte) error {

@@ -12,6 +12,7 @@ import (
 	"quire/ot/diff"
 	"quire/ot/json0"
 	"quire/ot/jsonvalue"
+	"quire/ot/ottest"
 	"quire/ot/text"
 )
 
@@ -168,7 +169,11 @@ func shrunk(p []passage, wrong func([]passage) bool) []passage {
 func TestMergedDifferences(t *testing.T) {
 	for name, typ := range types {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(200) {
+			seeds := uint64(200)
+			if ottest.Race {
+				seeds = 50
+			}
+			for seed := range seeds {
 				apart := seed%2 > 0
 				wrong := func(p []passage) bool { return misplaced(typ, p, apart) != "" }
 				if p := passages(rand.New(rand.NewPCG(seed, 5)), apart); wrong(p) {

@@ -7,11 +7,13 @@ import (
 
 	"quire/ot"
 	"quire/ot/json0"
+	"quire/ot/ottest"
 )
 
 // TestBudget transforms the deletion of a long list over many edits inside, each of
 // which changes what the deletion says was there.
 func TestBudget(t *testing.T) {
+	ottest.Plain(t)
 	typ := json0.Type{}
 	del := op(t, `[{"p":[0],"ld":[`+strings.Repeat("0,", 400_000)+`0]}]`)
 	edits := op(t, `[`+strings.Repeat(`{"p":[0,0],"na":1},`, 1200)+`{"p":[0,0],"na":1}]`)

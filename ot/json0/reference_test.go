@@ -27,7 +27,7 @@ var stricter = map[string]bool{"strings": true, "mixed": true, "untrue": true, "
 // TestReference compares every function with ot-json0, byte for byte. Where that throws,
 // ours fails with ot.ErrMismatch.
 func TestReference(t *testing.T) {
-	cases := 45_000
+	cases := 20_000
 	if ottest.Race {
 		cases /= 10
 	}

@@ -5,3 +5,6 @@ package ottest
 // Race says that the race detector is on, which makes long tests an order slower: they
 // try fewer cases then.
 const Race = true
+
+// slower is about how much fewer that are.
+const slower = 5

@@ -15,8 +15,17 @@ import (
 	"quire/ot"
 )
 
-// Cases is how many random cases Run tries of each law.
-const Cases = 2000
+// Cases is how many random cases Run tries of each law: a fifth of them with the race detector.
+const Cases = 2000 / slower
+
+// Plain leaves a test out where the race detector is on: one that computes for long, on one
+// goroutine, and is run without it beside the others ("make test-go" does both).
+func Plain(t testing.TB) {
+	t.Helper()
+	if Race {
+		t.Skip("run without the race detector")
+	}
+}
 
 // maxSize is the largest size Run asks a Gen for.
 const maxSize = 24

@@ -86,7 +86,7 @@ func patch(t testing.TB, d *text.Doc, at, deleted int, inserted string) text.Op 
 
 // TestTraces replays real editing sessions and composes each into one operation.
 func TestTraces(t *testing.T) {
-	for _, name := range []string{"automerge-paper", "rustcode"} {
+	for _, name := range longTraces() {
 		t.Run(name, func(t *testing.T) {
 			tr := readTrace(t, name)
 			d := doc(t, "")

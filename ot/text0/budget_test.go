@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"quire/ot"
+	"quire/ot/ottest"
 	"quire/ot/text0"
 )
 
@@ -27,6 +28,7 @@ func many(t *testing.T, n, step int, component string) ot.Op {
 // TestBudget transforms operations of which very many components come on the way, or
 // whose components are merged into one long text: the product of their lengths is small.
 func TestBudget(t *testing.T) {
+	ottest.Plain(t)
 	const n = 8000
 	for name, ops := range map[string][2]ot.Op{
 		"a delete falls apart":   {many(t, 1, 0, `{"p":%d,"d":"`+strings.Repeat("x", 2*n+2)+`"}`), many(t, n, 3, `{"p":%d,"i":"y"}`)},

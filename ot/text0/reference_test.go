@@ -23,7 +23,7 @@ type referenceCase struct {
 // TestReference compares every function with ot-json0's lib/text0.js, byte for byte.
 // Where that throws, ours fails with ot.ErrMismatch.
 func TestReference(t *testing.T) {
-	cases, threw := 100_000, 0
+	cases, threw := 50_000, 0
 	if ottest.Race {
 		cases /= 10
 	}

@@ -26,7 +26,7 @@ type referenceCase struct {
 // algebra of package text through the conversions.
 func TestReference(t *testing.T) {
 	strict, loose := 0, 0
-	ottest.Reference(t, "textunicode", cases(200_000), func(line []byte) error {
+	ottest.Reference(t, "textunicode", cases(100_000), func(line []byte) error {
 		var c referenceCase
 		if err := json.Unmarshal(line, &c); err != nil {
 			return err

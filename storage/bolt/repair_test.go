@@ -18,6 +18,7 @@ import (
 	bbolt "go.etcd.io/bbolt"
 
 	"quire/storage"
+	"quire/storage/storagetest"
 )
 
 // repairStore is checkedStore with notes of a document and of the store.
@@ -159,7 +160,11 @@ func TestRepair(t *testing.T) {
 	}
 	var tests []damage
 	size := int64(len(whole))
-	for at := int64(0); at < size && at < 60*4096; at += 4096 {
+	step := int64(4096)
+	if storagetest.Race {
+		step *= 3
+	}
+	for at := int64(0); at < size && at < 60*4096; at += step {
 		tests = append(tests, damage{name: fmt.Sprintf("page %d", at/4096), zeroed: [][2]int64{zero(at, at+4096)}})
 		switch at / 4096 % 4 {
 		case 1:

@@ -287,7 +287,11 @@ func childKeeps(ctx context.Context, s Store, i int, info storage.Info) error {
 func testKill(t *testing.T, f *fixture) {
 	f.close()
 	acked := make([]storage.Revision, childDocs)
-	for round := range 4 {
+	rounds := 4
+	if Race {
+		rounds = 2
+	}
+	for round := range rounds {
 		child := exec.Command(os.Args[0], "-test.run=^"+regexp.QuoteMeta(rootName(t.Name()))+"$", "-test.count=1")
 		child.Env = append(os.Environ(), childEnv+"="+f.dir)
 		child.Stderr = os.Stderr
@@ -434,21 +438,25 @@ func damage(t *testing.T, f *fixture, n int, change func(rng *rand.Rand, data []
 }
 
 func testTruncated(t *testing.T, f *fixture) {
-	opened, _ := damage(t, f, 40, func(rng *rand.Rand, data []byte, page int) []byte {
+	n := 40
+	if Race {
+		n = 15
+	}
+	opened, _ := damage(t, f, n, func(rng *rand.Rand, data []byte, page int) []byte {
 		if rng.IntN(2) == 0 {
 			return data[:page]
 		}
 		return data[:page+rng.IntN(pageSize)]
 	})
 	if opened > 0 {
-		t.Errorf("of 40 files cut short, %d opened", opened)
+		t.Errorf("of %d files cut short, %d opened", n, opened)
 	}
 }
 
 func testBitFlips(t *testing.T, f *fixture) {
 	n := 400
-	if testing.Short() || race {
-		n = 100
+	if testing.Short() || Race {
+		n = 40
 	}
 	opened, whole := damage(t, f, n, func(rng *rand.Rand, data []byte, page int) []byte {
 		bit := rng.IntN(pageSize * 8)
@@ -462,7 +470,11 @@ func testBitFlips(t *testing.T, f *fixture) {
 }
 
 func testZeroedPages(t *testing.T, f *fixture) {
-	opened, whole := damage(t, f, 60, func(rng *rand.Rand, data []byte, page int) []byte {
+	n := 60
+	if Race {
+		n = 20
+	}
+	opened, whole := damage(t, f, n, func(rng *rand.Rand, data []byte, page int) []byte {
 		if rng.IntN(2) == 0 {
 			clear(data[page : page+pageSize])
 			return data
@@ -472,5 +484,5 @@ func testZeroedPages(t *testing.T, f *fixture) {
 		}
 		return data
 	})
-	t.Logf("of 60 files with one page wiped, %d opened, %d of them with everything", opened, whole)
+	t.Logf("of %d files with one page wiped, %d opened, %d of them with everything", n, opened, whole)
 }

@@ -2,6 +2,6 @@
 
 package storagetest
 
-// race says that the race detector is on, which makes long tests an order slower: they
-// try fewer cases then.
-const race = true
+// Race says that the race detector is on, which makes long tests an order slower: they
+// try fewer cases then, and "make test-go" runs them without it too.
+const Race = true

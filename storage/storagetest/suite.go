@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -38,6 +39,9 @@ const now = 1_700_000_000_000
 func Run(t *testing.T, h Harness) {
 	if dir := os.Getenv(childEnv); dir != "" {
 		runChild(h, dir)
+	}
+	if checks := flag.Lookup("rapid.checks"); Race && checks.Value.String() == checks.DefValue {
+		_ = checks.Value.Set("25") // of the model
 	}
 	t.Parallel()
 	tests := []struct {
