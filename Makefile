@@ -49,6 +49,7 @@ test-go:
 	@if [ -z "$$QUIRE_TRACES" ]; then echo "SKIPPED: replaying recorded editing sessions, because QUIRE_TRACES names no folder with them (see CONTRIBUTING.md)"; \
 	else echo "replaying the recorded editing sessions in $$QUIRE_TRACES"; fi
 	go test -race -timeout 8m ./...
+	go test -timeout 4m ./ot/... # all cases; with the race detector there are fewer
 
 test-web:
 	$(NPM) run check
