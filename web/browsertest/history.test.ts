@@ -676,7 +676,7 @@ test("scrubbing over a recorded session of a quarter of a million edits", async 
   if (!process.env["QUIRE_TRACES"] || !existsSync(file)) return t.skip("QUIRE_TRACES names no folder with automerge-paper.json.gz");
   interface Trace { startContent: string; endContent: string; txns: { patches: [at: number, deleted: number, inserted: string][] }[] }
   const trace = JSON.parse(gunzipSync(readFileSync(file)).toString()) as Trace;
-  const server = await QuireServer.start();
+  const server = await QuireServer.start("--max-client-rate", "0", "--max-author-rate", "0", "--max-document-rate", "0");
   await server.create("paper");
   const connection = new Connection({ url: `${server.url.replace("http", "ws")}/ws` });
   await new Promise<void>((resolve, reject) => {
