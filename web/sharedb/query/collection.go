@@ -248,6 +248,12 @@ func (c *collection) look(id string) {
 			return
 		}
 	}
+	c.show(id, d, ops, again)
+}
+
+// show reads a document, which may go on meanwhile, and tells everybody what became of it by operations
+// that were taken before.
+func (c *collection) show(id string, d *document, ops []*session.Batch, again bool) {
 	s, rev, err := c.view(id, d, again)
 	if err != nil {
 		if d != nil { // the operations are read again then

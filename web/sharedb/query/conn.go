@@ -34,7 +34,8 @@ type subscription struct {
 
 	// Owned by the collection's worker.
 	live *live
-	// moved: told is a part of another live result that it had before, and all its client has.
+	// moved: told is a part of another live result that it had before, and all its client has;
+	// one without a version is of a document that the client does not have all of.
 	moved bool
 	told  []*Snapshot
 }

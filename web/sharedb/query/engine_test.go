@@ -21,6 +21,7 @@ import (
 	"quire/session"
 	"quire/storage/mem"
 	"quire/storage/storagetest"
+	"quire/web/auth"
 	"quire/web/sharedb/wire"
 )
 
@@ -343,6 +344,38 @@ func TestResume(t *testing.T) {
 		if err := r.Subscribe(Request{ID: "3", Collection: "cats", Query: parse(t, "{}"), Known: make([]string, 5)}); err == nil || err.Code != wire.CodeLimit {
 			t.Error(err)
 		}
+	})
+}
+
+// TestRightsInTheMiddle: rights change when a document of the result was read already and an operation
+// that is in it was not told yet. Who goes on seeing the document has it all.
+func TestRightsInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Limits{})
+		defer w.stop()
+		w.create("cats/tom", "json0", `{"n":1}`)
+		w.create("cats/kit", "json0", `{"n":1}`)
+		c := w.client("{}")
+		defer c.Close()
+		synctest.Wait()
+		c.check()
+		cats := w.engine.collections["cats"]
+		cats.post(func() { // look, with an operation in the middle
+			d := cats.docs["tom"]
+			ops, again, err := cats.take(d)
+			if err != nil {
+				t.Error(err)
+			}
+			c.may = []auth.Pattern{"cats/tom"}
+			c.Review()
+			w.set("cats/tom", 1, "n", "2")
+			cats.show("tom", d, ops, again)
+		})
+		synctest.Wait()
+		c.check()
+		w.set("cats/tom", 2, "n", "3")
+		synctest.Wait()
+		c.check()
 	})
 }
 

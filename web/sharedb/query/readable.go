@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"quire/session"
 	"quire/web/auth"
 )
 
@@ -62,7 +63,7 @@ func (c *collection) move(s *subscription, key string, readable []auth.Pattern) 
 		return // it has ended
 	}
 	if l.missed == nil && !s.moved {
-		s.moved, s.told = true, slices.Clone(l.order)
+		s.moved, s.told = true, c.told(l)
 	}
 	c.withdraw(s)
 	left := slices.DeleteFunc(slices.Clone(s.told), func(o *Snapshot) bool { return !seen(readable, c.prefix+o.ID) })
@@ -71,6 +72,18 @@ func (c *collection) move(s *subscription, key string, readable []auth.Pattern) 
 		s.told = left
 	}
 	c.enlist(s, key, readable)
+}
+
+// told returns what those who have a live result have been told of it. Where operations that a
+// document has already were not told yet, that is only its name.
+func (c *collection) told(l *live) []*Snapshot {
+	told := slices.Clone(l.order)
+	for i, o := range told {
+		if c.docs[o.ID].rev < session.Revision(o.Version)-1 {
+			told[i] = &Snapshot{ID: o.ID}
+		}
+	}
+	return told
 }
 
 // begin tells a subscription what its live result is, now that it has been read.
@@ -86,7 +99,7 @@ func (l *live) begin(s *subscription) {
 	}
 	told := ids(s.told)
 	for i, o := range s.told {
-		if n := now[o.ID]; n != nil && n != o && !bytes.Equal(n.JSON(), o.JSON()) {
+		if n := now[o.ID]; n != nil && n != o && (n.Version != o.Version || !bytes.Equal(n.JSON(), o.JSON())) {
 			told[i] += "\n" // no document's
 		}
 	}
