@@ -18,12 +18,16 @@ type wire struct {
 	// Guarded by mu.
 	patient  bool
 	look     time.Duration // how long one write waits before another look at what it took
-	progress func()        // called when a write that had waited so long was taken in part
+	progress func()        // called when a write that had to wait for room was taken, or a part of it
 	until    time.Time     // when writes end; zero: never
 	soon     time.Time     // when the write under way ends, at the latest; zero: no matter
 	slow     bool          // it did not end by then
 	armed    time.Time     // the write deadline that is set
 }
+
+// waited is from when on a write that was taken had to wait for the peer to make room. One that does
+// not have to says nothing of the peer: it goes into a buffer of this machine.
+const waited = time.Millisecond
 
 func (w *wire) bePatient(look time.Duration, progress func()) {
 	w.mu.Lock()
@@ -39,13 +43,14 @@ func (w *wire) Write(p []byte) (int, error) {
 		if err != nil {
 			return sent, err
 		}
+		begun := time.Now()
 		n, err := w.Conn.Write(p[sent:])
 		sent += n
+		if patient && n > 0 && time.Since(begun) >= waited {
+			w.progress() // there was no room before, so the peer has taken some
+		}
 		if !patient || !errors.Is(err, os.ErrDeadlineExceeded) || sent == len(p) {
 			return sent, err
-		}
-		if n > 0 {
-			w.progress()
 		}
 	}
 }

@@ -480,7 +480,8 @@ func TestSlowUploadLives(t *testing.T) {
 }
 
 func TestSlowReaderLives(t *testing.T) {
-	h := serve(t, Options{PingEvery: 200 * time.Millisecond, CompressFrom: 1 << 30})
+	// A span is long beside what a busy machine needs to make the flood, and encrypt it.
+	h := serve(t, Options{PingEvery: 500 * time.Millisecond, CompressFrom: 1 << 30})
 	conn, r, e := h.raw()
 	// What lies in this peer's own buffer the server cannot see: keep it small.
 	if err := bare(conn).SetReadBuffer(64 << 10); err != nil {
@@ -497,7 +498,7 @@ func TestSlowReaderLives(t *testing.T) {
 		select {
 		case <-e.ended:
 			t.Fatalf("cut off after %v with %d bytes taken", time.Since(start), got)
-		case <-time.After(50 * time.Millisecond): // the speed of this peer
+		case <-time.After(75 * time.Millisecond): // the speed of this peer
 		}
 		n, err := io.ReadFull(r, buf[:min(len(buf), size-got)])
 		if err != nil {
