@@ -72,7 +72,7 @@ func (m *Manager) difference(ctx context.Context, doc string, from, to Revision)
 	}
 	d := Difference{From: from, To: to, Type: before.typ, Before: before.doc, After: after.doc}
 	if from <= to && to-from <= maxComposed {
-		if d.Op, err = m.composed(ctx, info, d.Type, from, to); err == nil {
+		if d.Op, err = m.composed(ctx, info.ID, d.Type, from, to); err == nil {
 			return d, nil
 		}
 		if !errors.Is(err, errTurned) {
@@ -87,10 +87,10 @@ func (m *Manager) difference(ctx context.Context, doc string, from, to Revision)
 var errTurned = errors.New("session: not all steps are edits")
 
 // composed makes one operation of the edits that led to revisions (from, to].
-func (m *Manager) composed(ctx context.Context, info Info, typ ot.Type, from, to Revision) (ot.Op, error) {
+func (m *Manager) composed(ctx context.Context, doc string, typ ot.Type, from, to Revision) (ot.Op, error) {
 	var parts []ot.Op
 	for from < to {
-		recs, err := m.opt.Store.Read(ctx, info.ID, from, to)
+		recs, err := m.opt.Store.Read(ctx, doc, from, to)
 		if err != nil {
 			return nil, err
 		}

@@ -488,6 +488,26 @@ func TestRestore(t *testing.T) {
 	})
 }
 
+// What was written since is taken out whole, even where it reads like what comes back: whoever
+// wrote it may take it back again, and takes nothing along that was restored.
+func TestRestoreKeepsNothingWrittenSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, session.Options{}, nil)
+		defer w.stop()
+		ctx := context.Background()
+		w.made("text", `"which was good"`)
+		w.edit(0, `[-5]`, by("ann"))      // 1
+		w.edit(1, `["while"]`, by("bob")) // 2
+		if _, err := w.Restore(ctx, "doc", 0, by("ann")); err != nil {
+			t.Fatal(err)
+		}
+		w.head(`text "which was good"`)
+		w.edit(2, `[-5]`, by("bob")) // made before the restore was known
+		w.head(`text "which was good"`)
+		w.verified()
+	})
+}
+
 // A deleted document cannot be restored while the store does not write; it can later.
 func TestRestoringADeletedDocumentOnAFailingStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -27,6 +27,9 @@ mkdirSync(shots, { recursive: true });
 // Tests run in web/; the module's root is above it.
 if (!process.env["BROWSERTEST_BINARY"]) execFileSync("go", ["build", "-trimpath", "-o", binary, "./cmd/quire"], { cwd: "..", env: { ...process.env, CGO_ENABLED: "0" }, stdio: ["ignore", "inherit", "inherit"] });
 
+/** How many milliseconds are waited for what has to come, before a test fails. */
+const patience = Number(process.env["BROWSERTEST_TIMEOUT"] ?? 45_000);
+
 let browser: Browser | undefined;
 const closers: (() => Promise<unknown> | unknown)[] = [];
 
@@ -279,7 +282,7 @@ export async function person(name: string, { color = "#1c7391", dark = false, ph
     colorScheme: dark ? "dark" : "light",
     hasTouch: phone,
   });
-  context.setDefaultTimeout(Number(process.env["BROWSERTEST_TIMEOUT"] ?? 30_000));
+  context.setDefaultTimeout(patience);
   closers.push(() => context.close());
   await context.addInitScript(
     (me) => localStorage.getItem("quire:me") ?? localStorage.setItem("quire:me", me),
@@ -315,24 +318,26 @@ export function shown(page: Page): Promise<string> {
   );
 }
 
-/** Waits until every page shows one text that fulfils `done`, everything saved, and returns it. */
-export async function untilEqual(pages: Page[], done: (text: string) => boolean): Promise<string> {
-  for (;;) {
-    const texts = await Promise.all(pages.map(shown));
-    const states = await Promise.all(pages.map((page) => page.locator("[data-state]").getAttribute("data-state")));
-    if (new Set(texts).size === 1 && states.every((state) => state === "saved") && done(texts[0]!)) return texts[0]!;
-    // Wait for the first page to change in any way.
-    await pages[0]!.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+/** Looks again and again until what is seen fulfils `done`, and returns it; fails with what was seen last. */
+export async function until<T>(look: () => Promise<T>, done: (seen: T) => boolean): Promise<T> {
+  for (const begun = Date.now(); ; ) {
+    const seen = await look();
+    if (done(seen)) return seen;
+    if (Date.now() - begun > patience) throw new Error(`it did not come about in ${patience} ms: ${done}; seen at last: ${JSON.stringify(seen)}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
+/** Waits until every page shows one text that fulfils `done`, everything saved, and returns it. */
+export async function untilEqual(pages: Page[], done: (text: string) => boolean): Promise<string> {
+  const look = () => Promise.all(pages.map(async (page) => ({ text: await shown(page), state: await page.locator("[data-state]").getAttribute("data-state") })));
+  const seen = await until(look, (all) => all.every(({ text, state }) => text === all[0]!.text && state === "saved") && done(all[0]!.text));
+  return seen[0]!.text;
+}
+
 /** Waits until a page shows a text that fulfils `done`, and returns it. */
-export async function untilShown(page: Page, done: (text: string) => boolean): Promise<string> {
-  for (;;) {
-    const text = await shown(page);
-    if (done(text)) return text;
-    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
-  }
+export function untilShown(page: Page, done: (text: string) => boolean): Promise<string> {
+  return until(() => shown(page), done);
 }
 
 /** Takes a picture, for a person to look at. */
@@ -378,13 +383,11 @@ export function richLines(doc: DeltaDoc): string[] {
 
 /** Waits until every page shows what the server holds of a rich text, everything saved, and it fulfils `done`; returns it. */
 export async function untilRich(server: QuireServer, id: string, pages: Page[], done: (lines: string[]) => boolean = () => true): Promise<DeltaDoc> {
-  for (;;) {
+  const look = async () => {
     for (const page of pages) await untilState(page, "saved");
     const doc = await server.richContent(id);
-    const want = richLines(doc);
-    const shown = await Promise.all(pages.map(richShown));
-    if (done(want) && shown.every((lines) => lines.join("\n") === want.join("\n"))) return doc;
-    if (process.env["BROWSERTEST_TRACE"]) console.log(JSON.stringify({ want, shown }));
-    await pages[0]!.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
-  }
+    return { doc, want: richLines(doc), shown: await Promise.all(pages.map(richShown)) };
+  };
+  const { doc } = await until(look, ({ want, shown }) => done(want) && shown.every((lines) => lines.join("\n") === want.join("\n")));
+  return doc;
 }

@@ -8,7 +8,7 @@ import type { Page } from "playwright-core";
 
 import type { DeltaDoc } from "../client/delta.js";
 import { Connection, text } from "../client/index.js";
-import { person, picture, QuireServer, richShown, shown, untilEqual, untilRich, untilShown, untilState, visit, Way } from "./harness.js";
+import { person, picture, QuireServer, richShown, shown, until, untilEqual, untilRich, untilShown, untilState, visit, Way } from "./harness.js";
 
 /** Asks the server something and returns its answer. */
 async function ask<T>(server: QuireServer, method: string, path: string, body?: unknown, author = ""): Promise<T> {
@@ -147,25 +147,33 @@ test("a version is restored while another window types, and both end with the se
   await settled(ada.page, 0);
   await bob.page.locator(".cm-content").click();
   await bob.page.keyboard.press("Control+End");
-  const letter = "typed all the while, letter by letter, without a pause";
-  const typing = bob.page.keyboard.type(letter, { delay: 8 });
+  // Bob types until the version is there, and a little more.
+  let restored = false;
+  const letters = "typed all the while, which goes on and on; ";
+  const typing = (async () => {
+    for (let i = 0; !restored; i++) await bob.page.keyboard.type(letters[i % letters.length]!, { delay: 8 });
+    await bob.page.keyboard.type(" to the end");
+  })();
   await ada.page.getByRole("button", { name: "Restore this version" }).click();
   await picture(ada.page, "history-restore");
   await ada.page.locator("dialog.confirm").getByRole("button", { name: "Restore", exact: true }).click();
   await ada.page.locator("dialog.history").waitFor({ state: "detached" });
   await ada.page.getByText(/^The document is what it was at revision 0/).first().waitFor();
+  await untilShown(bob.page, (text) => text.includes("which was good"));
+  restored = true;
   await typing;
-  const end = await untilEqual([ada.page, bob.page], (text) => text.includes("which was good") && text.endsWith("without a pause"));
+  const end = await untilEqual([ada.page, bob.page], (text) => text.includes("which was good") && text.endsWith(" to the end"));
   assert.equal(end, await server.content("both"));
-  // Nothing but what was typed is there beside what was restored; of that, what came before the restoring went with it.
-  assert.ok(letter.endsWith(end.replace("The first text, which was good.\n", "")), end);
-  // Undo takes back what the person typed, not the restoring. Going elsewhere in between keeps it apart
-  // from the letters before, of which the restoring may have kept some.
-  await bob.page.keyboard.press("ArrowLeft");
-  await bob.page.keyboard.press("Control+End");
-  await bob.page.keyboard.type("!!");
-  await bob.page.keyboard.press("Control+z");
-  await untilEqual([ada.page, bob.page], (text) => text.includes("which was good") && !text.endsWith("!!"));
+  // Nothing is there but what was restored, and what was typed after that.
+  const after = end.replace("The first text, which was good.\n", "");
+  assert.ok(letters.repeat(2 + end.length / letters.length).includes(after.slice(0, -" to the end".length)), end);
+  // Undo takes back what the person typed, not the restoring, nor anything of it.
+  const undone = async () => {
+    await bob.page.keyboard.press("Control+z");
+    return shown(bob.page);
+  };
+  await until(undone, (text) => text === "The first text, which was good.\n");
+  await untilEqual([ada.page, bob.page], (text) => text === "The first text, which was good.\n");
   // The version is an edit by who restored it.
   await openHistory(ada.page);
   const { edits } = await ask<{ edits: { authors: string[] }[] }>(server, "GET", "/both/history?limit=100");
@@ -293,12 +301,7 @@ function colored(page: Page): Promise<string[]> {
 
 /** Waits until the colours are as they are to be. */
 async function untilColored(page: Page, want: string[]): Promise<void> {
-  for (;;) {
-    const have = await colored(page);
-    if (JSON.stringify(have) === JSON.stringify(want)) return;
-    if (process.env["BROWSERTEST_TRACE"]) console.log(JSON.stringify(have));
-    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
-  }
+  await until(() => colored(page), (have) => JSON.stringify(have) === JSON.stringify(want));
 }
 
 test("the text is shown in the colours of its authors while it is written, until they are switched off", async () => {
@@ -387,16 +390,13 @@ test("the past of a rich text is shown as the editor shows it, restored and colo
   await page.getByLabel("Colours by author").check();
   await page.keyboard.press("Escape");
   const highlighted = () => page.evaluate(() => [...CSS.highlights].map(([, ranges]) => [...ranges].map((range) => String(range)).join("|")).sort());
-  const untilHighlighted = async (want: string[]) => {
-    while (JSON.stringify(await highlighted()) !== JSON.stringify(want)) await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
-  };
   await page.locator(".blame-bar .author").nth(1).waitFor();
   await picture(page, "colours-rich");
   assert.ok((await highlighted()).includes("bold "), JSON.stringify(await highlighted()));
   await page.locator(".ql-editor strong").hover();
   await page.locator(".blame-tip", { hasText: /^Bob, .*revision 1$/ }).waitFor();
   await page.getByRole("button", { name: "Hide colours" }).click();
-  await untilHighlighted([]);
+  await until(highlighted, (have) => have.length === 0);
 
   await openHistory(page);
   await page.keyboard.press("Home");
@@ -495,8 +495,7 @@ test("where older revisions are not kept, the history begins later and says so; 
   // What is not to be kept goes soon after a start.
   await server.kill("SIGTERM");
   await server.start();
-  let oldest = 0;
-  while (oldest === 0) ({ oldest } = await ask<{ oldest: number }>(server, "GET", "/short"));
+  const { oldest } = await until(() => ask<{ oldest: number }>(server, "GET", "/short"), ({ oldest }) => oldest > 0);
   const ada = await person("Ada");
   const { page } = ada;
   await visit(page, server.url, "short");
@@ -549,7 +548,7 @@ test("a title is given, shown to others and in the list, and taken away", async 
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.title === "Notes of the <year> — Quire");
   const title = async () => (await ask<{ title: string }>(server, "GET", "/notes%2F2026")).title;
-  while ((await title()) !== "Notes of the <year>") await new Promise(setImmediate);
+  await until(title, (given) => given === "Notes of the <year>");
   const bob = await person("Bob");
   await visit(bob.page, server.url, "notes/2026");
   await bob.page.getByRole("button", { name: "Notes of the <year>" }).waitFor();
@@ -565,7 +564,7 @@ test("a title is given, shown to others and in the list, and taken away", async 
   await page.keyboard.press("Delete");
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.title === "notes/2026 — Quire");
-  while ((await title()) !== "") await new Promise(setImmediate);
+  await until(title, (given) => given === "");
   assert.deepEqual([...ada.complaints, ...bob.complaints], []);
 });
 

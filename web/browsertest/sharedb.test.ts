@@ -8,7 +8,7 @@ import { test, type TestContext } from "node:test";
 
 import type { Page } from "playwright-core";
 
-import { person, picture, QuireServer } from "./harness.js";
+import { person, picture, QuireServer, until } from "./harness.js";
 
 /** Serves the example as its README says, and returns where. */
 async function serveExample(t: TestContext): Promise<string> {
@@ -38,12 +38,9 @@ const shown = async (page: Page) => (await contents(page)).map((line) => line.ma
 
 /** Waits until every page shows one text that fulfils `done`, with nothing left to send. */
 async function untilEqual(pages: Page[], done: (text: string) => boolean): Promise<string> {
-  for (;;) {
-    const texts = await Promise.all(pages.map(shown));
-    const saved = await Promise.all(pages.map((page) => page.locator("#changes").innerText()));
-    if (new Set(texts).size === 1 && saved.every((state) => state === "saved") && done(texts[0]!)) return texts[0]!;
-    await pages[0]!.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
-  }
+  const look = () => Promise.all(pages.map(async (page) => ({ text: await shown(page), changes: await page.locator("#changes").innerText() })));
+  const seen = await until(look, (all) => all.every(({ text, changes }) => text === all[0]!.text && changes === "saved") && done(all[0]!.text));
+  return seen[0]!.text;
 }
 
 test("an application made for ShareDB works on Quire", async (t) => {
