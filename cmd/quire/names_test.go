@@ -66,6 +66,9 @@ func TestNamesOfAuthors(t *testing.T) {
 	share := s.listen("/sharedb", "sharedb", token("idp|3", "Ada\u202e", "acme", "*=write"),
 		`{"a":"hs","id":null}`, `{"a":"op","c":"acme","d":"plan","v":2,"seq":1,"op":[8,"three\n"],"x":{}}`)
 	share.until(`"a":"op"`)
+	if got := s.must(token("op", "", "", "*=admin"), "GET", "/api/admin/connections", ""); !strings.Contains(got, `"author":"idp|2","name":"Bob","namespace":"acme"`) {
+		t.Errorf("the connections: %s", got)
+	}
 	_, _ = native.c.CloseNow(), share.c.CloseNow()
 	d.do(exchange{"PUT /api/docs/acme%2Fplan/labels/l", as(ada), `{"rev":1}`, 200, `"names":{"idp|1":"Ada"}`})
 	d.do(exchange{"POST /api/docs/acme%2Fplan/links", as(ada), `{"role":"read"}`, 201, `"by":"idp|1"`})

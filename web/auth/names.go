@@ -137,20 +137,28 @@ func (n *names) schedule(wait time.Duration) {
 	}
 }
 
-// flush writes what is due, at most notesAtOnce names; the rest waits for the next time.
-func (n *names) flush(ctx context.Context) {
+// turn waits until nobody else writes names.
+func (n *names) turn(ctx context.Context) (done func(), err error) {
 	select {
 	case n.writing <- struct{}{}:
-		defer func() { <-n.writing }()
+		return func() { <-n.writing }, nil
 	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// flush writes what is due, at most notesAtOnce names; the rest waits for the next time.
+func (n *names) flush(ctx context.Context) {
+	done, err := n.turn(ctx)
+	if err != nil {
 		return
 	}
+	defer done()
 	n.mu.Lock()
 	n.thin()
 	notes, keys := n.take()
 	over := n.closed
 	n.mu.Unlock()
-	var err error
 	if len(notes) > 0 && !over {
 		err = n.store.SetNotes(ctx, "", 0, notes)
 	}
@@ -236,6 +244,27 @@ func (n *names) close() {
 	}
 }
 
+// forget removes a name, durably when there is no error.
+func (n *names) forget(ctx context.Context, k nameKey) error {
+	done, err := n.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	n.mu.Lock()
+	delete(n.known, k)
+	delete(n.due, k)
+	n.mu.Unlock()
+	if err = n.store.SetNotes(ctx, "", 0, []storage.Note{{Key: k.note()}}); err == nil {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.due[k] = struct{}{}
+	n.schedule(payEvery)
+	return err
+}
+
 // of returns what an author is called in the documents of a namespace.
 func (n *names) of(k nameKey) string {
 	n.mu.RLock()
@@ -282,4 +311,23 @@ func (a *Authority) NamesOf(doc string, authors iter.Seq[string]) map[string]str
 		}
 	}
 	return out
+}
+
+// ForgetName forgets what an author is called in the namespace of a document, until they can write there again. by
+// has to be admin of all its documents; else nothing is done. Code: unavailable, when it is forgotten, but
+// could not be saved.
+func (a *Authority) ForgetName(ctx context.Context, by *Pass, doc, author string) *session.Error {
+	ns := session.NamespaceOf(doc)
+	all := Pattern("*")
+	if ns != "" {
+		all = Pattern(ns + "/*")
+	}
+	if a.names == nil || by.Over(all) < Admin {
+		return nil
+	}
+	if err := a.names.forget(ctx, nameKey{ns, author}); err != nil {
+		a.opt.Logger.Error("that the name of an author is forgotten cannot be written; it is tried again", "err", err, "every", payEvery)
+		return session.Errorf(session.CodeUnavailable, "this cannot be saved now; the log says why")
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"quire/session"
 	"quire/storage"
 	"quire/storage/mem"
 	"quire/storage/storagetest"
@@ -100,6 +101,46 @@ func TestNames(t *testing.T) {
 	open = newAuthority(t, auth.Options{Store: store}) // of a command on the data
 	wantNames(t, open, "acme/plan", map[string]string{id: "Ada Lovelace"}, id)
 	wantNames(t, open, "other/plan", nil, id)
+}
+
+// TestForgottenName checks that who may administer a namespace, and nobody else, has a name in it forgotten, for
+// good once it is said to be, and that it is learnt again when the author comes back.
+func TestForgottenName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, store := hs256(t), storagetest.NewFaulty(mem.New())
+		opt := auth.Options{Keys: []auth.Key{k}, Store: store}
+		a := newAuthority(t, opt)
+		ada := person(t, a, k, "acme", "1", "Ada", everything)
+		bob := person(t, a, k, "", "2", "Bob", everything)
+		for _, refusal := range []error{ada.Check("acme/a", auth.Write), bob.Check("acme/a", auth.Write), bob.Check("a", auth.Write)} {
+			if refusal != (*session.Error)(nil) {
+				t.Fatal(refusal)
+			}
+		}
+		time.Sleep(time.Minute)
+		both := map[string]string{"1": "Ada", "2": "Bob"}
+		some := person(t, a, k, "acme", "x", "", auth.Grant{Docs: "acme/a", Role: auth.Admin})
+		boss := person(t, a, k, "acme", "boss", "", admin)
+		if a.ForgetName(ctx, some, "acme/a", "1") != nil || a.ForgetName(ctx, bob, "acme/a", "1") != nil {
+			t.Error("it is an error to be admin of one document")
+		}
+		wantNames(t, a, "acme/a", both, "1", "2")
+		store.Fail(storagetest.SetNotes, 1, nil)
+		if refusal := a.ForgetName(ctx, boss, "acme/a", "1"); refusal == nil || refusal.Code != session.CodeUnavailable {
+			t.Errorf("what could not be saved: %v", refusal)
+		}
+		if refusal := a.ForgetName(ctx, boss, "acme/a", "2"); refusal != nil {
+			t.Error(refusal)
+		}
+		wantNames(t, a, "acme/a", nil, "1", "2")
+		wantNames(t, newAuthority(t, opt), "acme/a", map[string]string{"1": "Ada"}, "1", "2")
+		time.Sleep(time.Minute) // it was tried again
+		again := newAuthority(t, opt)
+		wantNames(t, again, "acme/a", nil, "1", "2")
+		wantNames(t, again, "a", map[string]string{"2": "Bob"}, "1", "2")
+		_ = ada.Check("acme/a", auth.Write)
+		wantNames(t, a, "acme/a", map[string]string{"1": "Ada"}, "1", "2")
+	})
 }
 
 // TestNameOfAGuest checks that a guest is called as they said, and that nothing is written for it.

@@ -200,10 +200,7 @@ func (c *crowd) who(author string) string {
 
 // full writes an author by name and as recorded.
 func (c *crowd) full(author string) string {
-	if name := c.names[author]; name != author {
-		return seen(name) + " (" + seen(author) + ")"
-	}
-	return known(author)
+	return known(Called(author, c.names[author]))
 }
 
 func known(name string) string {
@@ -211,6 +208,14 @@ func known(name string) string {
 		return "anonymous"
 	}
 	return seen(name)
+}
+
+// Called writes an author and, before it, the name where there is another: without what cannot be seen in them.
+func Called(author, name string) string {
+	if name == "" || name == author {
+		return seen(author)
+	}
+	return seen(name) + " (" + seen(author) + ")"
 }
 
 // seen is a name without what cannot be seen in it: it could look like another's.
