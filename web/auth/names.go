@@ -83,15 +83,12 @@ func (n *names) load(ctx context.Context) error {
 
 // saw takes in that somebody who may write a document is called as their identity says.
 func (n *names) saw(doc string, id *Identity) {
-	if id.Author == "" || id.Kind == Link { // a guest's author says the name
-		return
-	}
 	k := nameKey{session.NamespaceOf(doc), id.Author}
 	name := id.Name
 	if strings.TrimSpace(name) == "" {
 		name = id.Author
 	}
-	if name == unnamed(id.Author) {
+	if name == unnamed(id.Author) { // as of a guest: the author says it
 		name = ""
 	}
 	n.mu.RLock()
@@ -253,7 +250,6 @@ func (n *names) forget(ctx context.Context, k nameKey) error {
 	defer done()
 	n.mu.Lock()
 	delete(n.known, k)
-	delete(n.due, k)
 	n.mu.Unlock()
 	if err = n.store.SetNotes(ctx, "", 0, []storage.Note{{Key: k.note()}}); err == nil {
 		return nil
