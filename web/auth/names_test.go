@@ -70,8 +70,8 @@ func TestNames(t *testing.T) {
 	wantNames(t, a, "other/plan", nil, id) // somebody else's namespace, where the same id may be another's
 
 	_ = person(t, a, k, "other", id, "Eve", everything).Check("other/plan", auth.Write)
-	_ = person(t, a, k, "", "bob", "bob", everything).Check("plan", auth.Write)  // as recorded
-	_ = person(t, a, k, "", "cy", "", everything).Check("plan", auth.Write)      // no name
+	_ = person(t, a, k, "", "bob", "bob", everything).Check("plan", auth.Write) // as recorded
+	_ = person(t, a, k, "", "cy", "", everything).Check("plan", auth.Write)     // no name
 	_ = person(t, a, k, "", "blank", " ", everything).Check("plan", auth.Write)
 	_ = person(t, a, k, "", "a/b~", "A/B", everything).Check("plan", auth.Write) // any characters
 	_ = person(t, a, k, "", "x~00aaff", "", everything).Check("p", auth.Write)   // looks like a guest
