@@ -159,6 +159,9 @@ func (p connected) Protocol() string { return p.protocol }
 // Who implements admin.Peer.
 func (p connected) Who() audit.Who { return p.pass.Identity().Who() }
 
+// Name implements admin.Peer.
+func (p connected) Name() string { return p.pass.Identity().Name }
+
 // closed logs and counts a connection that has ended.
 func (s *Server) closed(c *ws.Conn, code int) {
 	s.opt.Metrics.Closed(code)

@@ -14,7 +14,7 @@ import (
 func (m *Main) authority(store *bolt.Store) (*auth.Authority, error) {
 	c := m.Config
 	if m.Private {
-		return auth.New(auth.Options{})
+		return auth.New(auth.Options{Store: store, Logger: m.Logger}) // which shows the names that were kept
 	}
 	if !c.asks() {
 		if c.InsecureOpen {

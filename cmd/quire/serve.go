@@ -28,6 +28,7 @@ import (
 	"quire/storage/bolt"
 	"quire/web"
 	"quire/web/api"
+	"quire/web/auth"
 	"quire/web/hooks"
 	"quire/web/metrics"
 	"quire/web/page"
@@ -173,6 +174,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		Store:    store,
 		Private:  c.HookPrivate,
 		GiveUp:   c.HookGiveUp,
+		Names:    authority.NamesOf,
 		Name:     "quire " + version(),
 		Observer: hooks.Observer{Delivered: met.HookDelivered, Failed: met.HookFailed, Dead: met.HookDead},
 		Logger:   m.Logger,
@@ -216,7 +218,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 	}
 	m.watcher.ask(met, able)
 	if err := m.watcher.serve(server, f); err != nil {
-		m.shutDown(server, webhooks, manager, store)
+		m.shutDown(server, webhooks, manager, authority, store)
 		return nil, err
 	}
 	served := make(chan error, 1)
@@ -241,7 +243,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 	if next == nil {
 		notify(daemon.SdNotifyStopping)
 	}
-	if closed := m.shutDown(server, webhooks, manager, store); !closed && next != nil {
+	if closed := m.shutDown(server, webhooks, manager, authority, store); !closed && next != nil {
 		next.alone() // only the end of this process lets go of the data
 		next = nil
 	}
@@ -303,7 +305,7 @@ func (m *Main) welcome(f *front, addr net.Addr) {
 
 // shutDown ends everything in order, within the time allowed, and reports whether the data
 // file was closed.
-func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *session.Manager, store *bolt.Store) (done bool) {
+func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *session.Manager, authority *auth.Authority, store *bolt.Store) (done bool) {
 	m.Logger.Info("stopping", "within", m.Config.StopWithin)
 	_ = os.Remove(m.addressFile()) // before another server can have the folder
 	ctx, cancel := context.WithTimeout(context.Background(), m.Config.StopWithin)
@@ -325,6 +327,7 @@ func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *sess
 	if err := manager.Close(saving); err != nil {
 		m.Logger.Error("some edits could not be saved; they were not acknowledged and their clients still have them", "err", err)
 	}
+	authority.Close() // which writes, too
 	closed := make(chan error, 1)
 	go func() { closed <- store.Close() }()
 	select {

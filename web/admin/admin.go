@@ -38,6 +38,8 @@ type Peer interface {
 	Protocol() string
 	// Who is who is connected.
 	Who() audit.Who
+	// Name is what they are called; empty: as the author.
+	Name() string
 	// Documents are the ids of those that are open, in byte order.
 	Documents() []string
 }

@@ -170,10 +170,12 @@ func (a *API) sessions(c *call) (int, any, error) {
 // Connection is a WebSocket.
 type Connection struct {
 	// ID is the id of the request that it began with.
-	ID        string `json:"id"`
-	Address   string `json:"address"`
-	Protocol  string `json:"protocol"`
-	Author    string `json:"author"`
+	ID       string `json:"id"`
+	Address  string `json:"address"`
+	Protocol string `json:"protocol"`
+	Author   string `json:"author"`
+	// Name is what the author is called, where that is something else.
+	Name      string `json:"name,omitempty"`
 	Namespace string `json:"namespace"`
 	Since     string `json:"since"`
 	Sent      int64  `json:"sent_bytes"`
@@ -194,6 +196,9 @@ func connectionOf(st *ws.Status) Connection {
 	if p, ok := st.Handler.(Peer); ok {
 		who := p.Who()
 		k.Protocol, k.Author, k.Namespace = p.Protocol(), who.Author, who.Namespace
+		if name := p.Name(); name != who.Author {
+			k.Name = name
+		}
 		docs := p.Documents()
 		k.Docs, k.DocCount = append(k.Docs, docs[:min(maxDocs, len(docs))]...), len(docs)
 	}

@@ -117,7 +117,7 @@ func (f *follower) take(w *stream.Writer) (done bool, err error) {
 			return true, nil
 		}
 		for _, b := range d.Batches {
-			if _, err := w.Write(eventsOf(b)); err != nil {
+			if _, err := w.Write(f.eventsOf(b)); err != nil {
 				return true, err
 			}
 		}
@@ -152,20 +152,21 @@ func end(w *stream.Writer, code session.Code, detail string) {
 type eventKey struct{}
 
 // eventsOf returns the events of a batch.
-func eventsOf(b *session.Batch) []byte {
+func (f *follower) eventsOf(b *session.Batch) []byte {
 	return b.Shared(eventKey{}, func() any {
 		var out []byte
 		rev := b.From
 		for _, it := range b.Items {
 			rev += session.Revision(it.N)
-			out = appendEvent(out, b, it, rev)
+			out = f.a.appendEvent(out, f.doc, b, it, rev)
 		}
 		return out
 	}).([]byte)
 }
 
-func appendEvent(dst []byte, b *session.Batch, it session.Item, rev session.Revision) []byte {
+func (a *API) appendEvent(dst []byte, doc string, b *session.Batch, it session.Item, rev session.Revision) []byte {
 	s := step{Rev: rev, Kind: "edit", Author: it.Author, Client: it.Client, Seq: it.Seq, Time: timeOfMilli(it.Time)}
+	s.Names = a.names(doc, one(it.Author))
 	switch it.Op.(type) {
 	case session.Creation:
 		s.Kind = "create"

@@ -62,10 +62,12 @@ func (a *API) history(r *request) error {
 	out := struct {
 		Edits []group           `json:"edits"`
 		Next  *session.Revision `json:"next,omitempty"`
+		Names names             `json:"names,omitempty"`
 	}{Edits: make([]group, len(groups))}
 	for i, g := range groups {
 		out.Edits[i] = groupOf(g, labels)
 	}
+	out.Names = a.names(r.id, each(groups, func(g session.Group) []string { return g.Authors }))
 	if next != session.Unborn {
 		out.Next = &next
 	}
@@ -94,6 +96,7 @@ type step struct {
 	Kind    string           `json:"kind"`
 	Type    string           `json:"type,omitempty"`
 	Author  string           `json:"author"`
+	Names   names            `json:"names,omitempty"` // not in bundles
 	Client  string           `json:"client,omitempty"`
 	Seq     uint64           `json:"seq,omitempty"`
 	Time    string           `json:"time,omitempty"`
@@ -120,7 +123,9 @@ func (a *API) step(r *request) error {
 	if len(steps) == 0 {
 		return session.Errorf(session.CodeNotFound, "no such document")
 	}
-	answer(r.ctx, fasthttp.StatusOK, mediaJSON, stepOf(steps[0]))
+	out := stepOf(steps[0])
+	out.Names = a.names(r.id, one(out.Author))
+	answer(r.ctx, fasthttp.StatusOK, mediaJSON, out)
 	return nil
 }
 
@@ -160,7 +165,8 @@ func (a *API) blame(r *request) error {
 		Rev   session.Revision `json:"rev"`
 		Type  string           `json:"type"`
 		Spans []span           `json:"spans"`
-	}{at, typ.Name(), spansOf(parts)})
+		Names names            `json:"names,omitempty"`
+	}{at, typ.Name(), spansOf(parts), a.namesOfParts(r.id, parts)})
 	return nil
 }
 
@@ -172,6 +178,7 @@ type difference struct {
 	Op      json.RawMessage  `json:"op,omitempty"`
 	Unified *string          `json:"unified,omitempty"`
 	Spans   *[]span          `json:"spans,omitempty"`
+	Names   names            `json:"names,omitempty"` // of the authors in Spans
 }
 
 var diffFields = []string{"op", "unified", "spans"}
@@ -240,7 +247,7 @@ func (a *API) differenceOf(r *request, d session.Difference, asked []string) (di
 				if err != nil {
 					return out, a.numbered(r, err)
 				}
-				spans = spansOf(parts)
+				spans, out.Names = spansOf(parts), a.namesOfParts(r.id, parts)
 			}
 			out.Spans = &spans
 		}

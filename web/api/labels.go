@@ -12,9 +12,12 @@ type label struct {
 	Rev    session.Revision `json:"rev"`
 	Author string           `json:"author"`
 	Time   string           `json:"time"`
+	Names  names            `json:"names,omitempty"` // not in lists and bundles
 }
 
-func labelOf(l session.Label) label { return label{l.Name, l.Rev, l.Author, timeOf(l.Time)} }
+func labelOf(l session.Label) label {
+	return label{Name: l.Name, Rev: l.Rev, Author: l.Author, Time: timeOf(l.Time)}
+}
 
 func labelsOf(ls []session.Label) []label {
 	out := make([]label, len(ls))
@@ -30,7 +33,10 @@ func (a *API) labels(r *request) error {
 	if err != nil {
 		return err
 	}
-	answer(r.ctx, fasthttp.StatusOK, mediaJSON, map[string]any{"labels": labelsOf(ls)})
+	answer(r.ctx, fasthttp.StatusOK, mediaJSON, struct {
+		Labels []label `json:"labels"`
+		Names  names   `json:"names,omitempty"`
+	}{labelsOf(ls), a.names(r.id, each(ls, func(l session.Label) []string { return []string{l.Author} }))})
 	return nil
 }
 
@@ -54,7 +60,9 @@ func (a *API) setLabel(r *request) error {
 	if err != nil {
 		return a.numbered(r, err)
 	}
-	answer(r.ctx, fasthttp.StatusOK, mediaJSON, labelOf(l))
+	out := labelOf(l)
+	out.Names = a.names(r.id, one(l.Author))
+	answer(r.ctx, fasthttp.StatusOK, mediaJSON, out)
 	return nil
 }
 

@@ -180,7 +180,10 @@ func (a *API) links(r *request) error {
 	for i, l := range list {
 		out[i] = invitationOf(l)
 	}
-	answer(r.ctx, fasthttp.StatusOK, mediaJSON, map[string]any{"links": out})
+	answer(r.ctx, fasthttp.StatusOK, mediaJSON, struct {
+		Links []invitation `json:"links"`
+		Names names        `json:"names,omitempty"`
+	}{out, a.names(r.id, each(list, func(l auth.LinkInfo) []string { return []string{l.By} }))})
 	return nil
 }
 

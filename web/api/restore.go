@@ -140,6 +140,11 @@ func (a *API) redact(r *request) error {
 			*f.to = *f.from
 		}
 	}
+	if x.Author != "" {
+		if refusal := a.opt.Auth.ForgetName(r.c, r.pass, r.id, x.Author); refusal != nil {
+			return refusal
+		}
+	}
 	n, err := a.opt.Manager.Redact(r.c, r.id, x)
 	if err != nil {
 		return err

@@ -58,8 +58,12 @@ type Options struct {
 	// MaxSessions is the most logins at once, MaxLinks the most invitations and MaxRevoked the
 	// most revocations. Defaults 100,000, 10,000 and 100,000.
 	MaxSessions, MaxLinks, MaxRevoked int
+	// MaxNames is the most names of authors that are remembered, for each namespace in which an author may
+	// write one; see NamesOf. Default 100,000.
+	MaxNames int
 
-	// Store keeps logins, invitations and revocations. Required unless nobody is asked.
+	// Store keeps logins, invitations, revocations and names. Required unless nobody is asked; then
+	// it is used for the names that were kept when people were asked.
 	Store Store
 	// Client does the requests to JWKS and Callback, which it must not redirect. Default: one
 	// without proxy.
@@ -96,6 +100,7 @@ func (o Options) withDefaults() Options {
 	num(&o.MaxSessions, 100_000)
 	num(&o.MaxLinks, 10_000)
 	num(&o.MaxRevoked, 100_000)
+	num(&o.MaxNames, 100_000)
 	o.Leeway = min(max(o.Leeway, 0), maxLeeway)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -120,6 +125,7 @@ type Authority struct {
 	opt    Options
 	remote *keySet      // nil: no JWKS
 	app    *application // nil: no Callback
+	names  *names       // nil: nobody is asked, and nothing was kept
 
 	// writing is held while the store is changed, so that changes reach it in the order in
 	// which they are made.
@@ -148,6 +154,12 @@ func New(opt Options) (*Authority, error) {
 		links:   map[string]*link{},
 		revoked: map[string]Revocation{},
 	}
+	if a.opt.Store != nil {
+		a.names = newNames(a.opt)
+		if err := a.names.load(context.Background()); err != nil {
+			return nil, err
+		}
+	}
 	if a.Open() {
 		return a, nil
 	}
@@ -166,7 +178,8 @@ func New(opt Options) (*Authority, error) {
 	return a, nil
 }
 
-// Close stops what the Authority does by itself. Passes do not change any more.
+// Close stops what the Authority does by itself, and writes the names that are not written yet. Passes do not change
+// any more. It may be called again.
 func (a *Authority) Close() {
 	a.mu.Lock()
 	a.closed = true
@@ -178,6 +191,9 @@ func (a *Authority) Close() {
 	a.mu.Unlock()
 	for h := range holds {
 		h.release()
+	}
+	if a.names != nil {
+		a.names.close()
 	}
 	a.opt.Client.CloseIdleConnections()
 }

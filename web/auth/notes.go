@@ -16,6 +16,7 @@ const (
 	sessionNotes    = "auth/session/" // and the hash of the cookie: a login
 	linkNotes       = "auth/link/"    // and the id: a link
 	revocationNotes = "auth/revoked/" // and what is withdrawn: a Revocation
+	nameNotes       = "auth/name/"    // and the namespace, a slash and the author: a called
 )
 
 // notesAtOnce is how many notes are read in one go.
@@ -86,13 +87,13 @@ func (a *Authority) pay(ctx context.Context) error {
 
 // load reads what was kept.
 func (a *Authority) load(ctx context.Context) error {
-	err := a.each(ctx, linkNotes, func(key string, value []byte) error {
+	err := eachNote(ctx, a.opt.Store, linkNotes, func(key string, value []byte) error {
 		l := &link{}
 		a.links[key] = l
 		return json.Unmarshal(value, l)
 	})
 	if err == nil {
-		err = a.each(ctx, revocationNotes, func(_ string, value []byte) error {
+		err = eachNote(ctx, a.opt.Store, revocationNotes, func(_ string, value []byte) error {
 			var r Revocation
 			err := json.Unmarshal(value, &r)
 			a.revoked[r.key()] = r
@@ -100,7 +101,7 @@ func (a *Authority) load(ctx context.Context) error {
 		})
 	}
 	if err == nil {
-		err = a.each(ctx, sessionNotes, func(key string, value []byte) error {
+		err = eachNote(ctx, a.opt.Store, sessionNotes, func(key string, value []byte) error {
 			l := &login{holds: map[*hold]struct{}{}}
 			err := json.Unmarshal(value, l)
 			if err == nil && (l.Identity == nil || l.Hash != key) {
@@ -115,10 +116,10 @@ func (a *Authority) load(ctx context.Context) error {
 	return err
 }
 
-// each calls do with all notes of a kind, and what follows the prefix in their keys.
-func (a *Authority) each(ctx context.Context, prefix string, do func(key string, value []byte) error) error {
+// eachNote calls do with all notes of a kind, and what follows the prefix in their keys.
+func eachNote(ctx context.Context, store Store, prefix string, do func(key string, value []byte) error) error {
 	for after := ""; ; {
-		notes, err := a.opt.Store.Notes(ctx, "", prefix, after, notesAtOnce)
+		notes, err := store.Notes(ctx, "", prefix, after, notesAtOnce)
 		if err != nil {
 			return err
 		}

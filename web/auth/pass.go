@@ -62,13 +62,17 @@ func (p *Pass) Operator() bool {
 	return p.ended == nil && p.identity.Operator()
 }
 
-// Check returns nil when it allows what needs a role in a document. Otherwise the code is
+// Check returns nil when it allows what needs a role in a document; the name of one who may write is
+// remembered then, see Authority.NamesOf. Otherwise the code is
 // unauthenticated when it has ended, not_found when it does not let the document be read,
 // as if it were not there, and else forbidden.
 func (p *Pass) Check(doc string, need Role) *session.Error {
 	p.mu.Lock()
-	refusal, denied := p.check(doc, need), p.denied
+	refusal, denied, identity := p.check(doc, need), p.denied, p.identity
 	p.mu.Unlock()
+	if refusal == nil && need >= Write && p.hold != nil {
+		p.hold.authority.names.saw(doc, identity)
+	}
 	if refusal != nil && denied != nil {
 		denied(doc, need, refusal)
 	}

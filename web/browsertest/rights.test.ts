@@ -329,3 +329,41 @@ test("an open server says that everybody may edit", async () => {
   assert.ok(!ada.page.url().includes("#"));
   assert.deepEqual(ada.complaints, []);
 });
+
+test("authors are called by their names in the history and in the colours, and no two alike", async () => {
+  const server = await QuireServer.guarded();
+  await server.create("plan", "Start\n");
+  const [ada, bob, eve] = [await person("x"), await person("y"), await person("z")];
+  const writers: [typeof ada, author: string, name: string][] = [[ada, "idp|7f1", "Ada"], [bob, "idp|7f2", "Bob"], [eve, "idp|7f3", "\u0410da\u202e"]];
+  for (const [{ page, context }, author, name] of writers) {
+    await server.signIn({ page, context, complaints: [] }, author, ["*=write"], name);
+    await visit(page, server.url, "plan");
+    await page.locator(".cm-content").click();
+    await page.keyboard.press("Control+End");
+    await page.keyboard.type(`by ${author}\n`);
+    await untilShown(ada.page, (text) => text.includes(author));
+    await untilState(page, "saved");
+  }
+
+  await ada.page.getByRole("button", { name: "More" }).click();
+  await ada.page.getByLabel("Colours by author").check();
+  await ada.page.keyboard.press("Escape");
+  await ada.page.locator(".blame-bar .author").nth(3).waitFor();
+  const colored = await ada.page.locator(".blame-bar .author").evaluateAll((authors) => authors.map((author) => [author.textContent, author.getAttribute("title")]));
+  const want = [["Ada (idp|7f1)", "idp|7f1"], ["Bob", "idp|7f2"], ["operator", ""], ["\u0410da[U+202E] (idp|7f3)", "idp|7f3"]];
+  assert.deepEqual(colored.sort(), want);
+  await ada.page.locator(".history-button").click();
+  await ada.page.locator(".edits .author", { hasText: "Bob" }).waitFor();
+  const listed = new Set(await ada.page.locator(".edits .author").allTextContents());
+  assert.deepEqual([...listed].sort(), want.map(([name]) => name));
+  assert.equal(await ada.page.locator(".edits .author", { hasText: "Bob" }).first().getAttribute("title"), "idp|7f2");
+  await picture(ada.page, "rights-names");
+  assert.deepEqual(ada.complaints, []);
+
+  await server.kill("SIGTERM"); // what is known does not go with the process
+  await server.start();
+  for (const { context } of [bob, eve]) await context.close();
+  await visit(ada.page, server.url, "plan");
+  await ada.page.locator(".history-button").click();
+  await ada.page.locator(".edits .author", { hasText: "Bob" }).waitFor();
+});

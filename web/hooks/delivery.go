@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,15 +33,17 @@ var steps = [...]string{storage.Edit: "edit", storage.Create: "create", storage.
 
 // event is one step as receivers are told of it.
 type event struct {
-	Doc     string           `json:"doc"`
-	Rev     session.Revision `json:"rev"`
-	Kind    string           `json:"kind"`
-	Type    string           `json:"type,omitempty"`
-	Author  string           `json:"author,omitempty"`
-	Client  string           `json:"client,omitempty"`
-	Time    string           `json:"time,omitempty"`
-	Op      json.RawMessage  `json:"op,omitempty"`
-	Content json.RawMessage  `json:"content,omitempty"`
+	Doc    string           `json:"doc"`
+	Rev    session.Revision `json:"rev"`
+	Kind   string           `json:"kind"`
+	Type   string           `json:"type,omitempty"`
+	Author string           `json:"author,omitempty"`
+	// Names has what Author is called, when that is something else.
+	Names   map[string]string `json:"names,omitempty"`
+	Client  string            `json:"client,omitempty"`
+	Time    string            `json:"time,omitempty"`
+	Op      json.RawMessage   `json:"op,omitempty"`
+	Content json.RawMessage   `json:"content,omitempty"`
 	// Omitted is how many bytes Op or Content would have, when that is too much.
 	Omitted int `json:"omitted,omitempty"`
 	// Was is the id before a rename.
@@ -190,6 +193,9 @@ func (r *runner) event(doc string, e session.Entry) event {
 	}
 	if e.Type != nil {
 		out.Type = e.Type.Name()
+	}
+	if r.h.opt.Names != nil {
+		out.Names = r.h.opt.Names(doc, slices.Values([]string{e.Author}))
 	}
 	switch op := e.Op.(type) {
 	case session.Deletion:

@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"iter"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -60,6 +61,8 @@ type Options struct {
 	// MaxEvents and MaxBytes bound what one request has. A step that is larger by itself is
 	// told of without its operation. Defaults 100 and 256 KiB.
 	MaxEvents, MaxBytes int
+	// Names returns what authors of a document are called, where that is not the author itself. May be nil.
+	Names func(doc string, authors iter.Seq[string]) map[string]string
 	// Observer is told what happens, for metrics. Its functions may be nil.
 	Observer Observer
 	// Logger receives failures. Default slog.Default().

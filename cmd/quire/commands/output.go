@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"quire/cmd/quire/remote"
 )
 
 // Colours of a terminal.
@@ -163,12 +165,67 @@ func when(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05")
 }
 
-// who writes an author for people.
-func who(name string) string {
+// crowd are authors that people are told of, with what they are called.
+type crowd struct {
+	names map[string]string // by author
+	alike map[string]int    // how many authors are called so
+}
+
+// add takes in authors with their names where they have some, before any of the crowd is written.
+func (c *crowd) add(names remote.Names, authors ...string) {
+	if c.names == nil {
+		c.names, c.alike = map[string]string{}, map[string]int{}
+	}
+	for _, author := range authors {
+		if _, known := c.names[author]; known {
+			continue
+		}
+		name := author
+		if n, ok := names[author]; ok {
+			name = n
+		}
+		c.names[author] = name
+		c.alike[strings.ToLower(seen(name))]++
+	}
+}
+
+// who writes an author for people: by name, and as recorded, too, when another has that name.
+func (c *crowd) who(author string) string {
+	name := c.names[author]
+	if c.alike[strings.ToLower(seen(name))] > 1 {
+		return c.full(author)
+	}
+	return known(name)
+}
+
+// full writes an author by name and as recorded.
+func (c *crowd) full(author string) string {
+	return known(Called(author, c.names[author]))
+}
+
+func known(name string) string {
 	if name == "" {
 		return "anonymous"
 	}
-	return plain(name)
+	return seen(name)
+}
+
+// Called writes an author and, before it, the name where there is another: without what cannot be seen in them.
+func Called(author, name string) string {
+	if name == "" || name == author {
+		return seen(author)
+	}
+	return seen(name) + " (" + seen(author) + ")"
+}
+
+// seen is a name without what cannot be seen in it: it could look like another's.
+func seen(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) || r == 0x2800 {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, name)
 }
 
 // count puts a number before a noun.

@@ -32,8 +32,12 @@ func (p *Program) log() *builder {
 			if err != nil {
 				return err
 			}
+			var all crowd
 			for _, g := range groups {
-				if err := c.group(g, *short); err != nil {
+				all.add(g.Names, g.Authors...)
+			}
+			for _, g := range groups {
+				if err := c.group(g, &all, *short); err != nil {
 					return err
 				}
 			}
@@ -56,7 +60,7 @@ func revision(c *call, id string, at remote.Point) (*int64, error) {
 }
 
 // group prints an edit.
-func (c *call) group(g remote.Group, short bool) error {
+func (c *call) group(g remote.Group, all *crowd, short bool) error {
 	if c.json {
 		return c.line(g)
 	}
@@ -66,7 +70,9 @@ func (c *call) group(g remote.Group, short bool) error {
 	}
 	names := make([]string, len(g.Authors))
 	for i, a := range g.Authors {
-		names[i] = who(a)
+		if names[i] = all.who(a); !short { // with which revert knows them
+			names[i] = all.full(a)
+		}
 	}
 	authors := strings.Join(names, ", ")
 	if short {
@@ -195,13 +201,17 @@ func (p *Program) label() *builder {
 			return err
 		}
 		var rows [][]string
+		var all crowd
+		for _, l := range labels {
+			all.add(l.Names, l.Author)
+		}
 		for _, l := range labels {
 			if c.json {
 				if err := c.line(l); err != nil {
 					return err
 				}
 			}
-			rows = append(rows, []string{l.Name, strconv.FormatInt(l.Rev, 10), who(l.Author), when(l.Time.Time)})
+			rows = append(rows, []string{l.Name, strconv.FormatInt(l.Rev, 10), all.who(l.Author), when(l.Time.Time)})
 		}
 		if len(rows) == 0 {
 			c.remark("%s has no labels.", plain(document(c.args[0])))
@@ -269,12 +279,16 @@ func (p *Program) blame() *builder {
 // blameLines prints lines with who made them, in columns.
 func (c *call) blameLines(lines []blameLine) {
 	revs, names := 0, 0
+	var all crowd
+	for _, l := range lines {
+		all.add(l.Names, l.Author)
+	}
 	for _, l := range lines {
 		revs = max(revs, len(strconv.FormatInt(l.Rev, 10)))
-		names = max(names, len([]rune(who(l.Author))))
+		names = max(names, len([]rune(all.who(l.Author))))
 	}
 	for i, l := range lines {
-		origin := fmt.Sprintf("%*d  %-*s  %s", revs, l.Rev, names, who(l.Author), when(l.Time.Time))
+		origin := fmt.Sprintf("%*d  %-*s  %s", revs, l.Rev, names, all.who(l.Author), when(l.Time.Time))
 		fmt.Fprintf(c.out, "%s %*d  %s\n", c.paint(yellow, origin), len(strconv.Itoa(len(lines))), i+1, c.text(l.text))
 	}
 }

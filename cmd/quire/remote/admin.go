@@ -103,10 +103,12 @@ type Sessions struct {
 // Connection is a WebSocket.
 type Connection struct {
 	// ID is the id of the request that it began with.
-	ID        string `json:"id"`
-	Address   string `json:"address"`
-	Protocol  string `json:"protocol"`
-	Author    string `json:"author"`
+	ID       string `json:"id"`
+	Address  string `json:"address"`
+	Protocol string `json:"protocol"`
+	Author   string `json:"author"`
+	// Name is what the author is called, where that is something else.
+	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
 	Since     string `json:"since"`
 	Sent      int64  `json:"sent_bytes"`

@@ -8,6 +8,22 @@ import (
 	"strconv"
 )
 
+// Names are what authors are called, by author, where that is not the author itself.
+type Names map[string]string
+
+// of returns the names of some of them; nil for none.
+func (n Names) of(authors ...string) (out Names) {
+	for _, author := range authors {
+		if name, ok := n[author]; ok {
+			if out == nil {
+				out = Names{}
+			}
+			out[author] = name
+		}
+	}
+	return out
+}
+
 // Group is a stretch of revisions, after From and up to To, that reads as one edit.
 type Group struct {
 	From       int64    `json:"from"`
@@ -15,6 +31,7 @@ type Group struct {
 	Start      Time     `json:"start"`
 	End        Time     `json:"end"`
 	Authors    []string `json:"authors"`
+	Names      Names    `json:"names,omitempty"`
 	Kind       string   `json:"kind"`
 	Operations int      `json:"operations"`
 	Inserted   int      `json:"inserted"`
@@ -28,6 +45,7 @@ type Span struct {
 	Start  int             `json:"start"`
 	Length int             `json:"length"`
 	Author string          `json:"author"`
+	Names  Names           `json:"names,omitempty"`
 	Rev    int64           `json:"rev"`
 	Time   Time            `json:"time"`
 }
@@ -37,6 +55,7 @@ type Label struct {
 	Name   string `json:"name"`
 	Rev    int64  `json:"rev"`
 	Author string `json:"author"`
+	Names  Names  `json:"names,omitempty"`
 	Time   Time   `json:"time"`
 }
 
@@ -59,8 +78,12 @@ func (c *Client) History(ctx context.Context, id string, before *int64, limit in
 	var out struct {
 		Edits []Group `json:"edits"`
 		Next  *int64  `json:"next"`
+		Names Names   `json:"names"`
 	}
 	err := c.do(ctx, request{method: http.MethodGet, path: docPath(id, "history"), query: q}, &out)
+	for i := range out.Edits {
+		out.Edits[i].Names = out.Names.of(out.Edits[i].Authors...)
+	}
 	return out.Edits, out.Next, err
 }
 
@@ -81,8 +104,12 @@ func (c *Client) Blame(ctx context.Context, id string, rev *int64) ([]Span, int6
 	var out struct {
 		Rev   int64  `json:"rev"`
 		Spans []Span `json:"spans"`
+		Names Names  `json:"names"`
 	}
 	err := c.do(ctx, request{method: http.MethodGet, path: docPath(id, "blame"), query: q}, &out)
+	for i := range out.Spans {
+		out.Spans[i].Names = out.Names.of(out.Spans[i].Author)
+	}
 	return out.Spans, out.Rev, err
 }
 
@@ -90,8 +117,12 @@ func (c *Client) Blame(ctx context.Context, id string, rev *int64) ([]Span, int6
 func (c *Client) Labels(ctx context.Context, id string) ([]Label, error) {
 	var out struct {
 		Labels []Label `json:"labels"`
+		Names  Names   `json:"names"`
 	}
 	err := c.do(ctx, request{method: http.MethodGet, path: docPath(id, "labels")}, &out)
+	for i := range out.Labels {
+		out.Labels[i].Names = out.Names.of(out.Labels[i].Author)
+	}
 	return out.Labels, err
 }
 

@@ -132,7 +132,7 @@ func sessionRows(sessions []remote.Session) [][]string {
 func connectionRows(conns []remote.Connection) [][]string {
 	rows := [][]string{{"CONNECTION", "ADDRESS", "AUTHOR", "PROTOCOL", "SINCE", "SENT", "RECEIVED", "DOCUMENTS"}}
 	for _, k := range conns {
-		author := k.Author
+		author := commands.Called(k.Author, k.Name)
 		if author == "" {
 			author = "-"
 		}
@@ -144,7 +144,7 @@ func connectionRows(conns []remote.Connection) [][]string {
 		if t, err := time.Parse(time.RFC3339, k.Since); err == nil {
 			since = t.Local().Format("01-02 15:04:05")
 		}
-		rows = append(rows, []string{k.ID, k.Address, commands.Plain(author), k.Protocol, since, size(k.Sent), size(k.Received), docs})
+		rows = append(rows, []string{k.ID, k.Address, author, k.Protocol, since, size(k.Sent), size(k.Received), docs})
 	}
 	return rows
 }

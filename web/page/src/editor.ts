@@ -85,6 +85,7 @@ class EditorPage {
   constructor(app: HTMLElement, id: string, access: Access) {
     this.#id = id;
     this.#access = access;
+    this.#learnOwnName();
     this.#keeper = newKeeper(access.author);
     this.#drafts = new Drafts(id, access);
     this.#self = new Self({ access, changed: (user) => this.#document?.setUser(user), unsaved: () => this.#document?.state.unsaved ?? 0 });
@@ -357,6 +358,12 @@ class EditorPage {
     return called(peers, { name: this.#self.user.name, author: this.#access.author });
   }
 
+  /** What the person here writes has their name before the server was asked for it. */
+  #learnOwnName(): void {
+    const { author, name } = this.#access;
+    if (author !== undefined && name !== undefined) this.#authors.names.learn({ [author]: name });
+  }
+
   #colorOf(author: string): string | undefined {
     if (author === this.#self.author) return this.#self.user.color;
     return this.#document?.peers.find(({ user }) => (user?.author ?? user?.name) === author)?.user?.color;
@@ -402,6 +409,7 @@ class EditorPage {
   /** Asks again who the person is, of a server that could not say it at first. */
   async #askWho(): Promise<void> {
     this.#access = await whoAmI();
+    this.#learnOwnName();
     this.#self.setAccess(this.#access);
     this.#drafts.setAccess(this.#access);
     if (this.#document) this.#show(this.#document.state);

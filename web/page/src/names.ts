@@ -47,6 +47,60 @@ export function distinct(people: readonly Named[]): string[] {
   return calls;
 }
 
+/** What authors are called, by author, where that is not the author itself (docs/http.md). */
+export interface NamesByAuthor {
+  readonly [author: string]: string;
+}
+
+/** What the authors of a document are called, as the server says, so that no two read alike. */
+export class AuthorNames {
+  readonly #names = new Map<string, string>();
+  /** Authors by what a reader would take for one name. */
+  readonly #alike = new Map<string, Set<string>>();
+  #version = 0;
+
+  /** Is another number when somebody who was asked for may be called otherwise than before. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Takes in what an answer of the server says. */
+  learn(names: NamesByAuthor = {}): void {
+    for (const [author, name] of Object.entries(names)) if (stripped(name) !== "") this.#set(author, name);
+  }
+
+  /** Returns what an author is called: as recorded, too, where another is called so or could be taken for it. */
+  call(author: string): string {
+    if (author === "") return "Somebody";
+    if (!this.#names.has(author)) this.#set(author, author);
+    const name = this.#names.get(author)!;
+    if (name === author) return visible(author);
+    if (this.#alike.get(skeleton(name))!.size > 1 || /\)\s*$/.test(name)) return `${visible(name)} (${visible(author)})`;
+    return isGuest(author, name) ? `${visible(name)} (guest)` : visible(name);
+  }
+
+  /** Returns as whom an author is recorded, to be shown beside what they are called; nothing when that is the same. */
+  recorded(author: string): string {
+    const recorded = visible(author);
+    return this.call(author) === recorded || author === "" ? "" : recorded;
+  }
+
+  #set(author: string, name: string): void {
+    const before = this.#names.get(author);
+    if (before === name) return;
+    if (before !== undefined) this.#alike.get(skeleton(before))!.delete(author);
+    this.#names.set(author, name);
+    const alike = this.#alike.get(skeleton(name)) ?? new Set();
+    this.#alike.set(skeleton(name), alike.add(author));
+    if (before !== undefined || alike.size > 1) this.#version++;
+  }
+}
+
+/** Reports whether an author is a guest who gave a name: others do not choose theirs. */
+function isGuest(author: string, name: string): boolean {
+  return author.startsWith(`${name}~`) && /^[0-9a-f]{6}$/.test(author.slice(name.length + 1));
+}
+
 /** Letters of other scripts that look like those of the Latin one. */
 const lookalikes: { readonly [letter: string]: string } = Object.fromEntries(
   [..."аеорсухіјѕһԁԛԝкмтвнΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαινρυ"].map((letter, i) => [letter, "aeopcyxijshdqwkmtbhabezhikmnoptyxoaivpu"[i]!]));

@@ -5,7 +5,7 @@ import { confirmed } from "./dialog.js";
 import { count, el } from "./dom.js";
 import { copyText } from "./drafts.js";
 import { moment } from "./moment.js";
-import { visible } from "./names.js";
+import { AuthorNames, visible, type NamesByAuthor } from "./names.js";
 
 /** An invitation as the server describes it (docs/http.md). */
 interface Invitation {
@@ -76,6 +76,7 @@ function addressSection({ open }: ShareOptions): HTMLElement {
 /** The invitations to a document: making, listing and withdrawing them. */
 class Invitations {
   readonly #base: string;
+  readonly #names = new AuthorNames();
   readonly #list = el("ul", { className: "invitations" });
   readonly #note = el("div", { className: "note", attrs: { role: "status" } });
   readonly #made = el("div", { className: "made", attrs: { role: "status" } });
@@ -111,7 +112,8 @@ class Invitations {
   async #load(): Promise<void> {
     this.#note.replaceChildren(this.#list.childElementCount === 0 ? "Loading…" : "");
     try {
-      const { links } = await call<{ links: Invitation[] }>(this.#base);
+      const { links, names } = await call<{ links: Invitation[]; names?: NamesByAuthor }>(this.#base);
+      this.#names.learn(names);
       this.#list.replaceChildren(...links.map((link) => this.#row(link)));
       this.#note.replaceChildren(links.length === 0 ? "Nobody was invited yet." : "");
     } catch (error) {
@@ -158,7 +160,7 @@ class Invitations {
       docs?.endsWith("*") && `for all documents that begin with ${visible(docs.slice(0, -1))}`,
       state(link),
       used(link),
-      by && `made by ${visible(by)}${created ? `, ${moment(created)}` : ""}`,
+      by && `made by ${this.#names.call(by)}${created ? `, ${moment(created)}` : ""}`,
     ].filter(Boolean).join(" · ");
     return el("li", { attrs: { "data-link": id } },
       el("div", { className: "what" }, el("strong", {}, who), el("span", { className: "kind" }, roleNames[role] ?? role), el("p", { className: "said" }, about)),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { distinct, stripped, visible } from "../src/names.js";
+import { AuthorNames, distinct, stripped, visible } from "../src/names.js";
 import { Access, includes } from "../src/session.js";
 import { troubleIn } from "../src/states.js";
 
@@ -34,6 +34,32 @@ test("people of one name can be told apart", () => {
   assert.deepEqual(people(["Ada", "u1"], ["Ada", "Ada~x1y2z3"]), ["Ada (u1)", "Ada (Ada~x1y2z3)"]);
   assert.deepEqual(people(["Ada", "u1"], ["Ada", "u1"]), ["Ada", "Ada"], "one person in two windows");
   assert.deepEqual(people("", ""), ["Somebody", "Somebody (2)"]);
+});
+
+test("authors are called by their names, and no two alike", () => {
+  const names = new AuthorNames();
+  const called = (...authors: string[]) => authors.map((author) => names.call(author));
+  assert.deepEqual(called("idp|1", "Bob", ""), ["idp|1", "Bob", "Somebody"]);
+  assert.equal(names.recorded("Bob"), "");
+  names.learn();
+  assert.equal(names.version, 0);
+  names.learn({ "idp|1": "Ada", "idp|2": "Bo\u202eb", "idp|3": " \u200b", "Cy~00aaff": "Cy", "Cy~nothex": "Dan" });
+  assert.ok(names.version > 0, "who was called by their author is to be called anew");
+  assert.deepEqual(called("idp|1", "idp|2", "idp|3", "Cy~00aaff", "Cy~nothex"), ["Ada", "Bo[U+202E]b (idp|2)", "idp|3", "Cy (guest)", "Dan"]);
+  assert.deepEqual(["idp|1", "idp|3", "Cy~00aaff"].map((author) => names.recorded(author)), ["idp|1", "", "Cy~00aaff"]);
+  assert.equal(names.call("Bob"), "Bob", "who is recorded so is called so");
+
+  const before = names.version;
+  names.learn({ "idp|4": "\u0410da" });
+  assert.ok(names.version > before, "two are alike now");
+  assert.deepEqual(called("idp|1", "idp|4"), ["Ada (idp|1)", "\u0410da (idp|4)"]);
+  names.learn({ "idp|4": "Eve" });
+  assert.deepEqual(called("idp|1", "idp|4"), ["Ada", "Eve"]);
+  names.learn({ "idp|5": "Ada (idp|1)", "idp|6": "Cy (guest)" });
+  assert.deepEqual(called("idp|5", "idp|6"), ["Ada (idp|1) (idp|5)", "Cy (guest) (idp|6)"], "nobody is called as another is told apart");
+  const settled = names.version;
+  names.learn({ "idp|4": "Eve", "idp|1": "Ada" });
+  assert.equal(names.version, settled);
 });
 
 test("what a session allows", () => {

@@ -49,6 +49,8 @@ export interface Connection {
   readonly address: string;
   readonly protocol: string;
   readonly author: string;
+  /** What the author is called, where that is something else. */
+  readonly name?: string;
   readonly namespace: string;
   readonly since: string;
   readonly sent_bytes: number;

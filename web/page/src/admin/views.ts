@@ -1,6 +1,7 @@
 import { ApiError } from "../api.js";
 import { confirmed } from "../dialog.js";
 import { ago, count, el } from "../dom.js";
+import { visible } from "../names.js";
 import * as server from "./server.js";
 import { Table, type Column } from "./table.js";
 import { bytes, few } from "./words.js";
@@ -101,17 +102,22 @@ export function docsView(act: Act, refresh: () => void): View {
   };
 }
 
+/** Returns who has a connection, by name and as recorded; nothing of one who was not asked. */
+function personOf({ author, name }: server.Connection): string {
+  return visible(name ? `${name} (${author})` : author);
+}
+
 /** Who is connected. */
 export function connectionsView(act: Act, refresh: () => void): View {
   const [order, by] = choice("Order", [["since", "longest"], ["sent", "most sent"], ["received", "most received"]], refresh);
   async function close(k: server.Connection): Promise<string> {
-    const who = k.author || k.address;
+    const who = personOf(k) || k.address;
     if (!await confirmed("Close this connection?", `${who} is told to come back, and does so in a moment if allowed to. Withdraw their token or invitation first to keep them out.`, "Close it")) return "";
     await server.disconnect(k.id);
     return `The connection of ${who} was closed.`;
   }
   const columns: Column<server.Connection>[] = [
-    { label: "Author", text: (k) => k.author || "–" },
+    { label: "Author", text: (k) => personOf(k) || "–" },
     { label: "Address", text: (k) => k.address },
     { label: "Protocol", text: (k) => k.protocol },
     { label: "Since", text: (k) => ago(Date.parse(k.since)) },

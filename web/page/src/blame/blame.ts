@@ -2,10 +2,11 @@
 
 import { systemClock, type Document } from "../../../client/index.js";
 import { apiOf, call, ApiError } from "../api.js";
-import { nameOf, type Authors } from "../authors.js";
+import type { Authors } from "../authors.js";
 import { el } from "../dom.js";
 import type { Span } from "../history/past.js";
 import { moment } from "../moment.js";
+import type { NamesByAuthor } from "../names.js";
 import type { Pane } from "../pane.js";
 import { paint } from "../person.js";
 import { runAt, stretches, type Run } from "./runs.js";
@@ -44,7 +45,11 @@ export class Blame {
       el("button", { type: "button", className: "link", on: { click: () => host.off() } }, "Hide colours"));
     this.#tracker = new Tracker(document, {
       clock: systemClock,
-      blame: (rev) => call<{ type: string; spans: Span[] }>(`${apiOf(host.id)}/blame?rev=${rev}`),
+      blame: async (rev) => {
+        const said = await call<{ type: string; spans: Span[]; names?: NamesByAuthor }>(`${apiOf(host.id)}/blame?rev=${rev}`);
+        host.authors.names.learn(said.names);
+        return said;
+      },
       author: () => host.author(),
       show: () => this.#drawSoon(),
       failed: (error) => {
@@ -83,11 +88,7 @@ export class Blame {
       const sizes = new Map<string, number>();
       for (const { from, to, author } of stretches(runs)) sizes.set(author, (sizes.get(author) ?? 0) + to - from);
       const authors = [...sizes].sort(([, a], [, b]) => b - a).map(([author]) => author);
-      const named = authors.slice(0, mostNamed).map((author) => {
-        const name = el("li", { className: "author" }, nameOf(author));
-        paint(name, this.#host.authors.color(author));
-        return name;
-      });
+      const named = authors.slice(0, mostNamed).map((author) => this.#host.authors.named("li", author));
       if (authors.length > mostNamed) named.push(el("li", {}, `and ${authors.length - mostNamed} more`));
       this.#legend.replaceChildren(...named);
       this.#showHere();
@@ -98,7 +99,7 @@ export class Blame {
     const at = this.#pane.caret();
     // At the end of what somebody wrote the cursor stands behind it.
     const run = at === null ? undefined : (runAt(this.#tracker.runs, at - 1) ?? runAt(this.#tracker.runs, at));
-    this.#here.textContent = run?.span ? `At the cursor: ${about(run)}` : "";
+    this.#here.textContent = run?.span ? `At the cursor: ${this.#about(run)}` : "";
   }
 
   #hover({ clientX, clientY, pointerType }: PointerEvent): void {
@@ -106,17 +107,18 @@ export class Blame {
     const run = at === null ? undefined : runAt(this.#tracker.runs, at);
     this.#tip.hidden = !run;
     if (!run) return;
-    this.#tip.textContent = about(run);
+    this.#tip.textContent = this.#about(run);
     paint(this.#tip, this.#host.authors.color(run.span?.author ?? ""));
     const { width, height } = this.#tip.getBoundingClientRect();
     this.#tip.style.left = `${Math.max(8, Math.min(clientX + 12, innerWidth - width - 8))}px`;
     this.#tip.style.top = `${clientY + 20 + height > innerHeight ? clientY - height - 12 : clientY + 20}px`;
   }
-}
 
-/** Returns who wrote a stretch, when, and with which revision. */
-function about({ span }: Run): string {
-  if (!span) return "Written just now";
-  if (span.rev < 0) return `${nameOf(span.author)}, just now`;
-  return [nameOf(span.author), moment(span.time), `revision ${span.rev.toLocaleString("en")}`].filter(Boolean).join(", ");
+  /** Returns who wrote a stretch, when, and with which revision. */
+  #about({ span }: Run): string {
+    if (!span) return "Written just now";
+    const name = this.#host.authors.names.call(span.author);
+    if (span.rev < 0) return `${name}, just now`;
+    return [name, moment(span.time), `revision ${span.rev.toLocaleString("en")}`].filter(Boolean).join(", ");
+  }
 }

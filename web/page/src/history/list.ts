@@ -1,8 +1,7 @@
-import { nameOf, type Authors } from "../authors.js";
+import type { Authors } from "../authors.js";
 import { count, el } from "../dom.js";
 import { stretch } from "../moment.js";
 import { visible } from "../names.js";
-import { paint } from "../person.js";
 import type { Edits } from "./edits.js";
 import type { Group, Label } from "./past.js";
 
@@ -26,6 +25,8 @@ export class EditList {
   readonly #older = el("button", { type: "button", className: "more-edits", on: { click: () => this.#fetch((edits) => edits.older()) } }, "Earlier edits");
   readonly #rows = new Map<string, HTMLElement>();
   #labels: readonly Label[] = [];
+  /** With which version of the names the rows were made. */
+  #named = 0;
   #current: number | undefined;
   #fetching: Promise<void> = Promise.resolve();
 
@@ -83,7 +84,11 @@ export class EditList {
   }
 
   #draw(): void {
-    const { edits } = this.#options;
+    const { edits, authors } = this.#options;
+    if (this.#named !== authors.names.version) {
+      this.#named = authors.names.version;
+      this.#rows.clear();
+    }
     const rows = edits.groups.map((group) => this.#row(group));
     const keep = new Set(rows);
     for (const row of [...this.#list.children]) if (!keep.has(row as HTMLElement)) row.remove();
@@ -150,11 +155,7 @@ const mostNamed = 6;
 
 /** Returns the names of a group's authors in their colours; of very many, the first. */
 export function namesOf(group: Group, authors: Authors): HTMLElement[] {
-  const named = group.authors.slice(0, mostNamed).map((author) => {
-    const name = el("span", { className: "author" }, nameOf(author));
-    paint(name, authors.color(author));
-    return name;
-  });
+  const named = group.authors.slice(0, mostNamed).map((author) => authors.named("span", author));
   if (group.authors.length > mostNamed) named.push(el("span", {}, `and ${group.authors.length - mostNamed} more`));
   return named;
 }

@@ -1,6 +1,7 @@
 // What the server tells about a document's past (docs/http.md).
 
 import { apiOf, call, saying } from "../api.js";
+import type { AuthorNames, NamesByAuthor } from "../names.js";
 
 /** A stretch of revisions (from, to] that reads as one edit. Times are as `Date` takes them. */
 export interface Group {
@@ -65,22 +66,31 @@ export interface Past {
   content(rev: number): Promise<Content>;
 }
 
-/** The past of one document, from its server. Edits are made in the name of whom `author` returns. */
+/** The past of one document, from its server. Edits are made in the name of whom `author` returns; `names` learns what authors are called. */
 export class ServerPast implements Past {
   readonly #base: string;
   readonly #author: () => string;
+  readonly #names: AuthorNames;
 
-  constructor(id: string, author: () => string) {
+  constructor(id: string, author: () => string, names: AuthorNames) {
     this.#base = apiOf(id);
     this.#author = author;
+    this.#names = names;
   }
 
   groups(before: number, limit: number): Promise<Groups> {
-    return call(`${this.#base}/history?before=${before}&limit=${limit}`);
+    return this.#told(`/history?before=${before}&limit=${limit}`);
   }
 
   difference(from: number, to: number, withSpans: boolean): Promise<Difference> {
-    return call(`${this.#base}/diff?from=${from}&to=${to}&fields=op${withSpans ? ",spans" : ""}`);
+    return this.#told(`/diff?from=${from}&to=${to}&fields=op${withSpans ? ",spans" : ""}`);
+  }
+
+  /** Asks for something that names authors. */
+  async #told<T>(path: string): Promise<T> {
+    const answer = await call<T & { names?: NamesByAuthor }>(this.#base + path);
+    this.#names.learn(answer.names);
+    return answer;
   }
 
   content(rev: number): Promise<Content> {

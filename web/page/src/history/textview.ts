@@ -1,7 +1,7 @@
 import { EditorState, StateEffect, StateField } from "@codemirror/state";
 import { Decoration, EditorView, placeholder, WidgetType, type DecorationSet } from "@codemirror/view";
 
-import { nameOf, type Authors } from "../authors.js";
+import type { Authors } from "../authors.js";
 import { el } from "../dom.js";
 import { moment } from "../moment.js";
 import { mountStylesWithoutInline } from "../styles.js";
@@ -83,12 +83,17 @@ export class TextView implements RevisionView {
     const ranges = [
       ...marks.deleted.map(({ at, text }) => Decoration.widget({ widget: new Gone(text, goneClass), side: -1 }).range(at)),
       ...marks.inserted.filter(({ from, to }) => from < to).map(({ from, to, span }) =>
-        Decoration.mark({ tagName: "ins", class: `added ${this.#authors.className(span.author)}`, attributes: { title: about(span) } }).range(from, to)),
+        Decoration.mark({ tagName: "ins", class: `added ${this.#authors.className(span.author)}`, attributes: { title: this.#about(span) } }).range(from, to)),
     ];
     const change = difference(this.#text, text);
     this.#text = text;
     this.#first = [marks.deleted[0]?.at, marks.inserted[0]?.from].filter((at) => at !== undefined).sort((a, b) => a - b)[0];
     this.#view.dispatch({ ...(change ? { changes: change } : {}), effects: setMarks.of(Decoration.set(ranges, true)) });
+  }
+
+  /** Returns who made a part of the document, and when. */
+  #about({ author, time, rev }: Span): string {
+    return [this.#authors.names.call(author), moment(time), rev >= 0 && `revision ${rev.toLocaleString("en")}`].filter(Boolean).join(", ");
   }
 
   reveal(): void {
@@ -101,11 +106,6 @@ export class TextView implements RevisionView {
   destroy(): void {
     this.#view.destroy();
   }
-}
-
-/** Returns who made a part of a document, and when. */
-function about({ author, time, rev }: Span): string {
-  return [nameOf(author), moment(time), rev >= 0 && `revision ${rev.toLocaleString("en")}`].filter(Boolean).join(", ");
 }
 
 function marked({ at, group, changes }: Shown): { text: string; marks: Marks } {

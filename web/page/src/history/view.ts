@@ -2,7 +2,7 @@
 
 import { systemClock } from "../../../client/index.js";
 import { ApiError } from "../api.js";
-import { nameOf, type Authors } from "../authors.js";
+import type { Authors } from "../authors.js";
 import { confirmed } from "../dialog.js";
 import { el } from "../dom.js";
 import { visible } from "../names.js";
@@ -78,7 +78,7 @@ export class HistoryView {
   constructor(host: HistoryHost) {
     this.#host = host;
     this.#locked = host.locked;
-    this.#past = new ServerPast(host.id, () => host.author());
+    this.#past = new ServerPast(host.id, () => host.author(), host.authors.names);
     this.#scrubber = new Scrubber({
       past: this.#past,
       clock: systemClock,
@@ -228,7 +228,7 @@ export class HistoryView {
   /** Says which revision is shown, from when and by whom. */
   #describe({ at, group, changes, settled }: Shown): void {
     const { head } = this.#bounds;
-    const names = group?.authors.map(nameOf) ?? [];
+    const names = group?.authors.map((author) => this.#call(author)) ?? [];
     const when = group ? moment(group.end) : "";
     const words = [`Revision ${at.rev.toLocaleString("en")} of ${head.toLocaleString("en")}`, when, names.join(", ")].filter(Boolean);
     this.#timeline.describe(words.join(", "));
@@ -255,6 +255,10 @@ export class HistoryView {
     if (rev !== undefined && rev === this.#scrubber.wanted) void this.#list?.point(rev);
   }
 
+  #call(author: string): string {
+    return this.#host.authors.names.call(author);
+  }
+
   #showLabels(labels: readonly Label[]): void {
     this.#timeline.setLabels(labels);
     this.#list?.setLabels(labels);
@@ -279,11 +283,11 @@ export class HistoryView {
 
   async #askRevert({ authors, from, to }: Pick<Group, "authors" | "from" | "to">): Promise<void> {
     const several = authors.length > 1;
-    const whose = el("select", { id: "whose-edits" }, ...authors.map((author) => el("option", { value: author }, nameOf(author))));
+    const whose = el("select", { id: "whose-edits" }, ...authors.map((author) => el("option", { value: author }, this.#call(author))));
     const where = to === from + 1 ? `revision ${to.toLocaleString("en")}` : `revisions ${(from + 1).toLocaleString("en")} to ${to.toLocaleString("en")}`;
     const yes = await confirmed(
-      several ? "Undo whose edits?" : `Undo ${nameOf(authors[0]!)}’s edits?`,
-      `What ${several ? "this author" : nameOf(authors[0]!)} did in ${where} is taken back. What everybody else did stays.`,
+      several ? "Undo whose edits?" : `Undo ${this.#call(authors[0]!)}’s edits?`,
+      `What ${several ? "this author" : this.#call(authors[0]!)} did in ${where} is taken back. What everybody else did stays.`,
       "Undo",
       several ? el("p", {}, el("label", { htmlFor: "whose-edits" }, "Author"), whose) : undefined);
     if (!yes) return;
