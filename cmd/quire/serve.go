@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -31,6 +32,7 @@ import (
 	"quire/web/hooks"
 	"quire/web/metrics"
 	"quire/web/page"
+	"quire/web/reread"
 	"quire/web/sharedb"
 )
 
@@ -82,6 +84,7 @@ type Main struct {
 
 	passed  *passed // what the process was given; may be nil
 	watcher *watcher
+	keys    atomic.Pointer[reread.Files] // of tokens; nil: none in files
 	obtain  func() // sees that there are certificates; may be nil
 	once    sync.Once
 	stop    chan struct{}
@@ -150,7 +153,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 	if err != nil {
 		return nil, err
 	}
-	authority, err := m.authority(store)
+	authority, err := m.authority(ctx, store)
 	if err != nil {
 		return nil, err
 	}

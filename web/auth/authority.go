@@ -21,7 +21,7 @@ type Store interface {
 // Options configures an Authority. The zero value asks nobody: everybody may do everything.
 // With one of Keys, JWKS, Callback and Links, people are asked who they are.
 type Options struct {
-	// Keys verify tokens.
+	// Keys verify tokens, until SetKeys replaces them.
 	Keys []Key
 	// JWKS is the address of a JSON Web Key Set (RFC 7517) with further public keys, fetched
 	// when they are needed. Empty: none.
@@ -128,6 +128,7 @@ type Authority struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
+	keys      []Key // replaced, not changed
 	holds     map[*hold]struct{}
 	logins    map[string]*login     // by the hash of the cookie
 	seats     map[string]int        // how many of the logins are of one; see login.seat
@@ -141,6 +142,7 @@ type Authority struct {
 func New(opt Options) (*Authority, error) {
 	a := &Authority{
 		opt:     opt.withDefaults(),
+		keys:    opt.Keys,
 		writing: make(chan struct{}, 1),
 		holds:   map[*hold]struct{}{},
 		logins:  map[string]*login{},

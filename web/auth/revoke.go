@@ -37,8 +37,25 @@ func (r Revocation) key() string {
 func keyOfJTI(jti string) string       { return revocationNotes + "jti/" + jti }
 func keyOfAuthor(author string) string { return revocationNotes + "author/" + author }
 
+// SetKeys replaces Options.Keys: connections and logins by tokens of keys that are not among them end, at
+// once. It keeps keys. That there are none left makes nobody welcome who was not.
+func (a *Authority) SetKeys(keys []Key) {
+	a.mu.Lock()
+	a.keys = keys
+	a.mu.Unlock()
+	a.endWithdrawn() // the next sweep forgets the logins
+}
+
+// knows reports whether a key is among the Authority's own; mu is held.
+func (a *Authority) knows(print string) bool {
+	return slices.ContainsFunc(a.keys, func(k Key) bool { return k.print == print })
+}
+
 // withdrawn returns why an identity is not good any more, nil when it is; mu is held.
 func (a *Authority) withdrawn(id *Identity) *session.Error {
+	if id.Key != "" && !a.knows(id.Key) {
+		return session.Errorf(session.CodeUnauthenticated, "the key that signed the token is not in use any more")
+	}
 	if id.ID != "" && id.Kind == Token {
 		if _, there := a.revoked[keyOfJTI(id.ID)]; there {
 			return session.Errorf(session.CodeUnauthenticated, "this token was withdrawn")
