@@ -143,7 +143,7 @@ func New(opt Options) (*Server, error) {
 		Auth:          opt.Auth,
 		Credentials:   s.credentials,
 		HTTPS:         s.https,
-		Revoked:       func(ctx context.Context, r auth.Revocation) { opt.Hooks.Disown(ctx, r.Author, r.JTI) },
+		Revoked:       opt.Hooks.Disown,
 		Formats:       opt.Formats,
 		Unified:       opt.Unified,
 		MaxMessage:    opt.MaxMessage,

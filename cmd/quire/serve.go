@@ -85,7 +85,7 @@ type Main struct {
 	passed  *passed // what the process was given; may be nil
 	watcher *watcher
 	keys    atomic.Pointer[reread.Files] // of tokens; nil: none in files
-	obtain  func() // sees that there are certificates; may be nil
+	obtain  func()                       // sees that there are certificates; may be nil
 	once    sync.Once
 	stop    chan struct{}
 	wanted  chan struct{} // a handover

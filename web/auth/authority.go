@@ -134,6 +134,7 @@ type Authority struct {
 	seats     map[string]int        // how many of the logins are of one; see login.seat
 	links     map[string]*link      // by id
 	revoked   map[string]Revocation // by key
+	revokedIn map[string]int        // how many of them are about a namespace alone
 	stopSweep func() bool
 	closed    bool
 }
@@ -148,7 +149,7 @@ func New(opt Options) (*Authority, error) {
 		logins:  map[string]*login{},
 		seats:   map[string]int{},
 		links:   map[string]*link{},
-		revoked: map[string]Revocation{},
+		revoked: map[string]Revocation{}, revokedIn: map[string]int{},
 	}
 	if a.Open() {
 		return a, nil

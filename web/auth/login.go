@@ -44,7 +44,7 @@ type login struct {
 // seat is whose login it is as logins are counted: an invitation's, or an author's.
 func (l *login) seat() string {
 	if l.Identity.Kind == Link {
-		return "link/" + l.Identity.ID
+		return "\x00" + l.Identity.ID // what no namespace begins with
 	}
 	return l.Identity.Namespace + "/" + l.Identity.Author
 }

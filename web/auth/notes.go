@@ -95,7 +95,7 @@ func (a *Authority) load(ctx context.Context) error {
 		err = a.each(ctx, revocationNotes, func(_ string, value []byte) error {
 			var r Revocation
 			err := json.Unmarshal(value, &r)
-			a.revoked[r.key()] = r
+			a.takeIn(r)
 			return err
 		})
 	}
@@ -168,7 +168,7 @@ func (a *Authority) tidy(ctx context.Context) {
 	a.mu.Lock()
 	for key, r := range a.revoked {
 		if !r.Until.IsZero() && now.After(r.Until) {
-			delete(a.revoked, key)
+			a.takeOff(key)
 			notes = append(notes, storage.Note{Key: key})
 		}
 	}

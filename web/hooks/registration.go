@@ -54,6 +54,8 @@ type Hook struct {
 	Owner    string `json:"owner,omitempty"`
 	Token    string `json:"token,omitempty"`
 	Confined bool   `json:"confined,omitempty"`
+	// Namespace is the one that Owner is confined to; empty: none.
+	Namespace string `json:"namespace,omitempty"`
 }
 
 // Limits of registrations.
@@ -120,7 +122,7 @@ func (h *Hooks) Register(ctx context.Context, k Hook) (Hook, error) {
 		return Hook{}, session.Errorf(session.CodeBusy, "the server is stopping")
 	case n >= h.opt.MaxHooks:
 		return Hook{}, session.Errorf(session.CodeTooMany, "there are %d hooks, which is the limit", n)
-	case k.Confined && h.owned(k.Owner) >= maxOwned:
+	case k.Confined && h.owned(k.Namespace, k.Owner) >= maxOwned:
 		return Hook{}, session.Errorf(session.CodeTooMany, "you have %d hooks, which is the limit", maxOwned)
 	}
 	if k.Secret == "" {
