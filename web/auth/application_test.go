@@ -72,6 +72,33 @@ func (h *host) questions() int {
 	return len(h.asked)
 }
 
+// TestLoginsThatAreOver checks that a login that is over, but not forgotten yet, does not stand in the way of what
+// the application says of the same browser.
+func TestLoginsThatAreOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, h := hs256(t), &host{}
+		a := newAuthority(t, auth.Options{Keys: []auth.Key{k}, Callback: "http://app/who", Client: h.client()})
+		l, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Token: sign(t, k, claims("ada", time.Minute, write))})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		browser := auth.Credentials{Session: l.Cookie, Cookie: "app=1; " + auth.CookieName + "=" + l.Cookie}
+		h.says(200, `{"sub":"ada of the application","grants":[{"docs":"*","role":"write"}]}`)
+		if p := admit(t, a, browser); p.Identity().Author != "ada" || h.questions() > 0 {
+			t.Fatalf("a login that is good: %+v, %d questions", p.Identity(), h.questions())
+		}
+		time.Sleep(61 * time.Second)
+		if p := admit(t, a, browser); p.Identity().Author != "ada of the application" {
+			t.Errorf("a login that ran out: %+v", p.Identity())
+		}
+		h.says(401, "")
+		time.Sleep(61 * time.Second)
+		if _, refusal := a.Admit(ctx, browser); refusal == nil || refusal.Code != session.CodeUnauthenticated {
+			t.Errorf("whom the application does not know: %v", refusal)
+		}
+	})
+}
+
 func TestApplication(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &host{}

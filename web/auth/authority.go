@@ -124,7 +124,9 @@ type Authority struct {
 	// writing is held while the store is changed, so that changes reach it in the order in
 	// which they are made.
 	writing chan struct{}
-	owed    []storage.Note // that took effect and could not be written; guarded by writing
+	// Guarded by writing.
+	owed    []storage.Note   // that took effect and could not be written
+	leaving map[string]*link // invitations that were withdrawn, by id, until that is written
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -148,7 +150,7 @@ func New(opt Options) (*Authority, error) {
 		holds:   map[*hold]struct{}{},
 		logins:  map[string]*login{},
 		seats:   map[string]int{},
-		links:   map[string]*link{},
+		links:   map[string]*link{}, leaving: map[string]*link{},
 		revoked: map[string]Revocation{}, revokedIn: map[string]int{},
 	}
 	if a.Open() {

@@ -144,7 +144,7 @@ func (a *Authority) Links(by *Pass, doc string) ([]LinkInfo, *session.Error) {
 }
 
 // WithdrawLink ends an invitation, and the rights of all who took it up. by has to be admin
-// of its documents. Unavailable means that it is withdrawn, but not yet saved. Codes: not_found, unavailable, busy.
+// of its documents. Unavailable means that it is withdrawn, but not yet saved, and it may be called again. Codes: not_found, unavailable, busy.
 func (a *Authority) WithdrawLink(ctx context.Context, by *Pass, doc, id string) *session.Error {
 	if refusal := by.Check(doc, Admin); refusal != nil {
 		return refusal
@@ -155,12 +155,18 @@ func (a *Authority) WithdrawLink(ctx context.Context, by *Pass, doc, id string) 
 	}
 	defer done()
 	a.mu.Lock()
-	l := a.links[id]
+	l, unsaved := a.links[id], a.leaving[id]
+	if l == nil {
+		l = unsaved
+	}
 	if l == nil || !l.Docs.Matches(doc) || by.Over(l.Docs) < Admin {
 		a.mu.Unlock()
 		return session.Errorf(session.CodeNotFound, "there is no such invitation")
 	}
 	a.mu.Unlock()
+	if l == unsaved {
+		return a.settle(ctx)
+	}
 	return a.settle(ctx, a.withdraw(l)...)
 }
 
@@ -171,6 +177,7 @@ func (a *Authority) withdraw(gone ...*link) (notes []storage.Note) {
 	a.mu.Lock()
 	for _, l := range gone {
 		delete(a.links, l.ID)
+		a.leaving[l.ID] = l
 		notes = append(notes, storage.Note{Key: linkNotes + l.ID})
 	}
 	for _, l := range gone {

@@ -160,7 +160,8 @@ func (a *Authority) Logout(ctx context.Context, p *Pass) *session.Error {
 	return a.settle(ctx, a.forget(s.login)...)
 }
 
-// session returns the source of the rights of a login by its cookie; nil when there is none.
+// session returns the source of the rights of a login by its cookie; nil when there is none, and when it is over
+// and there is an application that may know who it is now.
 // The table has hashes, so how long it is looked for tells nothing of a cookie.
 func (a *Authority) session(cookie string) source {
 	if cookie == "" {
@@ -168,7 +169,7 @@ func (a *Authority) session(cookie string) source {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if l := a.logins[hashOf(cookie)]; l != nil {
+	if l := a.logins[hashOf(cookie)]; l != nil && (a.app == nil || a.over(l) == nil) {
 		return &loginSource{a, l}
 	}
 	return nil

@@ -81,6 +81,7 @@ func (a *Authority) pay(ctx context.Context) error {
 		a.owed = a.owed[n:]
 	}
 	a.owed = nil
+	clear(a.leaving)
 	return nil
 }
 
