@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -41,6 +42,7 @@ type site struct {
 	store  *storagetest.Faulty
 	secret auth.Key
 	ready  error
+	later  atomic.Int64 // nanoseconds by which the clock of webhooks is ahead
 }
 
 func newSite(t *testing.T, opt Options) *site {
@@ -56,7 +58,9 @@ func newSite(t *testing.T, opt Options) *site {
 	if s.auth, err = auth.New(auth.Options{Keys: []auth.Key{key}, Links: true, Store: store, Logger: log}); err != nil {
 		t.Fatal(err)
 	}
-	if s.hooks, err = hooks.New(hooks.Options{Manager: s.m, Store: store, Logger: log}); err != nil {
+	if s.hooks, err = hooks.New(hooks.Options{Manager: s.m, Store: store, Logger: log, Now: func() time.Time {
+		return time.Now().Add(time.Duration(s.later.Load()))
+	}}); err != nil {
 		t.Fatal(err)
 	}
 	var dialects []sharedb.Dialect

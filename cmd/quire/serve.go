@@ -172,13 +172,14 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		m.Logger.Error("cannot remove what imports left that did not end; they stay hidden", "err", err)
 	}
 	webhooks, err := hooks.New(hooks.Options{
-		Manager:  manager,
-		Store:    store,
-		Private:  c.HookPrivate,
-		GiveUp:   c.HookGiveUp,
-		Name:     "quire " + version(),
-		Observer: hooks.Observer{Delivered: met.HookDelivered, Failed: met.HookFailed, Dead: met.HookDead},
-		Logger:   m.Logger,
+		Manager:     manager,
+		Store:       store,
+		Private:     c.HookPrivate,
+		GiveUp:      c.HookGiveUp,
+		OwnerWithin: c.HookOwner,
+		Name:        "quire " + version(),
+		Observer:    hooks.Observer{Delivered: met.HookDelivered, Failed: met.HookFailed, Dead: met.HookDead},
+		Logger:      m.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the webhooks cannot be read: %w", err)
