@@ -170,7 +170,7 @@ func New(opt Options) (*Server, error) {
 		MaxConns:      opt.MaxConns,
 		PingEvery:     opt.PingEvery,
 		MaxPerAddress: opt.MaxAddressConns,
-		Address:       func(ctx *fasthttp.RequestCtx) netip.Addr { return network(s.remote(ctx)) },
+		Address:       func(ctx *fasthttp.RequestCtx) netip.Addr { return limits.Network(s.remote(ctx)) },
 		Limited:       opt.Metrics.Limited,
 		CheckOrigin:   s.originAllowed,
 		Logger:        opt.Logger,

@@ -27,6 +27,7 @@ type host struct {
 	asked  []auth.Question
 	takes  time.Duration // for each answer
 	silent bool          // never answers
+	deaf   string        // cookies that begin so are not answered for either; empty: none
 }
 
 func (h *host) client() *http.Client { return &http.Client{Transport: h} }
@@ -41,7 +42,7 @@ func (h *host) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	h.mu.Lock()
 	h.asked = append(h.asked, q)
-	takes, silent := h.takes, h.silent
+	takes, silent := h.takes, h.silent || h.deaf != "" && strings.HasPrefix(q.Cookie, h.deaf)
 	h.mu.Unlock()
 	if silent {
 		<-r.Context().Done()
@@ -70,6 +71,30 @@ func (h *host) questions() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.asked)
+}
+
+// TestStrangersLeavePlaces checks that somebody who makes up cookies for which the application takes long does not
+// keep people at other addresses from being asked about.
+func TestStrangersLeavePlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{deaf: "evil"}
+		a := newAuthority(t, auth.Options{Callback: "http://app/who", CallbackAtOnce: 8, Client: h.client()})
+		h.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}]}`)
+		for i := range 20 {
+			from := netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1)) // one network
+			go func() { _, _ = a.Admit(ctx, auth.Credentials{Cookie: fmt.Sprint("evil=", i), Remote: from}) }()
+		}
+		synctest.Wait()
+		if n := h.questions(); n != 2 {
+			t.Errorf("%d questions about one network at once", n)
+		}
+		began := time.Now()
+		admit(t, a, auth.Credentials{Cookie: "ada", Remote: netip.MustParseAddr("192.0.2.1")})
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("another waits for %v", waited)
+		}
+		time.Sleep(time.Minute)
+	})
 }
 
 // TestLoginsThatAreOver checks that a login that is over, but not forgotten yet, does not stand in the way of what

@@ -134,6 +134,7 @@ type Authority struct {
 	holds     map[*hold]struct{}
 	logins    map[string]*login     // by the hash of the cookie
 	seats     map[string]int        // how many of the logins are of one; see login.seat
+	named     map[string]bool       // guests who are logged in, by author
 	links     map[string]*link      // by id
 	revoked   map[string]Revocation // by key
 	revokedIn map[string]int        // how many of them are about a namespace alone
@@ -149,8 +150,8 @@ func New(opt Options) (*Authority, error) {
 		writing: make(chan struct{}, 1),
 		holds:   map[*hold]struct{}{},
 		logins:  map[string]*login{},
-		seats:   map[string]int{},
-		links:   map[string]*link{}, leaving: map[string]*link{},
+		seats:   map[string]int{}, named: map[string]bool{},
+		links: map[string]*link{}, leaving: map[string]*link{},
 		revoked: map[string]Revocation{}, revokedIn: map[string]int{},
 	}
 	if a.Open() {

@@ -271,6 +271,12 @@ func (a *Authority) join(ctx context.Context, secret, name, cookie string) (*Log
 	if refusal := checkGuest(name); refusal != nil {
 		return nil, refusal
 	}
+	a.mu.Lock()
+	_, refusal := a.invitation(secret) // who guesses does not wait in the way of others
+	a.mu.Unlock()
+	if refusal != nil {
+		return nil, refusal
+	}
 	done, refusal := a.write(ctx)
 	if refusal != nil {
 		return nil, refusal
@@ -298,7 +304,7 @@ func (a *Authority) join(ctx context.Context, secret, name, cookie string) (*Log
 		made, refusal = a.joinMore(ctx, guest, &then)
 	} else {
 		made, refusal = a.begin(ctx, Identity{
-			Author: name + "~" + hashOf(newSecret())[:6], Name: name, Namespace: l.Namespace,
+			Author: a.newGuest(name), Name: name, Namespace: l.Namespace,
 			Grants: []Grant{{l.Docs, l.Role}}, Issued: a.opt.Now().UTC(), Expires: l.Expires, Kind: Link, ID: l.ID,
 		}, []string{l.ID}, note(linkNotes+l.ID, &then))
 	}
@@ -313,6 +319,17 @@ func (a *Authority) join(ctx context.Context, secret, name, cookie string) (*Log
 	a.mu.Unlock()
 	made.Docs = l.Docs
 	return made, nil
+}
+
+// newGuest returns as whom a guest is recorded: as nobody else who is logged in.
+func (a *Authority) newGuest(name string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for {
+		if author := name + "~" + hashOf(newSecret())[:8]; !a.named[author] {
+			return author
+		}
+	}
 }
 
 // joinMore has a guest take up another invitation, which is written as then; writing is held.

@@ -56,6 +56,9 @@ func share(of int) int { return max(1, of/10) }
 func (a *Authority) seatIn(l *login) {
 	a.logins[l.Hash] = l
 	a.seats[l.seat()]++
+	if l.Identity.Kind == Link {
+		a.named[l.Identity.Author] = true
+	}
 	a.identify(l)
 }
 
@@ -66,6 +69,7 @@ func (a *Authority) seatOut(l *login) {
 	}
 	l.gone = true
 	delete(a.logins, l.Hash)
+	delete(a.named, l.Identity.Author)
 	if a.seats[l.seat()]--; a.seats[l.seat()] == 0 {
 		delete(a.seats, l.seat())
 	}

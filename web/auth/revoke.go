@@ -160,6 +160,8 @@ func (a *Authority) revokes(r Revocation, by string) *session.Error {
 	most := share(a.opt.MaxRevoked)
 	switch _, there := a.revoked[r.key()]; {
 	case there:
+	case by != "" && len(a.revoked) >= max(1, a.opt.MaxRevoked/2): // the rest is for operators
+		return session.Errorf(session.CodeTooMany, "there are %d revocations, which is the limit for others than operators", len(a.revoked))
 	case len(a.revoked) >= a.opt.MaxRevoked:
 		return session.Errorf(session.CodeTooMany, "there are %d revocations, which is the limit", a.opt.MaxRevoked)
 	case by != "" && a.revokedIn[by] >= most:
