@@ -85,6 +85,9 @@ type Presence struct {
 type User struct {
 	// Author is recorded as the author of their operations. Name is when it is empty.
 	Author string
+	// Namespace is whose people Author is one of, since others may have one of that name: rates of
+	// authors are apart. It is neither recorded nor shown. Empty: of no namespace.
+	Namespace string
 	// Name is what others see; may be empty.
 	Name string
 	// Color is "#rrggbb" or empty.

@@ -38,7 +38,7 @@ type Manager struct {
 	// blames are those that were asked for lately.
 	blames *recent[keptBlame]
 	// authors have their rates, clientRate and documentRate are each client's and document's.
-	authors                  *limits.Table[string]
+	authors                  *limits.Table[authorKey]
 	clientRate, documentRate limits.Rate
 	// namespaces has the store's documents counted; nil without Limits.Namespace.
 	namespaces *housed
@@ -80,7 +80,7 @@ func New(opt Options) *Manager {
 	lim := &m.opt.Limits
 	m.memory, m.leaving = newMemory(lim.Memory), limits.NewBudget(lim.CatchUp)
 	client, author, document := lim.rates()
-	m.authors, m.clientRate, m.documentRate = limits.NewTable[string](author), client, document
+	m.authors, m.clientRate, m.documentRate = limits.NewTable[authorKey](author), client, document
 	if lim.Namespace > 0 {
 		m.namespaces = &housed{Store: opt.Store, m: m, most: lim.Namespace, spaces: map[string]*namespace{}}
 		m.opt.Store = m.namespaces

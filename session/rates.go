@@ -45,21 +45,24 @@ func (m *Manager) holdUp(ctx context.Context, wait time.Duration) {
 // authorPace is the rate of whoever is recorded with operations; nobody's is without a bound.
 type authorPace struct {
 	*limits.Pace
-	name string
+	key authorKey
 }
+
+// authorKey is an author among those of all namespaces.
+type authorKey struct{ namespace, name string }
 
 // author returns the rate of a user, to be given back with leave.
 func (m *Manager) author(u User) authorPace {
-	name := u.author()
-	if name == "" {
+	key := authorKey{u.Namespace, u.author()}
+	if key.name == "" {
 		return authorPace{}
 	}
-	return authorPace{m.authors.Get(name), name}
+	return authorPace{m.authors.Get(key), key}
 }
 
 func (m *Manager) leave(a authorPace) {
 	if a.Pace != nil {
-		m.authors.Put(a.name, m.opt.Now())
+		m.authors.Put(a.key, m.opt.Now())
 	}
 }
 

@@ -132,6 +132,9 @@ func TestAuthorRate(t *testing.T) {
 		if err := edit(bob); err != nil {
 			t.Errorf("another author: %v", err)
 		}
+		if err := edit(session.User{Author: "ada", Namespace: "acme"}); err != nil {
+			t.Errorf("another namespace's author of that name: %v", err)
+		}
 		if err := edit(session.User{}); err != nil {
 			t.Errorf("nobody: %v", err)
 		}

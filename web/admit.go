@@ -21,7 +21,11 @@ const admitTime = 10 * time.Second
 func (s *Server) ask(ctx *fasthttp.RequestCtx) (*auth.Pass, *session.Error) {
 	c, cancel := context.WithTimeout(trail.Context(ctx), admitTime)
 	defer cancel()
-	return s.opt.Auth.Admit(c, s.credentials(ctx))
+	pass, refusal := s.opt.Auth.Admit(c, s.credentials(ctx))
+	if refusal == nil {
+		s.opt.Hooks.Saw(pass)
+	}
+	return pass, refusal
 }
 
 // credentials returns what a request brought to show who sends it.

@@ -29,6 +29,35 @@ func TestRevokedThoughNotWritten(t *testing.T) {
 	s.want(201, "", "POST", "/api/revocations", `{"author":"tina"}`, op...)
 }
 
+// TestOwnersOfHooksAreSeen has a hook go on whose owner comes by, by a request or a connection, with the right to it.
+func TestOwnersOfHooksAreSeen(t *testing.T) {
+	s := newSite(t, Options{})
+	op := bearer(s.operator())
+	tina := bearer(s.token("tina", "acme", auth.Grant{Docs: "*", Role: auth.Admin}))
+	_, hook := s.want(201, `"ends":"`, "POST", "/api/hooks", `{"url":"https://example.org/x","docs":"acme/"}`, tina...)
+	ends := field(hook, "ends")
+	renewed := func(what string, want bool) {
+		t.Helper()
+		s.later.Add(int64(80 * 24 * time.Hour))
+		switch what {
+		case "a request of fewer rights":
+			s.want(200, "", "GET", "/api/session", "", bearer(s.token("tina", "acme", auth.Grant{Docs: "*", Role: auth.Write}))...)
+		case "a request":
+			s.want(200, "", "GET", "/api/session", "", tina...)
+		}
+		_, hook = s.want(200, "", "GET", "/api/hooks/"+field(hook, "id"), "", op...)
+		if got := field(hook, "ends"); (got != ends) != want {
+			t.Errorf("%s: ends %q, before %q", what, got, ends)
+		}
+		ends = field(hook, "ends")
+	}
+	renewed("a request", true)
+	renewed("a request", true)
+	renewed("a request of fewer rights", false)
+	s.later.Add(int64(10 * 24 * time.Hour))
+	s.want(200, `"state":"disabled"`, "GET", "/api/hooks/"+field(hook, "id"), "", op...)
+}
+
 // TestRightGoneWhileTheBodyComes writes nothing for whose right went while they sent a large body.
 func TestRightGoneWhileTheBodyComes(t *testing.T) {
 	s := newSite(t, Options{})

@@ -16,6 +16,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
+	"quire/session/limits"
 	"quire/web/api"
 	"quire/web/auth"
 )
@@ -60,7 +61,7 @@ func (l *large) sender(ctx *fasthttp.RequestCtx) sender {
 	if i := auth.Of(ctx).Identity(); i.Kind != auth.Open && i.Author != "" {
 		return sender{author: i.Author, namespace: i.Namespace}
 	}
-	return sender{network: network(l.server.remote(ctx))}
+	return sender{network: limits.Network(l.server.remote(ctx))}
 }
 
 // enter takes a place, unless there is none.

@@ -39,7 +39,7 @@ func (a *addresses) admit(from net.Addr) (leave func(), over, ok bool) {
 	if a.server.opt.Proxies.trusts(addr) {
 		return func() {}, false, true
 	}
-	addr = network(addr)
+	addr = limits.Network(addr)
 	n, ok := a.open.Enter(addr, overTold)
 	if !ok {
 		a.server.opt.Metrics.Limited(limits.AddressHTTP)
@@ -64,7 +64,7 @@ func (a *addresses) crowded(ctx *fasthttp.RequestCtx) bool {
 
 // allow answers a request that comes too soon with 429, and reports whether it may go on.
 func (a *addresses) allow(ctx *fasthttp.RequestCtx, from netip.Addr) bool {
-	if a.rates.Allow(network(from), time.Now()) {
+	if a.rates.Allow(limits.Network(from), time.Now()) {
 		return true
 	}
 	most := int64(a.rate.PerSecond)

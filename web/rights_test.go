@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -41,6 +42,7 @@ type site struct {
 	store  *storagetest.Faulty
 	secret auth.Key
 	ready  error
+	later  atomic.Int64 // nanoseconds by which the clock of webhooks is ahead
 }
 
 func newSite(t *testing.T, opt Options) *site {
@@ -56,7 +58,9 @@ func newSite(t *testing.T, opt Options) *site {
 	if s.auth, err = auth.New(auth.Options{Keys: []auth.Key{key}, Links: true, Store: store, Logger: log}); err != nil {
 		t.Fatal(err)
 	}
-	if s.hooks, err = hooks.New(hooks.Options{Manager: s.m, Store: store, Logger: log}); err != nil {
+	if s.hooks, err = hooks.New(hooks.Options{Manager: s.m, Store: store, Logger: log, Now: func() time.Time {
+		return time.Now().Add(time.Duration(s.later.Load()))
+	}}); err != nil {
 		t.Fatal(err)
 	}
 	var dialects []sharedb.Dialect
@@ -298,9 +302,12 @@ func TestRevocations(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer events.Body.Close()
-	s.want(403, "forbidden", "POST", "/api/revocations", `{"author":"op"}`, bearer(tina)...)
-	s.want(403, "forbidden", "GET", "/api/revocations", "", bearer(tina)...)
+	some := bearer(s.token("sam", "acme", auth.Grant{Docs: "acme/plans/*", Role: auth.Admin}))
+	s.want(403, "forbidden", "POST", "/api/revocations", `{"author":"op"}`, some...)
+	s.want(403, "forbidden", "GET", "/api/revocations", "", some...)
 	s.want(400, "bad_message", "POST", "/api/revocations", `{}`, op...)
+	s.want(400, "bad_message", "POST", "/api/revocations", `{"author":"tina","namespace":"a/b"}`, op...)
+	s.want(413, "too_large", "POST", "/api/revocations", `{"author":"tina","namespace":"`+strings.Repeat("n", 256)+`"}`, op...)
 	s.want(201, `"author":"tina","by":"op","at":"`, "POST", "/api/revocations", `{"author":"tina"}`, op...)
 	s.want(200, `"author":"tina"`, "GET", "/api/revocations", "", op...)
 	rest, err := io.ReadAll(events.Body)

@@ -3,15 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"quire/session"
 	"quire/storage/bolt"
 	"quire/web/auth"
+	"quire/web/reread"
 )
 
-// authority makes what says who somebody is, from the settings.
-func (m *Main) authority(store *bolt.Store) (*auth.Authority, error) {
+// authority makes what says who somebody is, from the settings. The files with keys are read again when they
+// change, until ctx ends.
+func (m *Main) authority(ctx context.Context, store *bolt.Store) (*auth.Authority, error) {
 	c := m.Config
 	if m.Private {
 		return auth.New(auth.Options{Store: store, Logger: m.Logger}) // which shows the names that were kept
@@ -22,11 +23,13 @@ func (m *Main) authority(store *bolt.Store) (*auth.Authority, error) {
 		}
 		return auth.New(auth.Options{})
 	}
+	var a *auth.Authority
+	files := reread.New(splitList(c.AuthKeys), func() { m.replaceKeys(a) })
 	keys, err := readKeys(c.AuthKeys)
 	if err != nil {
 		return nil, err
 	}
-	a, err := auth.New(auth.Options{
+	a, err = auth.New(auth.Options{
 		Keys: keys, JWKS: c.AuthJWKS, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Leeway: c.AuthLeeway, MaxLife: c.AuthMaxLife, Endless: c.AuthEndless,
 		Callback: c.AuthURL, CallbackTimeout: c.AuthTimeout, CallbackGrace: c.AuthGrace,
 		Links: c.AuthLinks, SessionLife: c.AuthSession,
@@ -41,8 +44,23 @@ func (m *Main) authority(store *bolt.Store) (*auth.Authority, error) {
 			by = append(by, a[0], a[1])
 		}
 	}
+	if len(keys) > 0 {
+		m.keys.Store(files)
+		go files.Watch(ctx, fileLook)
+	}
 	m.Logger.Info("people are asked who they are", append(by, "invitations", c.AuthLinks)...)
 	return a, nil
+}
+
+// replaceKeys reads the keys of tokens again. When a file cannot be used the log says why, and all keys stay.
+func (m *Main) replaceKeys(a *auth.Authority) {
+	keys, err := readKeys(m.Config.AuthKeys)
+	if err != nil {
+		m.Logger.Error("the keys of tokens cannot be read again; those before stay", "err", err)
+		return
+	}
+	a.SetKeys(keys)
+	m.Logger.Info("keys of tokens read again; what others signed has ended", "keys", auth.Names(keys))
 }
 
 // following is a store whose documents take the invitations to them along to another id, before
@@ -73,7 +91,7 @@ func (f following) Delete(ctx context.Context, id string) error {
 // readKeys reads the keys of tokens from files.
 func readKeys(list string) (keys []auth.Key, err error) {
 	for _, name := range splitList(list) {
-		data, err := os.ReadFile(name)
+		data, err := reread.Read(name)
 		if err != nil {
 			return nil, fmt.Errorf("auth-keys: %w", err)
 		}

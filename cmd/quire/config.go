@@ -31,6 +31,7 @@ type Config struct {
 	LockTimeout time.Duration
 	HookPrivate bool
 	HookGiveUp  time.Duration
+	HookOwner   time.Duration
 
 	authConfig
 	limitConfig
@@ -56,6 +57,7 @@ func (c *Config) flags() *flag.FlagSet {
 	fs.DurationVar(&c.LockTimeout, "lock-timeout", 2*time.Second, "`time` to wait for another process to let go of the data")
 	fs.BoolVar(&c.HookPrivate, "hooks-private", false, "let webhooks be sent to loopback and private addresses, `true or false`")
 	fs.DurationVar(&c.HookGiveUp, "hooks-give-up", 24*time.Hour, "`time` that a webhook is tried before it becomes a dead letter")
+	fs.DurationVar(&c.HookOwner, "hooks-owner-within", 90*24*time.Hour, "`time` after which a webhook of who is no operator ends unless its owner was seen with the right to it")
 	c.authConfig.flags(fs)
 	c.limitConfig.flags(fs)
 	c.serveConfig.flags(fs)
@@ -172,6 +174,7 @@ func (c *Config) check() error {
 	positive("come-back", c.ComeBack, time.Millisecond)
 	positive("lock-timeout", c.LockTimeout, time.Millisecond)
 	positive("hooks-give-up", c.HookGiveUp, time.Second)
+	positive("hooks-owner-within", c.HookOwner, time.Hour)
 	errs = append(errs, c.authConfig.check(c)...)
 	errs = append(errs, c.limitConfig.check(c)...)
 	errs = append(errs, c.serveConfig.check(c)...)

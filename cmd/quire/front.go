@@ -24,8 +24,8 @@ const (
 // spoken are the settings that say where the sockets are.
 var spoken = map[string]string{mainSocket: "listen", redirectSocket: "http-redirect", adminSocket: "admin-listen"}
 
-// certificateLook is how often the certificate's files are looked at.
-const certificateLook = 2 * time.Second
+// fileLook is how often the files of the certificate and of keys are looked at.
+const fileLook = 2 * time.Second
 
 // front is what the server accepts connections on, and how. It is there before the data is
 // opened, and outlives the giving up of the data to a successor, in case that fails.
@@ -82,7 +82,7 @@ func (m *Main) fillFront(ctx context.Context, f *front) (err error) {
 			return fmt.Errorf("the certificate cannot be used: %w", err)
 		}
 		f.tls = certs.Config(f.files.Get)
-		go f.files.Watch(ctx, certificateLook)
+		go f.files.Watch(ctx, fileLook)
 	} else {
 		acme, err := certs.NewACME(certs.ACMEOptions{Domains: splitList(c.ACMEDomain), Email: c.ACMEEmail, Directory: c.ACMEDirectory, Cache: c.acmeCache(), Logger: m.Logger})
 		if err != nil {

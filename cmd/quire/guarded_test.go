@@ -88,11 +88,14 @@ func (d *described) people() {
 		{"POST /api/revocations", op, `{"jti":"leaked"}`, 201, `"jti":"leaked","by":"op"`},
 		{"POST /api/revocations", op, `{"author":"otto"}`, 201, `"author":"otto"`},
 		{"POST /api/revocations", op, `{}`, 400, "bad_message"},
-		{"POST /api/revocations", as(tina), `{"author":"op"}`, 403, "forbidden"},
+		{"POST /api/revocations", as(tina), `{"author":"op"}`, 201, `"namespace":"acme","author":"op","by":"tina"`},
+		{"POST /api/revocations", as(tina), `{"author":"op","namespace":""}`, 403, "forbidden"},
+		{"POST /api/revocations", as(will), `{"author":"op"}`, 403, "forbidden"},
 		{"POST /api/revocations", op, long, 413, "too_large"},
 		{"POST /api/revocations", as(token("op", "", auth.Grant{Docs: "*", Role: auth.Admin}), "Content-Type", text), "x", 415, "content_type"},
 		{"GET /api/revocations", op, "", 200, `"author":"otto"`},
-		{"GET /api/revocations", as(tina), "", 403, "forbidden"},
+		{"GET /api/revocations", as(tina), "", 200, `{"revocations":[{"namespace":"acme","author":"op"`},
+		{"GET /api/revocations", as(will), "", 403, "forbidden"},
 		{"GET /api/revocations?x=1", op, "", 400, "unknown_parameter"},
 	} {
 		d.do(x)

@@ -14,7 +14,7 @@ import (
 var updatePage = flag.Bool("update", false, "write what the program answers now into docs/http.md and docs/cli.md")
 
 // changing is what differs each time.
-var changing = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z|[0-9a-f]{64}|-[0-9a-f]{16}(-[0-9a-f]{12})?"|"id":"([A-Z0-9]{16}|[\w-]{8})"|"secret":"[\w-]{51}"|/join#[\w-]{51}|127\.0\.0\.1:\d+|Eve~[0-9a-f]{6}`)
+var changing = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z|[0-9a-f]{64}|-[0-9a-f]{16}(-[0-9a-f]{12})?"|"id":"([A-Z0-9]{16}|[\w-]{8})"|"secret":"[\w-]{51}"|/join#[\w-]{51}|127\.0\.0\.1:\d+|Eve~[0-9a-f]{8}`)
 
 // everywhere are the headers that every answer has.
 var everywhere = regexp.MustCompile(`(?m)^(Date|Server|Content-Length|Content-Security-Policy|X-[\w-]+|Referrer-Policy|Cross-Origin-[\w-]+|Permissions-Policy): .*\n`)

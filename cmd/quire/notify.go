@@ -31,7 +31,7 @@ func watchdog(ctx context.Context) {
 	}
 }
 
-// Reload reads the certificate again.
+// Reload reads the certificate and the keys of tokens again.
 func (m *Main) Reload() {
 	select {
 	case m.reload <- struct{}{}:
@@ -39,7 +39,7 @@ func (m *Main) Reload() {
 	}
 }
 
-// reloads reads the certificate again each time it is asked for, until ctx ends.
+// reloads reads again what Reload says each time it is asked for, until ctx ends.
 func (m *Main) reloads(ctx context.Context, f *front) {
 	for {
 		select {
@@ -48,10 +48,14 @@ func (m *Main) reloads(ctx context.Context, f *front) {
 		case <-m.reload:
 		}
 		m.watcher.reopen()
+		keys := m.keys.Load()
+		if keys != nil {
+			keys.Reload()
+		}
 		if f.files != nil {
 			f.files.Reload()
-		} else if m.Config.AuditLog == "" {
-			m.Logger.Info("nothing to read again: there is neither a certificate in files nor an audit log")
+		} else if m.Config.AuditLog == "" && keys == nil {
+			m.Logger.Info("nothing to read again: there are no certificate and no keys in files, and no audit log")
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -32,6 +33,7 @@ import (
 	"quire/web/hooks"
 	"quire/web/metrics"
 	"quire/web/page"
+	"quire/web/reread"
 	"quire/web/sharedb"
 )
 
@@ -83,7 +85,8 @@ type Main struct {
 
 	passed  *passed // what the process was given; may be nil
 	watcher *watcher
-	obtain  func() // sees that there are certificates; may be nil
+	keys    atomic.Pointer[reread.Files] // of tokens; nil: none in files
+	obtain  func()                       // sees that there are certificates; may be nil
 	once    sync.Once
 	stop    chan struct{}
 	wanted  chan struct{} // a handover
@@ -151,7 +154,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 	if err != nil {
 		return nil, err
 	}
-	authority, err := m.authority(store)
+	authority, err := m.authority(ctx, store)
 	if err != nil {
 		return nil, err
 	}
@@ -170,14 +173,15 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		m.Logger.Error("cannot remove what imports left that did not end; they stay hidden", "err", err)
 	}
 	webhooks, err := hooks.New(hooks.Options{
-		Manager:  manager,
-		Store:    store,
-		Private:  c.HookPrivate,
-		GiveUp:   c.HookGiveUp,
-		Names:    authority.NamesOf,
-		Name:     "quire " + version(),
-		Observer: hooks.Observer{Delivered: met.HookDelivered, Failed: met.HookFailed, Dead: met.HookDead},
-		Logger:   m.Logger,
+		Manager:     manager,
+		Store:       store,
+		Private:     c.HookPrivate,
+		GiveUp:      c.HookGiveUp,
+		OwnerWithin: c.HookOwner,
+		Names:       authority.NamesOf,
+		Name:        "quire " + version(),
+		Observer:    hooks.Observer{Delivered: met.HookDelivered, Failed: met.HookFailed, Dead: met.HookDead},
+		Logger:      m.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the webhooks cannot be read: %w", err)

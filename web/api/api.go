@@ -34,7 +34,7 @@ type Options struct {
 	Credentials func(ctx *fasthttp.RequestCtx) auth.Credentials
 	HTTPS       func(ctx *fasthttp.RequestCtx) bool
 	// Revoked is told of each revocation. May be nil.
-	Revoked func(ctx context.Context, r auth.Revocation)
+	Revoked func(auth.Revocation)
 	// Formats are the forms of documents besides text and JSON. Default: none.
 	Formats Formats
 	// Unified returns what differs between two texts as a unified diff with so many lines of
@@ -112,7 +112,7 @@ func New(opt Options) *API {
 		opt.Heartbeat = 15 * time.Second
 	}
 	if opt.Revoked == nil {
-		opt.Revoked = func(context.Context, auth.Revocation) {}
+		opt.Revoked = func(auth.Revocation) {}
 	}
 	if opt.Formats == nil {
 		opt.Formats = noFormats{}
@@ -216,8 +216,8 @@ func routes() []route {
 		at("GET", "session", listed, (*API).session),
 		at("POST", "session", public, (*API).login).takes(small, mediaJSON),
 		at("DELETE", "session", public, (*API).logout),
-		at("GET", "revocations", operators, (*API).revocations),
-		at("POST", "revocations", operators, (*API).revoke).takes(small, mediaJSON),
+		at("GET", "revocations", revokers, (*API).revocations),
+		at("POST", "revocations", revokers, (*API).revoke).takes(small, mediaJSON),
 		at("GET", "backup", operators, (*API).backup),
 		at("GET", "openapi.json", public, (*API).openapi),
 	}

@@ -107,7 +107,7 @@ func (a *API) setCookie(r *request, value string, expires time.Time) {
 // revoke serves POST /api/revocations.
 func (a *API) revoke(r *request) error {
 	var in auth.Revocation
-	if err := r.object(map[string]any{"jti": &in.JTI, "author": &in.Author}); err != nil {
+	if err := r.object(map[string]any{"jti": &in.JTI, "author": &in.Author, "namespace": &in.Namespace}); err != nil {
 		return err
 	}
 	if in.JTI != "" {
@@ -117,8 +117,11 @@ func (a *API) revoke(r *request) error {
 		audit.Note(r.ctx, "author", in.Author)
 	}
 	out, refusal := a.opt.Auth.Revoke(r.c, r.pass, in)
+	if out.Namespace != nil {
+		audit.Note(r.ctx, "namespace", *out.Namespace)
+	}
 	if refusal == nil || refusal.Code == session.CodeUnavailable { // it is so, saved or not
-		a.opt.Revoked(r.c, out)
+		a.opt.Revoked(out)
 	}
 	if refusal != nil {
 		return refusal
@@ -144,7 +147,7 @@ func revocationOf(v auth.Revocation) revocation {
 
 // revocations serves GET /api/revocations.
 func (a *API) revocations(r *request) error {
-	list := a.opt.Auth.Revocations()
+	list := a.opt.Auth.Revocations(r.pass)
 	out := make([]revocation, len(list))
 	for i, v := range list {
 		out[i] = revocationOf(v)

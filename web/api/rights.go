@@ -15,6 +15,7 @@ type access uint8
 const (
 	operators access = iota // what is about the server as a whole
 	public                  // nothing
+	revokers                // to withdraw what others were given, somewhere
 	listed                  // to see something: what comes of it depends on that
 	creators                // to write: the document that is named, or some document
 	readers                 // to read the route's document
@@ -40,6 +41,11 @@ func (r *request) allow() error {
 	case operators:
 		if !r.pass.Operator() {
 			return session.Errorf(session.CodeForbidden, "this is for operators of the server")
+		}
+		return nil
+	case revokers:
+		if !r.pass.Revoker() {
+			return session.Errorf(session.CodeForbidden, "this is for operators of the server, and for admins of a whole namespace")
 		}
 		return nil
 	case creators:

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	strict "github.com/go-jose/go-jose/v4/json" // as for tokens
 
 	"quire/session"
+	"quire/session/limits"
 )
 
 // Question is what the application at Options.Callback is asked, as JSON by POST: who sends
@@ -53,6 +55,8 @@ const (
 type application struct {
 	opt    Options
 	places chan struct{} // for questions under way
+	// shares are how many of them are about those who are not admitted yet, by network.
+	shares *limits.Shares[netip.Addr]
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -76,7 +80,7 @@ type said struct {
 }
 
 func newApplication(opt Options) *application {
-	return &application{opt: opt, places: make(chan struct{}, opt.CallbackAtOnce), said: map[[sha256.Size]byte]*said{}}
+	return &application{opt: opt, places: make(chan struct{}, opt.CallbackAtOnce), shares: limits.NewShares[netip.Addr](opt.CallbackAtOnce, opt.CallbackAtOnce/4), said: map[[sha256.Size]byte]*said{}}
 }
 
 // appSource is what the application says as a source of rights.
@@ -84,6 +88,7 @@ type appSource struct {
 	authority *Authority
 	app       *application
 	question  Question
+	from      netip.Addr // whom limits count as one
 	said      *said
 	admitted  atomic.Bool // by an answer that held
 }
@@ -96,7 +101,7 @@ func (app *application) source(a *Authority, c Credentials) source {
 	}
 	whole, _ := json.Marshal(q)
 	key := sha256.Sum256(whole) // of all that the application may go by
-	return &appSource{authority: a, app: app, question: q, said: app.entry(key)}
+	return &appSource{authority: a, app: app, question: q, from: limits.Network(c.Remote), said: app.entry(key)}
 }
 
 // entry returns what was said of credentials, or a place for it.
@@ -150,7 +155,7 @@ func (s *appSource) rights(ctx context.Context) (*Identity, time.Time, *session.
 	if id, until, refusal, known := s.known(); known { // somebody else asked meanwhile
 		return s.checked(id, until, refusal)
 	}
-	place, free := s.app.place(ctx, s.admitted.Load())
+	place, free := s.app.place(ctx, s.from, s.admitted.Load())
 	if !free {
 		return s.checked(s.learn(nil, 0, nil, errPlaces))
 	}
@@ -241,23 +246,28 @@ var errNoAnswer = session.Errorf(session.CodeUnavailable, "the application does 
 var errPlaces = errors.New("as many questions are under way as there may be")
 
 // place waits for leave to put a question, which done gives back; not at all for one of many that
-// can be put later.
-func (app *application) place(ctx context.Context, later bool) (done func(), free bool) {
-	done = func() { <-app.places }
-	select {
-	case app.places <- struct{}{}:
-		return done, true
-	default:
-		if later {
+// can be put later. Those who come from one network have a quarter of the places, so that strangers with
+// made-up cookies do not take all.
+func (app *application) place(ctx context.Context, from netip.Addr, later bool) (done func(), free bool) {
+	if later {
+		select {
+		case app.places <- struct{}{}:
+			return func() { <-app.places }, true
+		default:
 			return nil, false
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, app.opt.CallbackTimeout)
 	defer cancel()
+	own, err := app.shares.Take(ctx, from, 1)
+	if err != nil {
+		return nil, false
+	}
 	select {
 	case app.places <- struct{}{}:
-		return done, true
+		return func() { <-app.places; own() }, true
 	case <-ctx.Done():
+		own()
 		return nil, false
 	}
 }

@@ -27,6 +27,7 @@ type host struct {
 	asked  []auth.Question
 	takes  time.Duration // for each answer
 	silent bool          // never answers
+	deaf   string        // cookies that begin so are not answered for either; empty: none
 }
 
 func (h *host) client() *http.Client { return &http.Client{Transport: h} }
@@ -41,7 +42,7 @@ func (h *host) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	h.mu.Lock()
 	h.asked = append(h.asked, q)
-	takes, silent := h.takes, h.silent
+	takes, silent := h.takes, h.silent || h.deaf != "" && strings.HasPrefix(q.Cookie, h.deaf)
 	h.mu.Unlock()
 	if silent {
 		<-r.Context().Done()
@@ -70,6 +71,57 @@ func (h *host) questions() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.asked)
+}
+
+// TestStrangersLeavePlaces checks that somebody who makes up cookies for which the application takes long does not
+// keep people at other addresses from being asked about.
+func TestStrangersLeavePlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{deaf: "evil"}
+		a := newAuthority(t, auth.Options{Callback: "http://app/who", CallbackAtOnce: 8, Client: h.client()})
+		h.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}]}`)
+		for i := range 20 {
+			from := netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1)) // one network
+			go func() { _, _ = a.Admit(ctx, auth.Credentials{Cookie: fmt.Sprint("evil=", i), Remote: from}) }()
+		}
+		synctest.Wait()
+		if n := h.questions(); n != 2 {
+			t.Errorf("%d questions about one network at once", n)
+		}
+		began := time.Now()
+		admit(t, a, auth.Credentials{Cookie: "ada", Remote: netip.MustParseAddr("192.0.2.1")})
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("another waits for %v", waited)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// TestLoginsThatAreOver checks that a login that is over, but not forgotten yet, does not stand in the way of what
+// the application says of the same browser.
+func TestLoginsThatAreOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, h := hs256(t), &host{}
+		a := newAuthority(t, auth.Options{Keys: []auth.Key{k}, Callback: "http://app/who", Client: h.client()})
+		l, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Token: sign(t, k, claims("ada", time.Minute, write))})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		browser := auth.Credentials{Session: l.Cookie, Cookie: "app=1; " + auth.CookieName + "=" + l.Cookie}
+		h.says(200, `{"sub":"ada of the application","grants":[{"docs":"*","role":"write"}]}`)
+		if p := admit(t, a, browser); p.Identity().Author != "ada" || h.questions() > 0 {
+			t.Fatalf("a login that is good: %+v, %d questions", p.Identity(), h.questions())
+		}
+		time.Sleep(61 * time.Second)
+		if p := admit(t, a, browser); p.Identity().Author != "ada of the application" {
+			t.Errorf("a login that ran out: %+v", p.Identity())
+		}
+		h.says(401, "")
+		time.Sleep(61 * time.Second)
+		if _, refusal := a.Admit(ctx, browser); refusal == nil || refusal.Code != session.CodeUnauthenticated {
+			t.Errorf("whom the application does not know: %v", refusal)
+		}
+	})
 }
 
 func TestApplication(t *testing.T) {

@@ -21,7 +21,7 @@ type Store interface {
 // Options configures an Authority. The zero value asks nobody: everybody may do everything.
 // With one of Keys, JWKS, Callback and Links, people are asked who they are.
 type Options struct {
-	// Keys verify tokens.
+	// Keys verify tokens, until SetKeys replaces them.
 	Keys []Key
 	// JWKS is the address of a JSON Web Key Set (RFC 7517) with further public keys, fetched
 	// when they are needed. Empty: none.
@@ -130,15 +130,20 @@ type Authority struct {
 	// writing is held while the store is changed, so that changes reach it in the order in
 	// which they are made.
 	writing chan struct{}
-	owed    []storage.Note // that took effect and could not be written; guarded by writing
+	// Guarded by writing.
+	owed    []storage.Note   // that took effect and could not be written
+	leaving map[string]*link // invitations that were withdrawn, by id, until that is written
 
 	mu sync.Mutex
 	// Guarded by mu.
+	keys      []Key // replaced, not changed
 	holds     map[*hold]struct{}
 	logins    map[string]*login     // by the hash of the cookie
 	seats     map[string]int        // how many of the logins are of one; see login.seat
+	named     map[string]bool       // guests who are logged in, by author
 	links     map[string]*link      // by id
 	revoked   map[string]Revocation // by key
+	revokedIn map[string]int        // how many of them are about a namespace alone
 	stopSweep func() bool
 	closed    bool
 }
@@ -147,12 +152,13 @@ type Authority struct {
 func New(opt Options) (*Authority, error) {
 	a := &Authority{
 		opt:     opt.withDefaults(),
+		keys:    opt.Keys,
 		writing: make(chan struct{}, 1),
 		holds:   map[*hold]struct{}{},
 		logins:  map[string]*login{},
-		seats:   map[string]int{},
-		links:   map[string]*link{},
-		revoked: map[string]Revocation{},
+		seats:   map[string]int{}, named: map[string]bool{},
+		links: map[string]*link{}, leaving: map[string]*link{},
+		revoked: map[string]Revocation{}, revokedIn: map[string]int{},
 	}
 	if a.opt.Store != nil {
 		a.names = newNames(a.opt)

@@ -6,7 +6,9 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -34,8 +36,9 @@ type Key struct {
 	// Alg is the algorithm; a token that says another is not verified by this key.
 	Alg string
 
-	public  any // []byte, ed25519.PublicKey, *rsa.PublicKey or *ecdsa.PublicKey
-	private any // nil: not known
+	print   string // tells keys apart, whatever their ID
+	public  any    // []byte, ed25519.PublicKey, *rsa.PublicKey or *ecdsa.PublicKey
+	private any    // nil: not known
 }
 
 // minSecret and minRSA are the shortest secrets in bytes and RSA keys in bits, RFC 7518
@@ -53,11 +56,13 @@ func NewKey(id string, key any) (Key, error) {
 		if len(k) < minSecret {
 			return Key{}, fmt.Errorf("a secret of %d bytes is too short; it needs %d", len(k), minSecret)
 		}
-		return Key{id, HS256, k, k}, nil
+		return Key{id, HS256, printOf(k), k, k}, nil
 	case ed25519.PrivateKey:
-		return Key{id, EdDSA, k.Public(), k}, nil
+		out, err := NewKey(id, k.Public())
+		out.private = k
+		return out, err
 	case ed25519.PublicKey:
-		return Key{id, EdDSA, k, nil}, nil
+		return publicKey(id, EdDSA, k)
 	case *rsa.PrivateKey:
 		out, err := NewKey(id, &k.PublicKey)
 		out.private = k
@@ -66,7 +71,7 @@ func NewKey(id string, key any) (Key, error) {
 		if k.N.BitLen() < minRSA {
 			return Key{}, fmt.Errorf("an RSA key of %d bits is too short; it needs %d", k.N.BitLen(), minRSA)
 		}
-		return Key{id, RS256, k, nil}, nil
+		return publicKey(id, RS256, k)
 	case *ecdsa.PrivateKey:
 		out, err := NewKey(id, &k.PublicKey)
 		out.private = k
@@ -75,9 +80,20 @@ func NewKey(id string, key any) (Key, error) {
 		if k.Curve != elliptic.P256() {
 			return Key{}, errors.New("an elliptic curve key has to be of P-256")
 		}
-		return Key{id, ES256, k, nil}, nil
+		return publicKey(id, ES256, k)
 	}
 	return Key{}, fmt.Errorf("keys of the kind %T are not for tokens here", key)
+}
+
+// publicKey makes a key from one that crypto/x509 knows.
+func publicKey(id, alg string, key any) (Key, error) {
+	der, err := x509.MarshalPKIXPublicKey(key)
+	return Key{id, alg, printOf(der), key, nil}, err
+}
+
+func printOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // ParseKeys reads what a key file has: PEM (PKCS #8, PKIX, PKCS #1 or SEC 1, public or

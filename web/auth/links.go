@@ -144,7 +144,7 @@ func (a *Authority) Links(by *Pass, doc string) ([]LinkInfo, *session.Error) {
 }
 
 // WithdrawLink ends an invitation, and the rights of all who took it up. by has to be admin
-// of its documents. Unavailable means that it is withdrawn, but not yet saved. Codes: not_found, unavailable, busy.
+// of its documents. Unavailable means that it is withdrawn, but not yet saved, and it may be called again. Codes: not_found, unavailable, busy.
 func (a *Authority) WithdrawLink(ctx context.Context, by *Pass, doc, id string) *session.Error {
 	if refusal := by.Check(doc, Admin); refusal != nil {
 		return refusal
@@ -155,12 +155,18 @@ func (a *Authority) WithdrawLink(ctx context.Context, by *Pass, doc, id string) 
 	}
 	defer done()
 	a.mu.Lock()
-	l := a.links[id]
+	l, unsaved := a.links[id], a.leaving[id]
+	if l == nil {
+		l = unsaved
+	}
 	if l == nil || !l.Docs.Matches(doc) || by.Over(l.Docs) < Admin {
 		a.mu.Unlock()
 		return session.Errorf(session.CodeNotFound, "there is no such invitation")
 	}
 	a.mu.Unlock()
+	if l == unsaved {
+		return a.settle(ctx)
+	}
 	return a.settle(ctx, a.withdraw(l)...)
 }
 
@@ -171,6 +177,7 @@ func (a *Authority) withdraw(gone ...*link) (notes []storage.Note) {
 	a.mu.Lock()
 	for _, l := range gone {
 		delete(a.links, l.ID)
+		a.leaving[l.ID] = l
 		notes = append(notes, storage.Note{Key: linkNotes + l.ID})
 	}
 	for _, l := range gone {
@@ -264,6 +271,12 @@ func (a *Authority) join(ctx context.Context, secret, name, cookie string) (*Log
 	if refusal := checkGuest(name); refusal != nil {
 		return nil, refusal
 	}
+	a.mu.Lock()
+	_, refusal := a.invitation(secret) // who guesses does not wait in the way of others
+	a.mu.Unlock()
+	if refusal != nil {
+		return nil, refusal
+	}
 	done, refusal := a.write(ctx)
 	if refusal != nil {
 		return nil, refusal
@@ -291,7 +304,7 @@ func (a *Authority) join(ctx context.Context, secret, name, cookie string) (*Log
 		made, refusal = a.joinMore(ctx, guest, &then)
 	} else {
 		made, refusal = a.begin(ctx, Identity{
-			Author: name + "~" + hashOf(newSecret())[:6], Name: name, Namespace: l.Namespace,
+			Author: a.newGuest(name), Name: name, Namespace: l.Namespace,
 			Grants: []Grant{{l.Docs, l.Role}}, Issued: a.opt.Now().UTC(), Expires: l.Expires, Kind: Link, ID: l.ID,
 		}, []string{l.ID}, note(linkNotes+l.ID, &then))
 	}
@@ -306,6 +319,17 @@ func (a *Authority) join(ctx context.Context, secret, name, cookie string) (*Log
 	a.mu.Unlock()
 	made.Docs = l.Docs
 	return made, nil
+}
+
+// newGuest returns as whom a guest is recorded: as nobody else who is logged in.
+func (a *Authority) newGuest(name string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for {
+		if author := name + "~" + hashOf(newSecret())[:8]; !a.named[author] {
+			return author
+		}
+	}
 }
 
 // joinMore has a guest take up another invitation, which is written as then; writing is held.

@@ -44,7 +44,7 @@ type login struct {
 // seat is whose login it is as logins are counted: an invitation's, or an author's.
 func (l *login) seat() string {
 	if l.Identity.Kind == Link {
-		return "link/" + l.Identity.ID
+		return "\x00" + l.Identity.ID // what no namespace begins with
 	}
 	return l.Identity.Namespace + "/" + l.Identity.Author
 }
@@ -56,6 +56,9 @@ func share(of int) int { return max(1, of/10) }
 func (a *Authority) seatIn(l *login) {
 	a.logins[l.Hash] = l
 	a.seats[l.seat()]++
+	if l.Identity.Kind == Link {
+		a.named[l.Identity.Author] = true
+	}
 	a.identify(l)
 }
 
@@ -66,6 +69,7 @@ func (a *Authority) seatOut(l *login) {
 	}
 	l.gone = true
 	delete(a.logins, l.Hash)
+	delete(a.named, l.Identity.Author)
 	if a.seats[l.seat()]--; a.seats[l.seat()] == 0 {
 		delete(a.seats, l.seat())
 	}
@@ -160,7 +164,8 @@ func (a *Authority) Logout(ctx context.Context, p *Pass) *session.Error {
 	return a.settle(ctx, a.forget(s.login)...)
 }
 
-// session returns the source of the rights of a login by its cookie; nil when there is none.
+// session returns the source of the rights of a login by its cookie; nil when there is none, and when it is over
+// and there is an application that may know who it is now.
 // The table has hashes, so how long it is looked for tells nothing of a cookie.
 func (a *Authority) session(cookie string) source {
 	if cookie == "" {
@@ -168,7 +173,7 @@ func (a *Authority) session(cookie string) source {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if l := a.logins[hashOf(cookie)]; l != nil {
+	if l := a.logins[hashOf(cookie)]; l != nil && (a.app == nil || a.over(l) == nil) {
 		return &loginSource{a, l}
 	}
 	return nil

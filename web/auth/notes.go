@@ -82,6 +82,7 @@ func (a *Authority) pay(ctx context.Context) error {
 		a.owed = a.owed[n:]
 	}
 	a.owed = nil
+	clear(a.leaving)
 	return nil
 }
 
@@ -96,7 +97,7 @@ func (a *Authority) load(ctx context.Context) error {
 		err = eachNote(ctx, a.opt.Store, revocationNotes, func(_ string, value []byte) error {
 			var r Revocation
 			err := json.Unmarshal(value, &r)
-			a.revoked[r.key()] = r
+			a.takeIn(r)
 			return err
 		})
 	}
@@ -169,7 +170,7 @@ func (a *Authority) tidy(ctx context.Context) {
 	a.mu.Lock()
 	for key, r := range a.revoked {
 		if !r.Until.IsZero() && now.After(r.Until) {
-			delete(a.revoked, key)
+			a.takeOff(key)
 			notes = append(notes, storage.Note{Key: key})
 		}
 	}

@@ -109,7 +109,7 @@ func (p *Pass) User(claimed session.User) session.User {
 	if i.Kind == Open {
 		return claimed
 	}
-	u := session.User{Author: i.Author, Name: i.Name, Color: claimed.Color}
+	u := session.User{Author: i.Author, Namespace: i.Namespace, Name: i.Name, Color: claimed.Color}
 	if u.Name == "" {
 		u.Name = i.Author
 	}

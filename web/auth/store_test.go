@@ -72,6 +72,34 @@ func TestWithdrawnThoughNotWritten(t *testing.T) {
 	})
 }
 
+// TestWithdrawnAgain checks that an invitation that is withdrawn, but not yet saved, can be withdrawn again until
+// that is saved; that it is not there says only what a restart would not undo.
+func TestWithdrawnAgain(t *testing.T) {
+	k, store := hs256(t), storagetest.NewFaulty(mem.New())
+	a := newAuthority(t, auth.Options{Keys: []auth.Key{k}, Store: store, Links: true})
+	op := admit(t, a, auth.Credentials{Token: sign(t, k, claims("op", time.Hour, admin))})
+	plans := admit(t, a, auth.Credentials{Token: sign(t, k, claims("paul", time.Hour, auth.Grant{Docs: "plans/*", Role: auth.Admin}))})
+	info, _, refusal := a.CreateLink(ctx, op, auth.LinkRequest{Docs: "plans*", Role: auth.Read})
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	withdraw := func(what string, by *auth.Pass, doc string, want session.Code) {
+		t.Helper()
+		refusal := a.WithdrawLink(ctx, by, doc, info.ID)
+		if got := refusal; want == "" && got != nil || want != "" && (got == nil || got.Code != want) {
+			t.Errorf("%s: %v, want %q", what, got, want)
+		}
+	}
+	store.Fail(storagetest.SetNotes, 3, nil)
+	withdraw("not saved", op, "plans/a", session.CodeUnavailable)
+	withdraw("again", op, "plans/a", session.CodeUnavailable)
+	withdraw("by who may not", plans, "plans/a", session.CodeNotFound)
+	withdraw("at another document", op, "other", session.CodeNotFound)
+	withdraw("again, and still not saved", op, "plans/b", session.CodeUnavailable)
+	withdraw("saved", op, "plans/a", "")
+	withdraw("after that", op, "plans/a", session.CodeNotFound)
+}
+
 // TestInvitationsOff checks that on a server that takes no invitations any more nobody joins by one, and
 // nobody who had is let in.
 func TestInvitationsOff(t *testing.T) {

@@ -90,13 +90,16 @@ func (a *Authority) verify(ctx context.Context, token string) (id *Identity, our
 		return nil, true, session.Errorf(session.CodeUnauthenticated, "the token has more than %d bytes", maxToken)
 	}
 	var fetching *session.Error
+	var fitting []Key // of which the first so many are our own
+	var own int
 	keys := func(t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
 		if _, critical := t.Header["crit"]; critical {
 			return nil, errors.New("its header has critical parameters") // RFC 7515 section 4.1.11
 		}
 		set := jwt.VerificationKeySet{}
-		for _, k := range a.fitting(ctx, t.Method.Alg(), kid, &fetching) {
+		fitting, own = a.fitting(ctx, t.Method.Alg(), kid, &fetching)
+		for _, k := range fitting {
 			set.Keys = append(set.Keys, k.public)
 		}
 		if len(set.Keys) == 0 {
@@ -118,7 +121,7 @@ func (a *Authority) verify(ctx context.Context, token string) (id *Identity, our
 		opts = append(opts, jwt.WithAudience(a.opt.Audience))
 	}
 	var c tokenClaims
-	_, err := jwt.NewParser(opts...).ParseWithClaims(token, &c, keys)
+	t, err := jwt.NewParser(opts...).ParseWithClaims(token, &c, keys)
 	if err != nil {
 		if fetching != nil && errors.Is(err, jwt.ErrTokenUnverifiable) {
 			return nil, false, fetching
@@ -135,25 +138,42 @@ func (a *Authority) verify(ctx context.Context, token string) (id *Identity, our
 	if end := a.opt.Now().Add(a.opt.MaxLife); !a.opt.Endless && id.Expires.After(end) {
 		return nil, true, session.Errorf(session.CodeUnauthenticated, "the token is good for more than %d days, which is the limit", int(a.opt.MaxLife.Hours()/24))
 	}
+	if i := signer(t, fitting); i < own {
+		id.Key = fitting[i].print
+	}
 	return id, true, nil
+}
+
+// signer returns which one of the keys signed a token that one of them did sign.
+func signer(t *jwt.Token, keys []Key) int {
+	signed, last := t.Raw[:strings.LastIndexByte(t.Raw, '.')], len(keys)-1
+	for i, k := range keys[:last] {
+		if t.Method.Verify(signed, t.Signature, k.public) == nil {
+			return i
+		}
+	}
+	return last
 }
 
 var errNoKey = errors.New("no key fits")
 
-// fitting returns the keys that may verify a token with such a header.
-func (a *Authority) fitting(ctx context.Context, alg, kid string, fetching **session.Error) []Key {
-	var out []Key
-	for _, k := range a.opt.Keys {
+// fitting returns the keys that may verify a token with such a header, first so many of the Authority's own.
+func (a *Authority) fitting(ctx context.Context, alg, kid string, fetching **session.Error) (out []Key, own int) {
+	a.mu.Lock()
+	keys := a.keys
+	a.mu.Unlock()
+	for _, k := range keys {
 		if k.fits(alg, kid) {
 			out = append(out, k)
 		}
 	}
+	own = len(out)
 	if a.remote != nil && alg != HS256 { // a secret that is published is none
 		keys, refusal := a.remote.fitting(ctx, alg, kid)
 		*fetching = refusal
 		out = append(out, keys...)
 	}
-	return out
+	return out, own
 }
 
 // whyNot says why a token was refused, without what is in it.

@@ -79,6 +79,21 @@ test("somebody is invited, writes under a name of their own, and is out when the
   await eve.page.waitForURL("**/d/plan");
   await untilReading(eve.page);
 
+  // Invited once more under the same name, she stays who she is; who is no guest becomes one.
+  const who = () => eve.page.evaluate(async () => (await (await fetch("/api/session")).json()).author as string);
+  const before = await who();
+  await eve.page.goto(reading);
+  await eve.page.locator("[data-known]", { hasText: "You are signed in as Eve. Under this name you stay that" }).waitFor();
+  assert.equal(await eve.page.locator("#join-name").inputValue(), "Eve");
+  await eve.page.keyboard.press("Enter");
+  await eve.page.waitForURL("**/d/plan");
+  await untilReading(eve.page);
+  assert.equal(await who(), before);
+  const other = await ada.page.context().newPage();
+  await other.goto(reading);
+  await other.locator("[data-known]", { hasText: "this browser becomes the guest you name here instead" }).waitFor();
+  await other.close();
+
   // Withdrawn: he is told, what he had not sent stays, and Eve is not disturbed.
   await visit(bob.page, server.url, "plan");
   await ada.page.locator(".share").click();
@@ -287,7 +302,7 @@ test("somebody else signs in at the same browser: each writes, and finds drafts,
   await ada.page.locator(".draft").waitFor();
   await visit(ada.page, way.url, "ours");
 
-  const other = await ada.context.newPage();
+  const other = await ada.page.context().newPage();
   await server.signIn(ada, "carl", ["ours=write"], "Carl", way.url);
   await visit(other, way.url, "ours");
   way.cut();

@@ -9,12 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"quire/web/reread"
 )
 
 // Config returns how the server does TLS: 1.2 or newer, with ciphers that keep what was
@@ -41,23 +41,14 @@ type Files struct {
 	cert, key string
 	log       *slog.Logger
 	current   atomic.Pointer[tls.Certificate]
-
-	mu   sync.Mutex
-	seen [2]stamp // what the files were when they were last read; guarded by mu
-}
-
-// stamp tells whether a file is another one or was written.
-type stamp struct {
-	changed time.Time
-	size    int64
-	err     string
+	files     *reread.Files
 }
 
 // Open reads a certificate, with those that lead to its authority after it, and its key,
 // both in PEM. log is told of what is read later.
 func Open(cert, key string, log *slog.Logger) (*Files, error) {
 	f := &Files{cert: cert, key: key, log: log}
-	f.seen = f.look()
+	f.files = reread.New([]string{cert, key}, f.reload)
 	pair, err := f.read()
 	if err != nil {
 		return nil, err
@@ -71,48 +62,12 @@ func (f *Files) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.c
 
 // Reload reads the files again. When they cannot be used the log says why and what
 // there was stays.
-func (f *Files) Reload() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.seen = f.look()
-	f.reload()
-}
+func (f *Files) Reload() { f.files.Reload() }
 
-// Watch reads the files again when they have changed, looking every so often, until ctx
-// ends. (Certificates are replaced in many ways, by renaming files, folders or links;
-// looking sees each of them.)
-func (f *Files) Watch(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		f.mu.Lock()
-		if now := f.look(); now != f.seen {
-			f.seen = now
-			f.reload()
-		}
-		f.mu.Unlock()
-	}
-}
+// Watch reads the files again when they have changed, looking every so often, until ctx ends.
+func (f *Files) Watch(ctx context.Context, every time.Duration) { f.files.Watch(ctx, every) }
 
-// look returns what the files are now.
-func (f *Files) look() (out [2]stamp) {
-	for i, name := range []string{f.cert, f.key} {
-		info, err := os.Stat(name)
-		if err != nil {
-			out[i].err = err.Error()
-			continue
-		}
-		out[i] = stamp{changed: info.ModTime(), size: info.Size()}
-	}
-	return out
-}
-
-// reload reads the files. f.mu is held.
+// reload reads the files, once at a time.
 func (f *Files) reload() {
 	pair, err := f.read()
 	if err != nil {
@@ -123,21 +78,12 @@ func (f *Files) reload() {
 	f.log.Info("certificate read", "names", names(pair.Leaf), "until", pair.Leaf.NotAfter)
 }
 
-// maxFile is the largest file that is read, in bytes.
-const maxFile = 1 << 20
-
 // read reads the pair and sees whether it can be used now.
 func (f *Files) read() (*tls.Certificate, error) {
 	var pem [2][]byte
 	for i, name := range []string{f.cert, f.key} {
-		info, err := os.Stat(name)
-		if err != nil {
-			return nil, err
-		}
-		if !info.Mode().IsRegular() || info.Size() > maxFile {
-			return nil, fmt.Errorf("%s is not a file of at most %d bytes", name, maxFile)
-		}
-		if pem[i], err = os.ReadFile(name); err != nil {
+		var err error
+		if pem[i], err = reread.Read(name); err != nil {
 			return nil, err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"quire/web/certs/certstest"
+	"quire/web/reread"
 )
 
 // TestVersions refuses what is older than TLS 1.2, and HTTP/2.
@@ -123,7 +124,7 @@ func TestBadPairs(t *testing.T) {
 		t.Fatal(err)
 	}
 	large := filepath.Join(folder, "large.pem")
-	if err := os.WriteFile(large, make([]byte, maxFile+1), 0o600); err != nil {
+	if err := os.WriteFile(large, make([]byte, reread.MaxFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range [][3]string{

@@ -50,6 +50,8 @@ type Options struct {
 	RetryMin, RetryMax time.Duration
 	// GiveUp is how long a delivery is tried before it becomes a dead letter. Default 24 h.
 	GiveUp time.Duration
+	// OwnerWithin is how long a hook of who is no operator goes on without a sign of its owner. Default 90 days.
+	OwnerWithin time.Duration
 	// SaveEvery is how long a position may stay unsaved. Default 500 ms.
 	SaveEvery time.Duration
 	// MaxHooks is the most hooks. Default 100.
@@ -100,6 +102,7 @@ func (o Options) withDefaults() Options {
 	dur(&o.RetryMin, time.Second)
 	dur(&o.RetryMax, 10*time.Minute)
 	dur(&o.GiveUp, 24*time.Hour)
+	dur(&o.OwnerWithin, 90*24*time.Hour)
 	dur(&o.SaveEvery, 500*time.Millisecond)
 	num(&o.MaxHooks, 100)
 	num(&o.MaxDead, 1000)
@@ -149,6 +152,7 @@ type Hooks struct {
 	mu       sync.Mutex
 	closing  bool                // guarded by mu
 	runners  map[string]*runner  // by id; guarded by mu
+	owners   map[owner][]*runner // guarded by mu; see index
 	woken    map[string]struct{} // documents to look at; guarded by mu
 	unswept  map[*runner]bool    // whose positions are to be compared with all documents; guarded by mu
 	resweep  func() bool         // stops the timer of the next sweep; guarded by mu
@@ -199,6 +203,7 @@ func (h *Hooks) load() error {
 			}
 		}
 		if len(notes) < pageNotes {
+			h.index()
 			return nil
 		}
 	}

@@ -32,6 +32,8 @@ func Serves(ctx *fasthttp.RequestCtx) bool {
 type view struct {
 	Hook
 	Token     *struct{} `json:"token,omitempty"` // not shown
+	Seen      *struct{} `json:"seen,omitempty"`  // not shown
+	Ends      string    `json:"ends,omitempty"`
 	Created   string    `json:"created"`
 	Behind    int       `json:"behind"`
 	Failing   int       `json:"failing"`
@@ -48,7 +50,7 @@ func stamp(t time.Time) string {
 }
 
 func viewOf(s Status) view {
-	return view{s.Hook, nil, stamp(s.Created), s.Behind, s.Failing, s.Dead, s.Error, stamp(s.ErrorTime)}
+	return view{s.Hook, nil, nil, stamp(s.Ends), stamp(s.Created), s.Behind, s.Failing, s.Dead, s.Error, stamp(s.ErrorTime)}
 }
 
 // letterView is a dead letter in answers.
@@ -91,7 +93,7 @@ func (h *Hooks) Serve(ctx *fasthttp.RequestCtx, read func() bool) {
 	case rest == "dead":
 		only(ctx, []string{"after", "limit"}, map[string]func(){"GET": func() { h.letters(c, ctx, path[0]) }})
 	case rest == "dead/retry":
-		only(ctx, nil, map[string]func(){"POST": func() { h.retry(c, ctx, path[0]) }})
+		only(ctx, nil, map[string]func(){"POST": func() { h.retry(c, ctx, pass, path[0]) }})
 	default:
 		api.Problem(ctx, fasthttp.StatusNotFound, "no_such_page", "There is nothing at this address.")
 	}
@@ -169,7 +171,7 @@ func (h *Hooks) register(c context.Context, ctx *fasthttp.RequestCtx, pass *auth
 	}
 	audit.Note(ctx, "hook", k.ID)
 	trail.SetDoc(ctx, k.Doc)
-	out := viewOf(Status{Hook: k})
+	out := viewOf(Status{Hook: k, Ends: h.ends(&k)})
 	ctx.Response.Header.Set("Location", Prefix+"/"+k.ID)
 	reply(ctx, fasthttp.StatusCreated, out)
 }
@@ -218,8 +220,12 @@ func (h *Hooks) letters(c context.Context, ctx *fasthttp.RequestCtx, id string) 
 	reply(ctx, fasthttp.StatusOK, out)
 }
 
-func (h *Hooks) retry(c context.Context, ctx *fasthttp.RequestCtx, id string) {
-	n, err := h.RetryDead(c, id)
+func (h *Hooks) retry(c context.Context, ctx *fasthttp.RequestCtx, pass *auth.Pass, id string) {
+	err := h.adopt(pass, id)
+	n := 0
+	if err == nil {
+		n, err = h.RetryDead(c, id)
+	}
 	if err != nil {
 		api.Refuse(ctx, err)
 		return

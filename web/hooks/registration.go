@@ -54,6 +54,11 @@ type Hook struct {
 	Owner    string `json:"owner,omitempty"`
 	Token    string `json:"token,omitempty"`
 	Confined bool   `json:"confined,omitempty"`
+	// Namespace is the one that Owner is confined to; empty: none.
+	Namespace string `json:"namespace,omitempty"`
+	// Seen is when there was a sign of Owner, who could have registered it then, to within a hundredth of
+	// Options.OwnerWithin.
+	Seen time.Time `json:"seen,omitzero"`
 }
 
 // Limits of registrations.
@@ -100,6 +105,9 @@ func readHook(n storage.Note) (k Hook, err error) {
 	if err := json.Unmarshal(n.Value, &k); err != nil || k.ID != strings.TrimPrefix(n.Key, registrations) {
 		return k, fmt.Errorf("%w: note %q is no hook", storage.ErrCorrupt, n.Key)
 	}
+	if k.Seen.IsZero() {
+		k.Seen = k.Created
+	}
 	return k, nil
 }
 
@@ -120,13 +128,14 @@ func (h *Hooks) Register(ctx context.Context, k Hook) (Hook, error) {
 		return Hook{}, session.Errorf(session.CodeBusy, "the server is stopping")
 	case n >= h.opt.MaxHooks:
 		return Hook{}, session.Errorf(session.CodeTooMany, "there are %d hooks, which is the limit", n)
-	case k.Confined && h.owned(k.Owner) >= maxOwned:
+	case k.Confined && h.owned(k.Namespace, k.Owner) >= maxOwned:
 		return Hook{}, session.Errorf(session.CodeTooMany, "you have %d hooks, which is the limit", maxOwned)
 	}
 	if k.Secret == "" {
 		k.Secret = rand.Text() + rand.Text()
 	}
 	k.ID, k.Created, k.State, k.Reason = newID(), h.opt.Now().UTC().Truncate(time.Millisecond), stateActive, ""
+	k.Seen = k.Created
 	r := newRunner(h, k)
 	if err := h.establish(ctx, r, k); err != nil {
 		h.opt.Logger.Error("a hook cannot be registered", "err", err)
@@ -138,6 +147,7 @@ func (h *Hooks) Register(ctx context.Context, k Hook) (Hook, error) {
 	}
 	h.mu.Lock()
 	h.runners[k.ID] = r
+	h.index()
 	h.mu.Unlock()
 	h.sweepNow(r) // what was committed meanwhile
 	return k, nil
@@ -195,6 +205,7 @@ func (h *Hooks) Remove(ctx context.Context, id string) error {
 	}
 	h.mu.Lock()
 	delete(h.runners, id)
+	h.index()
 	h.mu.Unlock()
 	r.stop()
 	r.retire()
@@ -259,6 +270,8 @@ type Status struct {
 	Behind, Failing int
 	// Dead is how many dead letters there are.
 	Dead int
+	// Ends is when it is disabled unless there is a sign of its owner; zero: never.
+	Ends time.Time
 	// Error is why the last attempt failed, and ErrorTime when; empty when the last one
 	// was taken.
 	Error     string

@@ -1,8 +1,6 @@
 package hooks
 
 import (
-	"context"
-
 	"quire/session"
 	"quire/web/auth"
 )
@@ -52,28 +50,28 @@ func own(pass *auth.Pass, k *Hook) *session.Error {
 		return session.Errorf(session.CodeForbidden, "this needs the right to admin every document that the hook is about")
 	}
 	i := pass.Identity()
-	k.Owner, k.Token, k.Confined = i.Author, i.ID, !pass.Operator()
+	k.Owner, k.Namespace, k.Token, k.Confined = i.Author, i.Namespace, i.ID, !pass.Operator()
 	return nil
 }
 
 // owned returns how many hooks somebody has who is no operator.
-func (h *Hooks) owned(author string) (n int) {
+func (h *Hooks) owned(namespace, author string) (n int) {
 	for _, s := range h.List() {
-		if s.Confined && s.Owner == author {
+		if s.Confined && s.Owner == author && s.Namespace == namespace {
 			n++
 		}
 	}
 	return n
 }
 
-// Disown disables the hooks that somebody registered, or that were registered with a token, by its jti: what
-// allowed them to be told was withdrawn. An empty name is nobody's.
-func (h *Hooks) Disown(ctx context.Context, author, token string) {
+// Disown disables the hooks that were registered by whom, or with the token that, a revocation is about: what
+// allowed their receivers to be told was withdrawn.
+func (h *Hooks) Disown(rev auth.Revocation) {
 	h.mu.Lock()
 	runners := h.all()
 	h.mu.Unlock()
 	for _, r := range runners {
-		if k := r.hook(); author != "" && k.Owner == author || token != "" && k.Token == token {
+		if k := r.hook(); rev.Concerns(k.Namespace, k.Owner, k.Token) {
 			r.disable("the rights of its owner were withdrawn")
 		}
 	}

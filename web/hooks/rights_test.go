@@ -143,12 +143,16 @@ func TestConfinedHook(t *testing.T) {
 		t.Errorf("away: %s", away.body)
 	}
 	r.settled(id)
-	r.hooks.Disown(context.Background(), "", "")
-	r.hooks.Disown(context.Background(), "otto", "otto's token")
+	beta := "beta"
+	r.hooks.Disown(auth.Revocation{})
+	r.hooks.Disown(auth.Revocation{Author: "otto"})
+	r.hooks.Disown(auth.Revocation{JTI: "otto's token"})
+	r.hooks.Disown(auth.Revocation{Author: "tina", Namespace: &beta})
 	if s, err := r.hooks.Get(id); err != nil || s.State != stateActive {
 		t.Errorf("another's rights: %+v, %v", s, err)
 	}
-	r.hooks.Disown(context.Background(), "", "tina's token")
+	acme := "acme"
+	r.hooks.Disown(auth.Revocation{JTI: "tina's token", Namespace: &acme})
 	if s, err := r.hooks.Get(id); err != nil || s.State != stateDisabled || s.Reason == "" {
 		t.Errorf("its owner's token: %+v, %v", s, err)
 	}

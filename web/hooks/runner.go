@@ -42,7 +42,7 @@ type runner struct {
 	cancel                     context.CancelFunc
 	work                       sync.WaitGroup // turns, and sending dead letters again
 
-	saving sync.Mutex // one save at a time; taken before mu
+	saving sync.Mutex // one save at a time, of positions or reg; taken before mu
 
 	mu      sync.Mutex
 	reg     Hook                 // guarded by mu
@@ -97,9 +97,10 @@ func (r *runner) hook() Hook {
 }
 
 func (r *runner) status() Status {
+	r.lapse()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Status{Hook: r.reg, Behind: len(r.queues), Dead: r.dead, Error: r.failure, ErrorTime: r.failed}
+	s := Status{Hook: r.reg, Ends: r.h.ends(&r.reg), Behind: len(r.queues), Dead: r.dead, Error: r.failure, ErrorTime: r.failed}
 	s.Secret = ""
 	for _, q := range r.queues {
 		if q.timer != nil {
@@ -223,6 +224,9 @@ func (r *runner) turn(q *queue, doc string, gone bool) {
 // serve delivers what is next of a document. more says that there may be more, delay, unless it is 0, that it
 // is to be tried again after that.
 func (r *runner) serve(q *queue, doc string, gone bool) (more bool, delay time.Duration) {
+	if r.lapse() {
+		return false, 0
+	}
 	lineage := q.lineage
 	p, known, err := r.position(lineage)
 	var d *delivery
@@ -326,19 +330,25 @@ func (r *runner) disable(reason string) {
 	r.mu.Lock()
 	r.reg.State, r.reg.Reason = stateDisabled, reason
 	r.idle()
-	k := r.reg
 	r.mu.Unlock()
 	r.h.opt.Logger.Warn("a hook was disabled", "hook", r.id, "url", plainURL(r.url), "reason", reason)
-	if err := r.h.put(r.ctx, k); err != nil {
-		r.h.opt.Logger.Error("that a hook is disabled cannot be kept", "hook", r.id, "err", err)
+	r.keepReg("that a hook is disabled")
+}
+
+// keepReg writes the registration as it is now; what says what of it is new.
+func (r *runner) keepReg(what string) {
+	r.saving.Lock() // so that what is written last is the newest
+	defer r.saving.Unlock()
+	if err := r.h.put(r.ctx, r.hook()); err != nil {
+		r.h.opt.Logger.Error(what+" cannot be kept", "hook", r.id, "err", err)
 	}
 }
 
 // enable takes that back.
 func (r *runner) enable(ctx context.Context) error {
-	r.mu.Lock()
-	k := r.reg
-	r.mu.Unlock()
+	r.saving.Lock()
+	defer r.saving.Unlock()
+	k := r.hook()
 	if k.State == stateActive {
 		return nil
 	}
@@ -347,7 +357,7 @@ func (r *runner) enable(ctx context.Context) error {
 		return err
 	}
 	r.mu.Lock()
-	r.reg = k
+	r.reg.State, r.reg.Reason = k.State, k.Reason
 	r.mu.Unlock()
 	r.h.sweepNow(r)
 	return nil

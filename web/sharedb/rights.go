@@ -66,7 +66,8 @@ func (c *Conn) revisionAt(doc string, at time.Time) (session.Revision, error) {
 // author returns who is recorded with what the connection submits. Those who are present are
 // others: they publish that.
 func (c *Conn) author() session.User {
-	return session.User{Author: c.pass.User(session.User{}).Author}
+	u := c.pass.User(session.User{})
+	return session.User{Author: u.Author, Namespace: u.Namespace}
 }
 
 // permit refuses an operation that the client may not make.

@@ -45,14 +45,14 @@ class JoinForm {
 
   constructor(secret: string, access: Access) {
     this.#secret = secret;
-    this.#name = el("input", { id: "join-name", value: me().name, maxLength: 48, required: true, attrs: { autocomplete: "nickname", "aria-describedby": "join-problem" } });
+    this.#name = el("input", { id: "join-name", value: (access.invited && access.name) || me().name, maxLength: 48, required: true, attrs: { autocomplete: "nickname", "aria-describedby": "join-problem" } });
     const submit = (event: Event) => {
       event.preventDefault();
       void this.#join();
     };
     this.element = notice("join", "You are invited",
       el("p", {}, "Somebody invites you to a document. Say what you are called; others see it where you write."),
-      access.kind === "known" ? el("p", { className: "reason", attrs: { "data-known": "" } }, `You are signed in as ${visible(access.name!)}. When you join, this browser is that no more but the one you name here. `, el("a", { href: "/" }, "Stay who you are")) : "",
+      access.kind === "known" ? already(access) : "",
       el("form", { className: "join", on: { submit } },
         el("label", { htmlFor: "join-name" }, "Your name"),
         el("div", { className: "row" }, this.#name, this.#button),
@@ -87,6 +87,13 @@ class JoinForm {
     this.element.replaceWith(refused);
     refused.focus();
   }
+}
+
+/** Says who somebody is who is signed in already, and becomes by joining: a guest of the same name stays who they are. */
+function already(access: Access): HTMLElement {
+  const name = visible(access.name!);
+  const then = access.invited ? "Under this name you stay that; under another you become somebody new in this browser." : "By joining, this browser becomes the guest you name here instead.";
+  return el("p", { className: "reason", attrs: { "data-known": "" } }, `You are signed in as ${name}. ${then} `, el("a", { href: "/" }, "Do not join"));
 }
 
 /** Returns a name as guests can have it: short, and without the tilde before what the server adds. */
