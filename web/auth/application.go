@@ -53,6 +53,7 @@ const (
 type application struct {
 	opt    Options
 	places chan struct{} // for questions under way
+	queue  chan struct{} // held by live connections that wait for a place
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -76,7 +77,8 @@ type said struct {
 }
 
 func newApplication(opt Options) *application {
-	return &application{opt: opt, places: make(chan struct{}, opt.CallbackAtOnce), said: map[[sha256.Size]byte]*said{}}
+	places, queue := make(chan struct{}, opt.CallbackAtOnce), make(chan struct{}, opt.CallbackAtOnce)
+	return &application{opt: opt, places: places, queue: queue, said: map[[sha256.Size]byte]*said{}}
 }
 
 // appSource is what the application says as a source of rights.
@@ -150,13 +152,36 @@ func (s *appSource) rights(ctx context.Context) (*Identity, time.Time, *session.
 	if id, until, refusal, known := s.known(); known { // somebody else asked meanwhile
 		return s.checked(id, until, refusal)
 	}
-	place, free := s.app.place(ctx, s.admitted.Load())
+	place, free := s.app.place(ctx, s.patience())
 	if !free {
 		return s.checked(s.learn(nil, 0, nil, errPlaces))
 	}
 	id, ttl, refusal, err := s.app.ask(ctx, s.question)
 	place()
 	return s.checked(s.learn(id, ttl, refusal, err))
+}
+
+// patience is how long a question can wait.
+type patience int
+
+const (
+	putNow   patience = iota // somebody waits for the answer
+	putLater                 // what was said last holds for a good while
+	putSoon                  // it does not for much longer
+)
+
+// patience returns how long the question can wait: long for who was admitted, but for those who have
+// waited so for half of CallbackGrace, so that chance alone cuts nobody off.
+func (s *appSource) patience() patience {
+	if !s.admitted.Load() {
+		return putNow
+	}
+	s.said.mu.Lock()
+	defer s.said.mu.Unlock()
+	if s.app.opt.Now().Sub(s.said.good) > s.app.opt.CallbackGrace/2 {
+		return putSoon
+	}
+	return putLater
 }
 
 func (s *appSource) known() (id *Identity, until time.Time, refusal *session.Error, known bool) {
@@ -240,15 +265,23 @@ var errNoAnswer = session.Errorf(session.CodeUnavailable, "the application does 
 // errPlaces is why a question was not put.
 var errPlaces = errors.New("as many questions are under way as there may be")
 
-// place waits for leave to put a question, which done gives back; not at all for one of many that
-// can be put later.
-func (app *application) place(ctx context.Context, later bool) (done func(), free bool) {
+// place waits for leave to put a question, which done gives back. One that can be put later does not
+// wait; of those that have to be put soon only as many wait as there are places, so that others get in.
+func (app *application) place(ctx context.Context, p patience) (done func(), free bool) {
 	done = func() { <-app.places }
 	select {
 	case app.places <- struct{}{}:
 		return done, true
 	default:
-		if later {
+	}
+	switch p {
+	case putLater:
+		return nil, false
+	case putSoon:
+		select {
+		case app.queue <- struct{}{}:
+			defer func() { <-app.queue }()
+		default:
 			return nil, false
 		}
 	}
