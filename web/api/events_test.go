@@ -17,6 +17,7 @@ import (
 	"quire/storage/mem"
 	"quire/web/auth"
 	"quire/web/stream"
+	"quire/web/webtest/overdue"
 )
 
 // serve runs an API on documents in memory.
@@ -41,6 +42,7 @@ func serve(t *testing.T, opt Options) (m *session.Manager, url string) {
 // listen serves a handler and returns its URL without a slash at the end.
 func listen(t *testing.T, handler fasthttp.RequestHandler) string {
 	t.Helper()
+	overdue.Watch(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
