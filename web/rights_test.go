@@ -24,12 +24,12 @@ import (
 	"quire/session"
 	"quire/storage/mem"
 	"quire/storage/storagetest"
+	"quire/storage/storagetest/overdue"
 	"quire/web/api"
 	"quire/web/auth"
 	"quire/web/hooks"
 	"quire/web/metrics"
 	"quire/web/sharedb"
-	"quire/web/webtest/overdue"
 )
 
 // site is a whole server on a store in memory, which asks people who they are.

@@ -23,8 +23,8 @@ import (
 	"quire/ot/text0"
 	"quire/ot/textunicode"
 	"quire/session"
+	"quire/storage/storagetest/overdue"
 	"quire/web/quirev1/client"
-	"quire/web/webtest/overdue"
 )
 
 // asServer makes the test binary be the program, for tests that kill it.

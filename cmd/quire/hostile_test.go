@@ -19,9 +19,9 @@ import (
 
 	"github.com/fasthttp/websocket"
 
+	"quire/storage/storagetest/overdue"
 	"quire/web/quirev1"
 	"quire/web/quirev1/client"
-	"quire/web/webtest/overdue"
 )
 
 // syncBuffer is a log that may be read while it is written.

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"quire/web/webtest/overdue"
+	"quire/storage/storagetest/overdue"
 )
 
 // built is the program as it is delivered: static, without the race detector.

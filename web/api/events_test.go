@@ -15,9 +15,9 @@ import (
 	"quire/ot/text"
 	"quire/session"
 	"quire/storage/mem"
+	"quire/storage/storagetest/overdue"
 	"quire/web/auth"
 	"quire/web/stream"
-	"quire/web/webtest/overdue"
 )
 
 // serve runs an API on documents in memory.

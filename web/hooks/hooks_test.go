@@ -23,7 +23,7 @@ import (
 	"quire/session"
 	"quire/storage"
 	"quire/storage/mem"
-	"quire/web/webtest/overdue"
+	"quire/storage/storagetest/overdue"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -17,7 +17,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"quire/web/webtest/overdue"
+	"quire/storage/storagetest/overdue"
 )
 
 // serve runs a server whose every answer is a stream.

@@ -23,9 +23,9 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/goleak"
 
+	"quire/storage/storagetest/overdue"
 	"quire/web/certs"
 	"quire/web/certs/certstest"
-	"quire/web/webtest/overdue"
 )
 
 func TestMain(m *testing.M) {
