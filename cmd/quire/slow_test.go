@@ -24,6 +24,7 @@ func TestSlowPeers(t *testing.T) {
 	cert, key := pair.Write(t, t.TempDir())
 	for name, trust := range map[string]*tls.Config{"plain": nil, "tls": {RootCAs: pair.Pool}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			args := append([]string{"--data", t.TempDir()}, slow...)
 			if trust != nil {
 				args = append(args, "--tls-cert", cert, "--tls-key", key)
