@@ -67,6 +67,7 @@ func prompt(t *testing.T, what string, try func() (ok bool, saw string)) {
 			t.Errorf("for a minute it did not come about that %s: %s", what, saw)
 			return
 		}
+		t.Logf("again: %s: %.200s", what, saw)
 	}
 }
 
