@@ -77,7 +77,7 @@ func TestRightGoneWhileTheBodyComes(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		token := s.token("will "+x.name, "acme", auth.Grant{Docs: "*", Role: auth.Admin})
 		fmt.Fprintf(c, "%sHost: localhost\r\nAuthorization: Bearer %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", x.start, token, len(x.body))
 		in := bufio.NewReader(c)

@@ -25,6 +25,7 @@ import (
 	"quire/session"
 	"quire/storage/mem"
 	"quire/storage/storagetest"
+	"quire/storage/storagetest/overdue"
 	"quire/web/api"
 	"quire/web/auth"
 	"quire/web/hooks"
@@ -79,6 +80,7 @@ func newSite(t *testing.T, opt Options) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	overdue.Watch(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +89,7 @@ func newSite(t *testing.T, opt Options) *site {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		err := errors.Join(server.Shutdown(ctx), <-served, s.hooks.Close(ctx), s.m.Close(ctx))
 		s.auth.Close()
@@ -185,7 +187,7 @@ func (s *site) quiet(what string) { s.t.Helper(); s.held(what, 0) }
 
 func (s *site) held(what string, n int) {
 	s.t.Helper()
-	for end := time.Now().Add(20 * time.Second); s.auth.Live() != n; time.Sleep(time.Millisecond) { // then look again
+	for end := time.Now().Add(time.Minute); s.auth.Live() != n; time.Sleep(time.Millisecond) { // then look again
 		if time.Now().After(end) {
 			s.t.Fatalf("%s: %d passes are held", what, s.auth.Live())
 		}
@@ -366,7 +368,7 @@ func TestCrossSite(t *testing.T) {
 // dial opens a WebSocket.
 func (s *site) dial(path string, header ...string) (*websocket.Conn, *http.Response, error) {
 	h := http.Header{}
-	d := websocket.Dialer{HandshakeTimeout: 10 * time.Second, Subprotocols: []string{"quire.v1", "sharedb"}}
+	d := websocket.Dialer{HandshakeTimeout: time.Minute, Subprotocols: []string{"quire.v1", "sharedb"}}
 	for i := 0; i < len(header); i += 2 {
 		if header[i] == "Sec-WebSocket-Protocol" {
 			d.Subprotocols = strings.Split(header[i+1], ", ")
@@ -393,7 +395,7 @@ func TestRefusedWebSocket(t *testing.T) {
 				t.Errorf("%s with %s: %v", path, name, err)
 				continue
 			}
-			_ = ws.SetReadDeadline(time.Now().Add(20 * time.Second))
+			_ = ws.SetReadDeadline(time.Now().Add(time.Minute))
 			_, message, err := ws.ReadMessage()
 			if err != nil || !strings.Contains(string(message), `"t":"error"`) || !strings.Contains(string(message), `"code":"unauthenticated"`) {
 				t.Errorf("%s with %s: %s, %v", path, name, message, err)
@@ -454,7 +456,7 @@ func TestPassesAreReleased(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		if _, err := c.Write([]byte(sent)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -527,7 +529,7 @@ func TestStrangersSendNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { c.Close() })
-			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+			_ = c.SetDeadline(time.Now().Add(time.Minute))
 			fmt.Fprint(c, x.sent+"\r\n")
 			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 			if err != nil || resp.StatusCode != x.status || resp.Header.Get("Content-Security-Policy") == "" {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"quire/ot/text0"
 	"quire/ot/textunicode"
 	"quire/session"
+	"quire/storage/storagetest/overdue"
 	"quire/web/quirev1/client"
 )
 
@@ -68,6 +70,9 @@ func launch(t *testing.T, args ...string) *program {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	overdue.Watch(t)
+	late := time.AfterFunc(2*time.Minute, func() { _ = p.cmd.Process.Signal(syscall.SIGQUIT) }) // its stacks tell what it waits for
+	defer late.Stop()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if url, ok := strings.CutPrefix(lines.Text(), "Quire is at "); ok {
@@ -96,6 +101,7 @@ type writer struct {
 	acks  atomic.Int64
 	acked func() // called after each acknowledgement, if any
 	edits uint64
+	heard time.Time // when a message came
 
 	mu      sync.Mutex
 	journal map[uint64]session.Revision
@@ -125,7 +131,7 @@ func crashDoc(i int) string { return "crash-" + crashTypes[i].typ.Name() }
 
 func newWriter(url string, i int, id string, seed uint64) *writer {
 	k := crashTypes[i]
-	w := &writer{url: url, doc: client.NewDocument(crashDoc(i), id, k.typ), kind: k, rng: rand.New(rand.NewPCG(seed, 2)), journal: map[uint64]session.Revision{}}
+	w := &writer{url: url, heard: time.Now(), doc: client.NewDocument(crashDoc(i), id, k.typ), kind: k, rng: rand.New(rand.NewPCG(seed, 2)), journal: map[uint64]session.Revision{}}
 	w.doc.Create = k.typ.Name()
 	w.doc.OnAcked(func(seq uint64, rev session.Revision) {
 		w.mu.Lock()
@@ -156,9 +162,16 @@ func (w *writer) fail(err error) {
 	}
 }
 
+// unheard is how long a server may say nothing to a client that waits for it, and be away.
+const unheard = 2 * time.Minute
+
 // live edits until run is false and everything is acknowledged, or something is wrong.
 func (w *writer) live(run *atomic.Bool) {
 	for w.failure() == nil {
+		if time.Since(w.heard) >= unheard {
+			w.fail(fmt.Errorf("%s heard nothing for %v; %d acknowledged, %d pending", w.doc.Client, unheard, w.acks.Load(), w.doc.Pending()))
+			return
+		}
 		if !run.Load() && w.doc.Local() != nil && w.doc.Pending() == 0 {
 			return
 		}
@@ -180,10 +193,12 @@ func (w *writer) connection(run *atomic.Bool) {
 		return
 	}
 	for {
+		_ = conn.SetReadDeadline(w.heard.Add(unheard))
 		m, err := conn.Receive()
 		if err != nil {
 			return
 		}
+		w.heard = time.Now()
 		err = w.doc.Receive(m)
 		var refused *client.RefusedError
 		switch {

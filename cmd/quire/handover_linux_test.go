@@ -62,10 +62,12 @@ func TestHandOver(t *testing.T) {
 	for range handovers {
 		byes := readers(t, l.url, 12)
 		before, answers := acked(), asked[0].Load()
-		for acked() < before+20 || asked[0].Load() < answers+5 {
-			time.Sleep(time.Millisecond) // until there is something to disturb
+		for end := time.Now().Add(time.Minute); acked() < before+20 || asked[0].Load() < answers+5; time.Sleep(time.Millisecond) { // until there is something to disturb
 			if t.Failed() {
 				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("in a minute %d operations were acknowledged and %d requests answered", acked()-before, asked[0].Load()-answers)
 			}
 		}
 		l.handOver()

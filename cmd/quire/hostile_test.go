@@ -19,6 +19,7 @@ import (
 
 	"github.com/fasthttp/websocket"
 
+	"quire/storage/storagetest/overdue"
 	"quire/web/quirev1"
 	"quire/web/quirev1/client"
 )
@@ -250,11 +251,14 @@ func startLogging(t *testing.T, log io.Writer, args ...string) (m *Main, url str
 	m = NewMain(c, io.Discard, slog.New(slog.NewTextHandler(log, nil)))
 	m.Ready = func(url string) { ready <- url }
 	done = make(chan error, 1)
+	overdue.Watch(t)
 	go func() { done <- m.Run(context.Background()) }()
 	select {
 	case url = <-ready:
 	case err := <-done:
 		t.Fatal(err)
+	case <-time.After(2 * time.Minute):
+		t.Fatal("in two minutes it did not say that it serves")
 	}
 	t.Cleanup(m.Close)
 	return m, url, done

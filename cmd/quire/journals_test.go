@@ -81,9 +81,8 @@ func verifyJournals(t *testing.T, data string, writers []*writer) {
 	}
 	// Everybody, also the one that stopped listening first, holds a prefix; a fresh
 	// reader holds it all. Here: each writer after it caught up.
-	addr := freeAddr(t)
 	store.Close()
-	p := launch(t, "--listen", addr, "--data", data)
+	p := launch(t, "--listen", "127.0.0.1:0", "--data", data)
 	defer p.kill()
 	for _, w := range writers {
 		w.url = p.url

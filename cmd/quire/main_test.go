@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"quire/cmd/quire/commands"
@@ -277,12 +280,22 @@ func TestStopTellsClientsToComeBack(t *testing.T) {
 	}
 }
 
-// freeAddr returns an address of this machine where nobody listens.
+var (
+	firstPort = rand.IntN(20_000)
+	ports     atomic.Int32
+)
+
+// freeAddr returns an address of this machine where nobody listens. Its port is none of those that a system
+// gives to whoever asks for any, and to outgoing connections: such a one could be gone before it is used.
 func freeAddr(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	t.Helper()
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+(firstPort+int(ports.Add(1)))%20_000)
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			ln.Close()
+			return addr
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("of 1000 ports none is free")
+	return ""
 }

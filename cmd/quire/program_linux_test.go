@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"quire/storage/storagetest/overdue"
 )
 
 // built is the program as it is delivered: static, without the race detector.
@@ -78,6 +80,7 @@ func found(t *testing.T, environ []string, name string, args ...string) *lineage
 // foundWith is found with something for the first one's standard input.
 func foundWith(t *testing.T, stdin *os.File, environ []string, name string, args ...string) *lineage {
 	t.Helper()
+	overdue.Watch(t)
 	// So that heirs, whose parents end, become children of the test, which waits for them.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
@@ -173,6 +176,8 @@ func (l *lineage) signal(s syscall.Signal) {
 // ended waits until the process that serves has ended, and returns its exit code.
 func (l *lineage) ended() int {
 	l.t.Helper()
+	late := time.AfterFunc(2*time.Minute, func() { _ = syscall.Kill(l.pid, syscall.SIGQUIT) }) // its stacks tell what it waits for
+	defer late.Stop()
 	var status syscall.WaitStatus
 	for {
 		_, err := syscall.Wait4(l.pid, &status, 0, nil)

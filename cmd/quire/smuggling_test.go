@@ -16,7 +16,7 @@ import (
 func exchanges(t *testing.T, url, sent string) (answers []*http.Response, bodies []string) {
 	t.Helper()
 	c := connect(t, url)
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	go func() {
 		c.say("%s", sent)
 		_ = c.Conn.(interface{ CloseWrite() error }).CloseWrite()

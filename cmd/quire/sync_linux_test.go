@@ -73,8 +73,8 @@ func TestSyncTogether(t *testing.T) {
 				}
 			}()
 			for _, w := range words {
-				if strings.Count(text, w) != 1 {
-					t.Errorf("%q is there %d times", w, strings.Count(text, w))
+				if n := strings.Count(text, w); !p.right(w, n) {
+					t.Errorf("%q is there %d times", w, n)
 				}
 			}
 			m.Close()
@@ -139,12 +139,17 @@ func (p *place) saveWord(random *rand.Rand, ways []func(string, string) error, w
 		expected, content = content, string(there)
 		if !strings.Contains(content, word) {
 			content = insertWord(random, content, word)
+			p.again[word] = true
 		}
 	}
 	if err != nil {
 		p.t.Fatal(err)
 	}
 }
+
+// right reports whether a word may be there so many times: once, or twice when the editor saved it twice. What it
+// saved first was rescued then, or was in the file for long enough to be sent.
+func (p *place) right(word string, n int) bool { return n == 1 || n == 2 && p.again[word] }
 
 // killWhileSyncing starts quire sync and kills it, at any moment, while words are put into the file and the
 // document. It returns the words: lines, since what two people did to hundreds of characters of one line cannot

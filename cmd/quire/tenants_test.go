@@ -31,7 +31,7 @@ type tenants struct {
 // do sends a request and returns the answer as a whole, but for what differs from one to the next.
 func (s *tenants) do(token, method, path, kind, body string) (status int, answer string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *tenants) must(token, method, path, body string) string {
 // listen opens a WebSocket, sends messages, and returns what comes until the answer to the last of them.
 func (s *tenants) listen(path, protocol, token string, messages ...string) *tenantConn {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	c, _, err := websocket.Dial(ctx, strings.Replace(s.url, "http", "ws", 1)+path, &websocket.DialOptions{Subprotocols: []string{protocol, auth.TokenProtocol + token}})
 	if err != nil {
 		s.t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	bbolt "go.etcd.io/bbolt"
 
 	"quire/storage"
+	"quire/storage/storagetest/overdue"
 )
 
 // testStoreLog keeps what is expected to be logged out of the tests' output.
@@ -30,6 +31,7 @@ func openPlain(opts Options) error {
 // testStore opens a store in a temporary folder, which is closed with the test.
 func testStore(t testing.TB, opts Options) *Store {
 	t.Helper()
+	overdue.Watch(t)
 	if opts.Path == "" {
 		opts.Path = filepath.Join(t.TempDir(), "quire.db")
 	}

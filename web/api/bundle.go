@@ -329,6 +329,12 @@ func (in *importer) hold() error {
 	if in.place {
 		return nil
 	}
+	select {
+	case in.a.longLines <- struct{}{}:
+		in.place = true
+		return nil
+	default:
+	}
 	c, cancel := context.WithTimeout(in.a.opt.Streams.Context(), in.a.opt.Timeout)
 	defer cancel()
 	select {

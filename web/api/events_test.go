@@ -15,6 +15,7 @@ import (
 	"quire/ot/text"
 	"quire/session"
 	"quire/storage/mem"
+	"quire/storage/storagetest/overdue"
 	"quire/web/auth"
 	"quire/web/stream"
 )
@@ -41,6 +42,7 @@ func serve(t *testing.T, opt Options) (m *session.Manager, url string) {
 // listen serves a handler and returns its URL without a slash at the end.
 func listen(t *testing.T, handler fasthttp.RequestHandler) string {
 	t.Helper()
+	overdue.Watch(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

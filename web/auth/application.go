@@ -55,6 +55,7 @@ const (
 type application struct {
 	opt    Options
 	places chan struct{} // for questions under way
+	queue  chan struct{} // held by live connections that wait for a place
 	// shares are how many of them are about those who are not admitted yet, by network.
 	shares *limits.Shares[netip.Addr]
 
@@ -80,7 +81,13 @@ type said struct {
 }
 
 func newApplication(opt Options) *application {
-	return &application{opt: opt, places: make(chan struct{}, opt.CallbackAtOnce), shares: limits.NewShares[netip.Addr](opt.CallbackAtOnce, opt.CallbackAtOnce/4), said: map[[sha256.Size]byte]*said{}}
+	most := opt.CallbackAtOnce
+	return &application{
+		opt:    opt,
+		places: make(chan struct{}, most), queue: make(chan struct{}, most),
+		shares: limits.NewShares[netip.Addr](most, most/4),
+		said:   map[[sha256.Size]byte]*said{},
+	}
 }
 
 // appSource is what the application says as a source of rights.
@@ -155,13 +162,36 @@ func (s *appSource) rights(ctx context.Context) (*Identity, time.Time, *session.
 	if id, until, refusal, known := s.known(); known { // somebody else asked meanwhile
 		return s.checked(id, until, refusal)
 	}
-	place, free := s.app.place(ctx, s.from, s.admitted.Load())
+	place, free := s.app.place(ctx, s.from, s.patience())
 	if !free {
 		return s.checked(s.learn(nil, 0, nil, errPlaces))
 	}
 	id, ttl, refusal, err := s.app.ask(ctx, s.question)
 	place()
 	return s.checked(s.learn(id, ttl, refusal, err))
+}
+
+// patience is how long a question can wait.
+type patience int
+
+const (
+	putNow   patience = iota // somebody waits for the answer
+	putLater                 // what was said last holds for a good while
+	putSoon                  // it does not for much longer
+)
+
+// patience returns how long the question can wait: long for who was admitted, but for those who have
+// waited so for half of CallbackGrace, so that chance alone cuts nobody off.
+func (s *appSource) patience() patience {
+	if !s.admitted.Load() {
+		return putNow
+	}
+	s.said.mu.Lock()
+	defer s.said.mu.Unlock()
+	if s.app.opt.Now().Sub(s.said.good) > s.app.opt.CallbackGrace/2 {
+		return putSoon
+	}
+	return putLater
 }
 
 func (s *appSource) known() (id *Identity, until time.Time, refusal *session.Error, known bool) {
@@ -245,27 +275,40 @@ var errNoAnswer = session.Errorf(session.CodeUnavailable, "the application does 
 // errPlaces is why a question was not put.
 var errPlaces = errors.New("as many questions are under way as there may be")
 
-// place waits for leave to put a question, which done gives back; not at all for one of many that
-// can be put later. Those who come from one network have a quarter of the places, so that strangers with
+// place waits for leave to put a question, which done gives back. One that can be put later does not
+// wait; of those that have to be put soon only as many wait as there are places, so that others get in.
+// Those who are not admitted yet have a quarter of the places from one network, so that strangers with
 // made-up cookies do not take all.
-func (app *application) place(ctx context.Context, from netip.Addr, later bool) (done func(), free bool) {
-	if later {
+func (app *application) place(ctx context.Context, from netip.Addr, p patience) (done func(), free bool) {
+	ctx, cancel := context.WithTimeout(ctx, app.opt.CallbackTimeout)
+	defer cancel()
+	own := func() {}
+	if p == putNow {
+		var err error
+		if own, err = app.shares.Take(ctx, from, 1); err != nil {
+			return nil, false
+		}
+	}
+	done = func() { <-app.places; own() }
+	select {
+	case app.places <- struct{}{}:
+		return done, true
+	default:
+	}
+	switch p {
+	case putLater:
+		return nil, false
+	case putSoon:
 		select {
-		case app.places <- struct{}{}:
-			return func() { <-app.places }, true
+		case app.queue <- struct{}{}:
+			defer func() { <-app.queue }()
 		default:
 			return nil, false
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, app.opt.CallbackTimeout)
-	defer cancel()
-	own, err := app.shares.Take(ctx, from, 1)
-	if err != nil {
-		return nil, false
-	}
 	select {
 	case app.places <- struct{}{}:
-		return func() { <-app.places; own() }, true
+		return done, true
 	case <-ctx.Done():
 		own()
 		return nil, false

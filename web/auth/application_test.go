@@ -262,7 +262,7 @@ func TestManyConnectionsAtTheApplication(t *testing.T) {
 			Keys: []auth.Key{k}, Callback: "http://app/who", Client: h.client(), Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		h.says(200, `{"sub":"ada","grants":[{"docs":"*","role":"write"}],"ttl":60}`)
-		const many = 5000
+		const many = 2000
 		var passes []*auth.Pass
 		for i := range many {
 			passes = append(passes, admit(t, a, auth.Credentials{Cookie: strconv.Itoa(i)}))

@@ -326,7 +326,7 @@ func (a *Authority) newGuest(name string) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for {
-		if author := name + "~" + hashOf(newSecret())[:8]; !a.named[author] {
+		if author := name + "~" + hashOf(newSecret())[:guestDigits]; !a.named[author] {
 			return author
 		}
 	}

@@ -271,13 +271,13 @@ func (n *names) of(k nameKey) string {
 	return unnamed(k.author)
 }
 
-// guestSuffix is how many bytes tell guests of one name apart: a tilde and hexadecimal digits.
-const guestSuffix = 7
+// guestDigits is how many hexadecimal digits tell guests of one name apart, after a tilde.
+const guestDigits = 8
 
 // unnamed returns what an author is called of whom nothing is kept: a guest by the name that they gave,
 // anybody else by what is recorded.
 func unnamed(author string) string {
-	at := len(author) - guestSuffix
+	at := len(author) - guestDigits - 1
 	if at < 1 || author[at] != '~' || strings.Trim(author[at+1:], "0123456789abcdef") != "" || checkGuest(author[:at]) != nil {
 		return author
 	}

@@ -75,12 +75,12 @@ func TestNames(t *testing.T) {
 	_ = person(t, a, k, "", "cy", "", everything).Check("plan", auth.Write)     // no name
 	_ = person(t, a, k, "", "blank", " ", everything).Check("plan", auth.Write)
 	_ = person(t, a, k, "", "a/b~", "A/B", everything).Check("plan", auth.Write) // any characters
-	_ = person(t, a, k, "", "x~00aaff", "", everything).Check("p", auth.Write)   // looks like a guest
-	_ = person(t, a, k, "", "Ada~00aaff", "Ada", everything).Check("p", auth.Write)
+	_ = person(t, a, k, "", "x~00aaff11", "", everything).Check("p", auth.Write)   // looks like a guest
+	_ = person(t, a, k, "", "Ada~00aaff11", "Ada", everything).Check("p", auth.Write)
 	wantNames(t, a, "acme/plan", map[string]string{id: "Ada"}, id)
 	wantNames(t, a, "other/plan", map[string]string{id: "Eve"}, id)
-	plan := map[string]string{"a/b~": "A/B", "Ada~00aaff": "Ada", "Guest One~123abc": "Guest One"}
-	authors := []string{"bob", "blank", "cy", "a/b~", "x~00aaff", "Ada~00aaff", "Guest One~123abc", "~123abc", "x~123ABC", "x~12345", "x\u200b~123abc", id}
+	plan := map[string]string{"a/b~": "A/B", "Ada~00aaff11": "Ada", "Guest One~123abcde": "Guest One"}
+	authors := []string{"bob", "blank", "cy", "a/b~", "x~00aaff11", "Ada~00aaff11", "Guest One~123abcde", "~123abcde", "x~123ABCDE", "x~1234567", "x\u200b~123abcde", id}
 	wantNames(t, a, "plan", plan, authors...)
 
 	a.Close()
@@ -99,7 +99,7 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantNames(t, open, "acme/plan", nil, id, "Guest One~123abc")
+	wantNames(t, open, "acme/plan", nil, id, "Guest One~123abcde")
 	open = newAuthority(t, auth.Options{Store: store}) // of a command on the data
 	wantNames(t, open, "acme/plan", map[string]string{id: "Ada Lovelace"}, id)
 	wantNames(t, open, "other/plan", nil, id)

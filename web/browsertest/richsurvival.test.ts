@@ -142,8 +142,8 @@ test("what the editor cannot show keeps its place, and is not harmed by what is 
   await ada.page.keyboard.press("Control+a");
   await ada.page.keyboard.press("Delete");
   await untilRich(server, "odd", [ada.page], (lines) => lines.length === 1 && lines[0] === "p ");
-  await ada.page.keyboard.press("Control+z");
-  assert.deepEqual(await untilRich(server, "odd", [ada.page], (lines) => lines.length > 1), before);
+  for (let i = 0; i < 2; i++) await ada.page.keyboard.press("Control+z"); // one step or two, as fast as the machine was
+  assert.deepEqual(await untilRich(server, "odd", [ada.page], (lines) => lines.length > 1 && !lines.at(-1)!.endsWith("!")), before);
   assert.deepEqual(ada.complaints, []);
 });
 

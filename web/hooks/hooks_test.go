@@ -23,6 +23,7 @@ import (
 	"quire/session"
 	"quire/storage"
 	"quire/storage/mem"
+	"quire/storage/storagetest/overdue"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -68,7 +69,7 @@ func (r *rig) stop() {
 	if r.hooks == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := errors.Join(r.hooks.Close(ctx), r.manager.Close(ctx)); err != nil {
 		r.t.Error(err)
@@ -139,6 +140,7 @@ type receiver struct {
 }
 
 func newReceiver(t *testing.T) *receiver {
+	overdue.Watch(t)
 	r := &receiver{requests: make(chan request, 10_000), answer: func(request) int { return 204 }}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
@@ -184,7 +186,7 @@ func (r *receiver) next(t *testing.T) request {
 	select {
 	case in := <-r.requests:
 		return in
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no request came")
 		return request{}
 	}
@@ -211,7 +213,7 @@ func (r *receiver) none(t *testing.T) {
 // settled waits until a hook has nothing to do.
 func (r *rig) settled(id string) Status {
 	r.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		s, err := r.hooks.Get(id)
 		if err != nil {
 			r.t.Fatal(err)
@@ -327,7 +329,7 @@ func TestOrder(t *testing.T) {
 	wg.Wait()
 	select {
 	case <-done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%d events are missing", left)
 	}
 }

@@ -95,7 +95,7 @@ func (r *rig) delay() time.Duration {
 	select {
 	case d := <-r.clock.set:
 		return d.Truncate(time.Second)
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		r.t.Fatal("no attempt is due")
 		return 0
 	}

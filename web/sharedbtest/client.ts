@@ -78,8 +78,11 @@ export class Client {
 
   /** Returns when `done` holds; it is asked again whenever something has arrived. */
   async until(done: () => boolean): Promise<void> {
+    const signal = AbortSignal.timeout(60_000);
     while (!done()) {
-      await once(this.connection as never, "receive");
+      await once(this.connection as never, "receive", { signal }).catch((error) => {
+        throw signal.aborted ? new Error(`for a minute it did not come about that ${done}; the connection is ${this.connection.state}`) : error;
+      });
       await new Promise(setImmediate); // what arrived is worked in now
     }
   }

@@ -16,11 +16,14 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"quire/storage/storagetest/overdue"
 )
 
 // serve runs a server whose every answer is a stream.
 func serve(t *testing.T, opt Options, run func(w *Writer) error) (s *Server, addr string) {
 	t.Helper()
+	overdue.Watch(t)
 	s = New(opt)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -318,15 +318,23 @@ func (s *Server) all() []*Conn {
 // pings keeps connections alive and cuts off those that show no life. The pings are
 // spread over the span by the time each connection was opened.
 func (s *Server) pings() {
-	tick := time.NewTicker(s.opt.PingEvery / 16)
+	every := s.opt.PingEvery / 16
+	tick := time.NewTicker(every)
 	defer tick.Stop()
+	last := time.Now()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
-		case now := <-tick.C:
+		case <-tick.C:
+			now := time.Now()
+			stood := now.Sub(last) - every
+			if stood < every {
+				stood = 0
+			}
+			last = now
 			for _, c := range s.all() {
-				c.tick(now)
+				c.tick(now, stood)
 			}
 		}
 	}
@@ -491,13 +499,17 @@ func (c *Conn) touch() {
 
 // tick sends a ping when one is due and cuts the peer off when it has shown no life
 // for two spans. Besides answering, it is a sign of life to take bytes that wait for
-// it, however slowly: the ping itself may stand behind them.
-func (c *Conn) tick(now time.Time) {
+// it, however slowly: the ping itself may stand behind them. Time in which this process itself stood
+// still is not held against the peer, whose signs of life nobody has read yet.
+func (c *Conn) tick(now time.Time, stood time.Duration) {
 	span := c.s.opt.PingEvery
 	c.mu.Lock()
 	if c.handler == nil {
 		c.mu.Unlock()
 		return
+	}
+	if c.alive = c.alive.Add(stood); c.alive.After(now) {
+		c.alive = now
 	}
 	due := now.Sub(c.pinged) >= span
 	if due {

@@ -23,6 +23,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/goleak"
 
+	"quire/storage/storagetest/overdue"
 	"quire/web/certs"
 	"quire/web/certs/certstest"
 )
@@ -137,6 +138,7 @@ func serve(t *testing.T, opt Options) *host {
 			return e
 		})
 	}}
+	overdue.Watch(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +153,7 @@ func serve(t *testing.T, opt Options) *host {
 	}
 	go func() { done <- h.http.Serve(listener) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		h.s.Shutdown(ctx, 0)
 		if err := h.http.ShutdownWithContext(ctx); err != nil {
@@ -442,12 +444,45 @@ func TestPingAfterTheEnd(t *testing.T) {
 		e.c.mu.Lock()
 		e.c.pinged, e.c.alive = time.Time{}, time.Now()
 		e.c.mu.Unlock()
-		e.c.tick(time.Now())
+		e.c.tick(time.Now(), 0)
 		runtime.Gosched()
 	}
 	if n := e.c.Waiting(); n > 0 {
 		t.Errorf("%d bytes were written to a connection that has ended", n)
 	}
+}
+
+// TestStandingStill counts no time against a peer in which the server itself stood still, as when its machine was
+// suspended.
+func TestStandingStill(t *testing.T) {
+	h := serve(t, Options{PingEvery: time.Hour})
+	c, e := h.dial(peer.CompressionDisabled)
+	if err := c.Write(t.Context(), peer.MessageText, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Read(t.Context()); err != nil { // from now on nothing more is heard of it
+		t.Fatal(err)
+	}
+	silent := func() time.Time {
+		e.c.mu.Lock()
+		defer e.c.mu.Unlock()
+		e.c.alive = time.Now().Add(-3 * time.Hour)
+		return time.Now()
+	}
+	e.c.tick(silent(), 3*time.Hour)
+	e.c.tick(time.Now(), 0)
+	select {
+	case <-e.ended:
+		t.Fatal("cut off for what the server did not hear")
+	default:
+	}
+	e.c.mu.Lock()
+	if e.c.alive.After(time.Now()) {
+		t.Error("it may be silent for longer than others")
+	}
+	e.c.mu.Unlock()
+	e.c.tick(silent(), 0)
+	<-e.ended
 }
 
 func TestSlowUploadLives(t *testing.T) {
@@ -528,12 +563,15 @@ func TestShutdownIsBounded(t *testing.T) {
 		_, _, err := polite.Read(context.Background())
 		said <- fmt.Sprintf("%s, then %d", msg, peer.CloseStatus(err))
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-	defer cancel()
-	h.s.Shutdown(ctx, time.Second)
+	// It waits for the two that do not answer, until it is told not to.
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() { h.s.Shutdown(ctx, time.Second); close(over) }()
 	if got := <-said; got != "bye, then 1001" {
 		t.Errorf("the polite peer got %s", got)
 	}
+	cancel()
+	<-over
 	if _, resp, err := peer.Dial(context.Background(), "ws://"+h.addr+"/", nil); err == nil {
 		t.Errorf("a connection was accepted after the shutdown: %v", resp.Status)
 	}

@@ -116,7 +116,7 @@ func startGated(cmd *exec.Cmd, environ, self []string) (*gate, error) {
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Args = slices.Concat(self, []string{gateCommand}, environ, []string{"--", cmd.Path}, cmd.Args[1:])
 	cmd.Path = self[0]
-	err = cmd.Start()
+	err = starter().start(cmd)
 	theirs.Close()
 	if err != nil {
 		return nil, err

@@ -265,6 +265,7 @@ func crowd(r *rig, n int) error {
 	doc := r.crew[0].rec.ID
 	conns := make([]*client.Conn, n)
 	began := time.Now()
+	var reading sync.WaitGroup
 	err := all(n, func(i int) error {
 		conn, _, err := client.Dial(*r.url.Load(), client.Options{Timeout: 2 * time.Minute})
 		if err != nil {
@@ -281,6 +282,12 @@ func crowd(r *rig, n int) error {
 				return errors.Join(err, fmt.Errorf("connection %d: %+v", i, m))
 			}
 			if m.T == "ops" {
+				reading.Go(func() { // or it would be cut off for answering no ping while it waits for the others
+					_ = conn.SetReadDeadline(time.Time{})
+					for err == nil {
+						_, err = conn.Receive()
+					}
+				})
 				return nil
 			}
 		}
@@ -298,6 +305,7 @@ func crowd(r *rig, n int) error {
 			c.Close()
 		}
 	}
+	reading.Wait()
 	r.notice("%d connections served after %.1f s, %d MiB in memory", g.connections, took.Seconds(), int(g.memory)>>20)
 	return err
 }

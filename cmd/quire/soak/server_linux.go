@@ -67,9 +67,9 @@ func (r *rig) launch(usable bool) (*server, error) {
 	case r.gated:
 		s.gate, err = startGated(s.cmd, r.Environ, append([]string{r.Exe}, r.Self...))
 	case r.wire != nil:
-		err = r.wire.start(s.cmd)
+		err = r.wire.inner.start(s.cmd)
 	default:
-		err = s.cmd.Start()
+		err = starter().start(s.cmd)
 	}
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
-	"os/exec"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -22,7 +21,7 @@ import (
 type wire struct {
 	near, far *os.File
 	server    netip.Addr // of the far end
-	threads   chan func()
+	inner     thread     // lives in the namespace
 	wg        sync.WaitGroup
 
 	mu    sync.Mutex
@@ -48,7 +47,7 @@ var wires atomic.Int32
 func newWire(seed uint64) (*wire, error) {
 	n := uint32(wires.Add(1)) + uint32(os.Getpid())*7
 	a, b := byte(n>>6), byte(n<<2)
-	w := &wire{server: netip.AddrFrom4([4]byte{198, 18, a, b + 1}), threads: make(chan func()), rng: rand.New(rand.NewPCG(seed, 7))}
+	w := &wire{server: netip.AddrFrom4([4]byte{198, 18, a, b + 1}), inner: make(thread), rng: rand.New(rand.NewPCG(seed, 7))}
 	here := netip.AddrFrom4([4]byte{198, 18, a, b + 2}) // 198.18.0.0/15 is for tests of networks
 	var err error
 	if w.near, err = tunnel(here); err != nil {
@@ -79,16 +78,7 @@ func (w *wire) inside(made chan<- error) {
 	if err != nil {
 		return
 	}
-	for f := range w.threads {
-		f()
-	}
-}
-
-// start starts a process in the namespace.
-func (w *wire) start(cmd *exec.Cmd) error {
-	done := make(chan error)
-	w.threads <- func() { done <- cmd.Start() }
-	return <-done
+	w.inner.run()
 }
 
 // set changes the weather.
@@ -99,7 +89,7 @@ func (w *wire) set(s weather) {
 }
 
 func (w *wire) close() {
-	close(w.threads)
+	close(w.inner)
 	w.near.Close()
 	w.far.Close()
 	w.wg.Wait()

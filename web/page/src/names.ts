@@ -98,7 +98,7 @@ export class AuthorNames {
 
 /** Reports whether an author is a guest who gave a name: others do not choose theirs. */
 function isGuest(author: string, name: string): boolean {
-  return author.startsWith(`${name}~`) && /^[0-9a-f]{6}$/.test(author.slice(name.length + 1));
+  return author.startsWith(`${name}~`) && /^[0-9a-f]{8}$/.test(author.slice(name.length + 1));
 }
 
 /** Letters of other scripts that look like those of the Latin one. */

@@ -43,10 +43,10 @@ test("authors are called by their names, and no two alike", () => {
   assert.equal(names.recorded("Bob"), "");
   names.learn();
   assert.equal(names.version, 0);
-  names.learn({ "idp|1": "Ada", "idp|2": "Bo\u202eb", "idp|3": " \u200b", "Cy~00aaff": "Cy", "Cy~nothex": "Dan" });
+  names.learn({ "idp|1": "Ada", "idp|2": "Bo\u202eb", "idp|3": " \u200b", "Cy~00aaff11": "Cy", "Cy~nothex": "Dan" });
   assert.ok(names.version > 0, "who was called by their author is to be called anew");
-  assert.deepEqual(called("idp|1", "idp|2", "idp|3", "Cy~00aaff", "Cy~nothex"), ["Ada", "Bo[U+202E]b (idp|2)", "idp|3", "Cy (guest)", "Dan"]);
-  assert.deepEqual(["idp|1", "idp|3", "Cy~00aaff"].map((author) => names.recorded(author)), ["idp|1", "", "Cy~00aaff"]);
+  assert.deepEqual(called("idp|1", "idp|2", "idp|3", "Cy~00aaff11", "Cy~nothex"), ["Ada", "Bo[U+202E]b (idp|2)", "idp|3", "Cy (guest)", "Dan"]);
+  assert.deepEqual(["idp|1", "idp|3", "Cy~00aaff11"].map((author) => names.recorded(author)), ["idp|1", "", "Cy~00aaff11"]);
   assert.equal(names.call("Bob"), "Bob", "who is recorded so is called so");
 
   const before = names.version;
