@@ -601,7 +601,8 @@ func TestWaitingFramesLeaveInOneWrite(t *testing.T) {
 	if woken != 8 || nc.waiting() != 8 {
 		t.Errorf("woken %d times, %d bytes wait", woken, nc.waiting())
 	}
-	if n, err := nc.flush(); n != 8 || err != nil {
+	parts, _, _ := nc.take()
+	if n, err := nc.flush(parts); n != 8 || err != nil {
 		t.Errorf("flush: %d, %v", n, err)
 	}
 	if len(w.writes) != 2 || string(w.writes[1]) != "01234567" {
