@@ -41,6 +41,7 @@ type echo struct {
 
 	mu     sync.Mutex
 	out    [][]byte
+	do     []func(c *Conn)
 	bye    bool
 	boom   bool
 	closes bool
@@ -83,13 +84,17 @@ func (e *echo) say(msg []byte) {
 func (e *echo) Send(c *Conn) bool {
 	e.mu.Lock()
 	out, bye, boom, closes := e.out, e.bye, e.boom, e.closes
-	e.out, e.bye, e.closes = nil, false, false
+	do := e.do
+	e.out, e.do, e.bye, e.closes = nil, nil, false, false
 	e.mu.Unlock()
 	if boom {
 		panic("as told")
 	}
 	for _, m := range out {
 		c.SendText(m)
+	}
+	for _, f := range do {
+		f(c)
 	}
 	if closes {
 		c.SendText([]byte("last words"))
