@@ -135,7 +135,7 @@ func redactor(typ ot.Type) (ot.Redactor, error) {
 }
 
 // redactCost returns about how many bytes of memory redacting takes of content of so many bytes.
-func redactCost(t ot.Type, size int) int { return size * (16 + 3*ot.Weight(t)) }
+func redactCost(t ot.Type, size int) int { return size * (16 + 4*ot.Weight(t)) }
 
 // strikeAll takes a text out of the newest revision.
 func (m *Manager) strikeAll(ctx context.Context, doc string, v View, t ot.Redactor, r Redaction, room *room) error {

@@ -333,10 +333,13 @@ func (p *redacting) snapshot(ctx context.Context, snap storage.Snapshot) (storag
 	if !p.found() {
 		return snap, nil
 	}
-	if p.snapshots == nil || p.snapshots.at > snap.Rev {
-		p.snapshots = p.walk()
+	w := p.records // which came to the head
+	if snap.Rev != w.at {
+		if p.snapshots == nil || p.snapshots.at > snap.Rev {
+			p.snapshots = p.walk()
+		}
+		w = p.snapshots
 	}
-	w := p.snapshots
 	for w.at < snap.Rev {
 		recs, err := p.m.opt.Store.Read(ctx, p.info.ID, w.at, snap.Rev)
 		if err != nil {
