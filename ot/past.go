@@ -81,18 +81,23 @@ type Redactor interface {
 	Redact(d Doc, secret string) Redaction
 }
 
-// Redaction goes through a document's past twice: it is shown every operation in
-// order with See, then Doc, and Op with every operation in the same order, return what is to be
-// kept instead. Lengths, and so positions, stay what they were. Not safe for
-// concurrent use.
+// Redaction goes through a document's past twice, or more often: it is shown every operation in
+// order with See, and after Seen, Doc, and Op with every operation in the same order, return what is to be
+// kept instead. Lengths, and so positions, stay what they were. Between the times it keeps what it found and
+// no content. Not safe for concurrent use.
 type Redaction interface {
 	// See takes in the next operation. It fails with ErrMismatch when it does not fit.
 	See(op Op) error
-	// Found reports whether there is anything to redact in what it was shown.
-	Found() bool
-	// Doc returns the oldest content with filler in it; call it after the last See.
-	Doc() Doc
+	// Size returns the Size of the content that the operations led to that were seen.
+	Size() int
+	// Seen ends the first time through, letting go of what only that needs, and reports whether there
+	// is anything to redact in what was shown.
+	Seen() bool
+	// Doc returns d, the oldest content as Redact was given it, with filler in it; call it after Seen. Calling it again
+	// begins another time through.
+	Doc(d Doc) Doc
 	// Op returns the next operation with filler in it, and whether it is another than
-	// it was; call it after Doc.
-	Op(op Op) (Op, bool)
+	// it was; call it after Doc. before is the content that it is an operation on, with filler in it: what
+	// Doc and the operations that were returned since make.
+	Op(op Op, before Doc) (Op, bool)
 }

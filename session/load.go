@@ -22,7 +22,7 @@ func (m *Manager) session(ctx context.Context, id string) (*Session, error) {
 		if l == nil {
 			if !m.memory.fits() {
 				m.mu.Unlock()
-				if err := m.makeRoom(); err != nil {
+				if err := m.makeRoom("another document"); err != nil {
 					return nil, err
 				}
 				continue

@@ -310,7 +310,7 @@ func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subsc
 				typ = s.typeAt(o.Rev)
 			}
 		} else {
-			o.doc = s.at.doc
+			o.doc, o.copy = s.at.doc, s.copyOf()
 		}
 	case s.at.typ == nil:
 		return nil, nil, Errorf(CodeNotFound, "no such document")
@@ -331,7 +331,7 @@ func (s *Session) admit(req OpenRequest, c *clientState, before ot.Type) (*Subsc
 			// What it submitted is on its way to the disk: it could not go on from Seq.
 			return nil, nil, Errorf(CodeBusy, "this client's last operations are being written")
 		}
-		o.doc = s.at.doc
+		o.doc, o.copy = s.at.doc, s.copyOf()
 	}
 	if req.Client != "" && req.Convention == Sequenced {
 		for _, old := range s.subs {

@@ -79,7 +79,7 @@ func (m *Manager) admitted(s *Session) *Error {
 	if m.memory.fits() {
 		return nil
 	}
-	err := m.makeRoom()
+	err := m.makeRoom("another document")
 	if err != nil {
 		m.memory.held.Add(int64(-s.charged))
 		s.charged, s.left = 0, true
@@ -88,8 +88,8 @@ func (m *Manager) admitted(s *Session) *Error {
 }
 
 // makeRoom has sessions leave that nobody uses, the least recently used first, until there is some room
-// again. What is not on disk stays. CodeBusy when that is not enough.
-func (m *Manager) makeRoom() *Error {
+// again. What is not on disk stays. CodeBusy when that is not enough; what is what there is no room for then.
+func (m *Manager) makeRoom(what string) *Error {
 	y := &m.memory
 	y.mu.Lock()
 	defer y.mu.Unlock()
@@ -103,7 +103,43 @@ func (m *Manager) makeRoom() *Error {
 		}
 		*y.full = now
 	}
-	return m.Exceeds(limits.Memory, int(y.budget), CodeBusy, "there is no room in memory for another document now")
+	return m.Exceeds(limits.Memory, int(y.budget), CodeBusy, "there is no room in memory for %s now", what)
+}
+
+// room is memory that work on one document takes for a while, counted beside the documents that are open.
+// One goroutine at a time.
+type room struct {
+	m    *Manager
+	what string // is done, for people
+	n    int
+}
+
+func (m *Manager) newRoom(what string) *room { return &room{m: m, what: what} }
+
+// grow makes it n bytes at least. CodeTooLarge when there never is as much, CodeBusy when there is not now.
+func (r *room) grow(n int) error {
+	y := &r.m.memory
+	if n <= r.n || y.budget == 0 {
+		return nil
+	}
+	if int64(n) > y.budget {
+		return r.m.Exceeds(limits.Memory, int(y.budget), CodeTooLarge, "%s takes %d bytes of memory", r.what, n)
+	}
+	y.held.Add(int64(n - r.n))
+	r.n = n
+	if y.fits() {
+		return nil
+	}
+	if err := r.m.makeRoom(r.what); err != nil {
+		return err
+	}
+	return nil
+}
+
+// leave gives it back.
+func (r *room) leave() {
+	r.m.memory.held.Add(int64(-r.n))
+	r.n = 0
 }
 
 // evict has idle sessions leave, the least recently used first, until the sessions take no more than so much.

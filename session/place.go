@@ -1,6 +1,12 @@
 package session
 
-import "quire/ot"
+import (
+	"context"
+	"sync"
+	"weak"
+
+	"quire/ot"
+)
 
 // OpenRequest asks for a place in a document.
 type OpenRequest struct {
@@ -57,8 +63,59 @@ type Opened struct {
 	// Seq is the client's highest committed sequence number.
 	Seq uint64
 
-	typ ot.Type
+	typ  ot.Type
+	doc  ot.Doc
+	copy *contentCopy // of doc; nil without
+}
+
+// contentCopy is what readers have of a document's content at one revision, the same for all of them who come while one
+// has it.
+type contentCopy struct {
 	doc ot.Doc
+	shared
+
+	turn chan struct{} // has a place for whoever changes what follows
+	refs int           // who holds it
+	left func()        // gives back what is counted for it
+}
+
+// copyOf returns the copy of the content as it is now. Called with the lock held.
+func (s *Session) copyOf() *contentCopy {
+	c := s.copied.Value()
+	if c == nil || c.doc != s.at.doc {
+		c = &contentCopy{doc: s.at.doc, turn: make(chan struct{}, 1)}
+		s.copied = weak.Make(c)
+	}
+	return c
+}
+
+// Shared returns what build returned for this key the first time one who reads the same content asked, while that is
+// held. It is safe for concurrent use. There has to be content.
+func (o *Opened) Shared(key any, build func() any) any { return o.copy.Shared(key, build) }
+
+// Hold waits until a copy of the content, which is as large as bytes say, may be made, and returns how to say that it
+// has left this reader. It is counted, and what Shared returns kept, once for all who hold it at one time.
+func (o *Opened) Hold(ctx context.Context, m *Manager, bytes int) (done func(), err error) {
+	c := o.copy
+	select {
+	case c.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, Errorf(CodeUnavailable, "too much is on its way to others")
+	}
+	defer func() { <-c.turn }()
+	if c.refs == 0 {
+		if c.left, err = m.Leave(ctx, bytes); err != nil {
+			return nil, err
+		}
+	}
+	c.refs++
+	return sync.OnceFunc(func() {
+		c.turn <- struct{}{}
+		if c.refs--; c.refs == 0 {
+			c.left()
+		}
+		<-c.turn
+	}), nil
 }
 
 // AppendContent appends the document at Rev in JSON wire form. It is not there when

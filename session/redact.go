@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"quire/ot"
+	"quire/ot/jsonscan"
 	"quire/storage"
 )
 
@@ -92,6 +94,8 @@ func (m *Manager) keep(ctx context.Context) (done func(), err error) {
 }
 
 func (m *Manager) redact(ctx context.Context, info Info, r Redaction) (n int, err error) {
+	room := m.newRoom("redacting the document")
+	defer room.leave()
 	if r.Text != "" {
 		v, err := m.view(ctx, info.ID, Head)
 		if err != nil {
@@ -102,13 +106,13 @@ func (m *Manager) redact(ctx context.Context, info Info, r Redaction) (n int, er
 			if err != nil {
 				return 0, err
 			}
-			if err := m.strike(ctx, info.ID, v, t.Redact(v.Doc, r.Text).Doc(), r.By); err != nil {
+			if err := m.strikeAll(ctx, info.ID, v, t, r, room); err != nil {
 				return 0, err
 			}
 		}
 	}
 	for range redactTries {
-		n, err = m.redactPast(ctx, info.ID, r)
+		n, err = m.redactPast(ctx, info.ID, r, room)
 		var lives *headError
 		var conflict *storage.ConflictError
 		switch {
@@ -128,6 +132,21 @@ func redactor(typ ot.Type) (ot.Redactor, error) {
 		return t, nil
 	}
 	return nil, Errorf(CodeBadType, "text cannot be redacted from documents of type %s", typ.Name())
+}
+
+// redactCost returns about how many bytes of memory redacting takes of content of so many bytes.
+func redactCost(t ot.Type, size int) int { return size * (16 + 4*ot.Weight(t)) }
+
+// strikeAll takes a text out of the newest revision.
+func (m *Manager) strikeAll(ctx context.Context, doc string, v View, t ot.Redactor, r Redaction, room *room) error {
+	if err := room.grow(redactCost(t, t.Size(v.Doc))); err != nil {
+		return err
+	}
+	seen := t.Redact(v.Doc, r.Text)
+	if !seen.Seen() {
+		return nil
+	}
+	return m.strike(ctx, doc, v, seen.Doc(v.Doc), r.By)
 }
 
 // headError says that the redaction of the past would change the newest revision.
@@ -182,6 +201,7 @@ func without(t ot.Type, was, redacted ot.Doc) ot.Doc {
 // rest returns a redacted JSON text with nothing where filler is in its strings, but for the names of
 // members. It reports whether it is what was there in all else.
 func rest(was, redacted []byte) (left []byte, ok bool) {
+	left = make([]byte, 0, len(redacted))
 	for len(redacted) > 0 {
 		a, b := token(was), token(redacted)
 		was, redacted = was[len(a):], redacted[len(b):]
@@ -194,11 +214,7 @@ func rest(was, redacted []byte) (left []byte, ok bool) {
 			if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
 				return nil, false
 			}
-			s, err := json.Marshal(restOf(x, y))
-			if err != nil {
-				return nil, false
-			}
-			left = append(left, s...)
+			left = jsonscan.AppendString(left, restOf(x, y))
 		default:
 			return nil, false
 		}
@@ -221,337 +237,36 @@ func token(text []byte) []byte {
 	return text[:min(end+1, len(text))]
 }
 
-// restOf returns what of a string is not filler, which is one unit for each of what it was.
+// restOf returns what of a string is not filler, which is one unit for each of what it was: of UTF-16, or
+// a code point.
 func restOf(was, redacted string) string {
-	if x, y := utf16.Encode([]rune(was)), utf16.Encode([]rune(redacted)); len(x) == len(y) {
-		return string(utf16.Decode(equal(x, y)))
-	} else if x, y := []rune(was), []rune(redacted); len(x) == len(y) {
-		return string(equal(x, y))
+	for _, width := range []func(rune) int{utf16.RuneLen, func(rune) int { return 1 }} {
+		if left, ok := unfilled(was, redacted, width); ok {
+			return left
+		}
 	}
 	return redacted
 }
 
-// equal returns the elements that are the same in both.
-func equal[T comparable](a, b []T) []T {
-	out := make([]T, 0, len(a))
-	for i := range a {
-		if a[i] == b[i] {
-			out = append(out, a[i])
-		}
-	}
-	return out
-}
-
-// redactPast redacts what is in the past only, with the document's session held.
-func (m *Manager) redactPast(ctx context.Context, doc string, r Redaction) (n int, err error) {
-	s, err := m.hold(ctx, doc)
-	if err != nil {
-		return 0, err
-	}
-	p := &redacting{m: m, Redaction: r, contents: map[Revision]content{}}
-	defer func() {
-		if err != nil || !p.wrote {
-			m.let(s, nil, nil)
-			return
-		}
-		m.let(s, Errorf(CodeInternal, "the document's past was rewritten; open it again"), Errorf(CodeUnavailable, "the document's past was just rewritten; nothing was written, send it again"))
-	}()
-	m.labelling.Lock()
-	defer m.labelling.Unlock()
-	if p.info, err = m.opt.Store.Stat(ctx, doc); err != nil {
-		return 0, err
-	}
-	s.mu.Lock()
-	p.head = s.at
-	s.mu.Unlock()
-	if err = p.look(ctx); err != nil {
-		return 0, err
-	}
-	if needed, err := p.needed(ctx); err != nil {
-		return 0, err
-	} else if needed {
-		if err := m.opt.Store.Rewrite(ctx, doc, p.info.Incarnation, p.record, p.snapshot); err != nil {
-			return 0, err
-		}
-		p.wrote = true
-		m.contents.forget(p.info.Incarnation)
-	}
-	err = p.notes(ctx)
-	m.blames.forget(p.info.Incarnation)
-	return p.changed, err
-}
-
-// needed reports whether there is anything to redact in the records and snapshots.
-func (p *redacting) needed(ctx context.Context) (bool, error) {
-	if p.authored > 0 || slices.ContainsFunc(p.lives, ot.Redaction.Found) {
-		return true, nil
-	}
-	for rev := range p.contents { // what led to those below the oldest is not there
-		if p.Text == "" || rev >= p.info.Oldest {
+// unfilled returns the characters that are the same in both, when for each other one there is as much filler as
+// width says.
+func unfilled(was, redacted string, width func(rune) int) (left string, ok bool) {
+	var out strings.Builder
+	out.Grow(len(was))
+	for _, r := range was {
+		q, n := utf8.DecodeRuneInString(redacted)
+		if q == r {
+			out.WriteRune(r)
+			redacted = redacted[n:]
 			continue
 		}
-		was, err := p.m.opt.Store.Snapshot(ctx, p.info.ID, rev)
-		if err != nil {
-			return false, err
-		}
-		now, err := p.snapshot(was)
-		if err != nil || !bytes.Equal(was.Data, now.Data) {
-			return err == nil, err
-		}
-	}
-	return false, nil
-}
-
-// redacting goes through a document's past twice: look, then record for every record and
-// snapshot for every snapshot.
-type redacting struct {
-	m *Manager
-	Redaction
-	info     Info
-	head     content // of the newest revision
-	lives    []ot.Redaction
-	authored int  // records by Author
-	wrote    bool // the past was written anew
-
-	// The second time.
-	life     int                  // the next of lives
-	now      content              // at the revision that was reached, redacted
-	first    content              // that the past begins with, as it was
-	start    ot.Doc               // the same, redacted
-	changed  int                  // records
-	contents map[Revision]content // redacted, where there are snapshots
-}
-
-// begin returns the content that the past begins with; none when that is a creation.
-func (p *redacting) begin(ctx context.Context) (content, error) {
-	if p.info.Oldest < 0 {
-		return content{}, nil
-	}
-	r, err := p.m.replay(ctx, p.info.ID, p.info.Oldest)
-	return r.content, err
-}
-
-// newLife begins to look at content that was created.
-func (p *redacting) newLife(typ ot.Type, doc ot.Doc) error {
-	if p.Text == "" {
-		return nil
-	}
-	t, err := redactor(typ)
-	if err == nil {
-		p.lives = append(p.lives, t.Redact(doc, p.Text))
-	}
-	return err
-}
-
-// look shows the redactions every operation.
-func (p *redacting) look(ctx context.Context) error {
-	at, err := p.begin(ctx)
-	if err == nil && at.typ != nil {
-		err = p.newLife(at.typ, at.doc)
-	}
-	if err != nil {
-		return err
-	}
-	p.first = at
-	typ := at.typ
-	for rev := p.info.Oldest; rev < p.info.Head; {
-		recs, err := p.m.opt.Store.Read(ctx, p.info.ID, rev, p.info.Head)
-		if err != nil {
-			return err
-		}
-		for i := range recs {
-			if p.Author != "" && recs[i].Author == p.Author && p.As != p.Author {
-				p.authored++
+		for range width(r) {
+			if redacted == "" {
+				return "", false
 			}
-			if err := p.see(&typ, &recs[i]); err != nil {
-				return &ReplayError{Rev: rev + Revision(i), Err: err}
-			}
-		}
-		rev += Revision(len(recs))
-	}
-	revs, err := p.m.opt.Store.Snapshots(ctx, p.info.ID)
-	if err != nil {
-		return err
-	}
-	for _, rev := range revs {
-		p.contents[rev] = content{}
-	}
-	return p.beginAgain()
-}
-
-// see shows the redaction one record; typ is the type of the content before it.
-func (p *redacting) see(typ *ot.Type, rec *storage.Record) error {
-	if p.Text == "" {
-		return nil
-	}
-	op, err := p.m.decode(*typ, rec)
-	if err != nil {
-		return err
-	}
-	switch op := op.(type) {
-	case Creation:
-		err = p.newLife(op.Type, op.Doc)
-	case Deletion:
-	default:
-		err = p.lives[len(p.lives)-1].See(op)
-	}
-	_, *typ = around(*typ, op)
-	return err
-}
-
-// beginAgain begins the second time.
-func (p *redacting) beginAgain() error {
-	if p.Text != "" && p.first.typ != nil {
-		p.start, p.life = p.lives[0].Doc(), 1
-		p.now = content{typ: p.first.typ, doc: p.start}
-	}
-	return p.reached(p.info.Oldest)
-}
-
-// reached notes the content at a revision where it is needed.
-func (p *redacting) reached(rev Revision) error {
-	if p.Text == "" {
-		return nil
-	}
-	if _, ok := p.contents[rev]; ok {
-		p.contents[rev] = p.now
-	}
-	if rev == p.info.Head && p.now.typ != nil && !sameDoc(p.now.typ, p.now.doc, p.head.doc) {
-		return &headError{View{rev, p.head.typ, p.head.doc}, p.now.doc}
-	}
-	return nil
-}
-
-// record returns what is kept instead of a record.
-func (p *redacting) record(rev storage.Revision, rec storage.Record) (storage.Record, error) {
-	changed := false
-	if p.Author != "" && rec.Author == p.Author {
-		rec.Author, changed = p.As, p.As != p.Author
-	}
-	if p.Text != "" {
-		op, err := p.m.decode(p.now.typ, &rec)
-		if err != nil {
-			return rec, &ReplayError{Rev: rev, Err: err}
-		}
-		var other bool
-		if op, other = p.redacted(op); other {
-			author, client, seq, time := rec.Author, rec.Client, rec.Seq, rec.Time
-			rec = encode(p.now.typ, op)
-			rec.Author, rec.Client, rec.Seq, rec.Time = author, client, seq, time
-			changed = true
-		}
-		if p.now, err = p.now.apply(op, rev+1); err != nil {
-			return rec, &ReplayError{Rev: rev, Err: err}
+			_, n := utf8.DecodeRuneInString(redacted)
+			redacted = redacted[n:]
 		}
 	}
-	if changed {
-		p.changed++
-	}
-	return rec, p.reached(rev + 1)
-}
-
-// redacted returns an operation with filler in it, and whether it is another than it was.
-func (p *redacting) redacted(op ot.Op) (ot.Op, bool) {
-	switch op := op.(type) {
-	case Creation:
-		doc := p.lives[p.life].Doc()
-		p.life++
-		return Creation{op.Type, doc}, !sameDoc(op.Type, op.Doc, doc)
-	case Deletion:
-		return op, false
-	}
-	return p.lives[p.life-1].Op(op)
-}
-
-// snapshot returns what is kept instead of a snapshot.
-func (p *redacting) snapshot(snap storage.Snapshot) (storage.Snapshot, error) {
-	if p.Text == "" || snap.Type == "" {
-		return snap, nil
-	}
-	if snap.Rev >= p.info.Oldest {
-		at := p.contents[snap.Rev]
-		if at.typ == nil || at.typ.Name() != snap.Type {
-			return snap, fmt.Errorf("the snapshot at revision %d is of another type than the records make", snap.Rev)
-		}
-		snap.Data = at.typ.MarshalDoc(nil, at.doc)
-		return snap, nil
-	}
-	// Kept for a label; what led to it and on from it is not.
-	typ := p.m.types[snap.Type]
-	if typ == nil {
-		return snap, fmt.Errorf("unknown document type %q", snap.Type)
-	}
-	t, err := redactor(typ)
-	if err != nil {
-		return snap, err
-	}
-	doc, err := typ.UnmarshalDoc(snap.Data)
-	if err == nil {
-		snap.Data = typ.MarshalDoc(nil, t.Redact(doc, p.Text).Doc())
-	}
-	return snap, err
-}
-
-// notes redacts what is kept beside the records: who set labels, and who made the content that
-// the past begins with.
-func (p *redacting) notes(ctx context.Context) error {
-	var set []storage.Note
-	labels, err := p.m.labels(ctx, p.info.ID)
-	if err != nil {
-		return err
-	}
-	for _, l := range labels {
-		if p.Author == "" || l.Author != p.Author {
-			continue
-		}
-		l.Author = p.As
-		note, err := l.note()
-		if err != nil {
-			return err
-		}
-		set = append(set, note)
-	}
-	authorship, err := p.authorship(ctx)
-	if err != nil {
-		return err
-	}
-	if set = append(set, authorship...); len(set) == 0 {
-		return nil
-	}
-	return p.m.opt.Store.SetNotes(ctx, p.info.ID, p.info.Incarnation, set)
-}
-
-// authorship returns the notes of the redacted authorship; none when there is none.
-func (p *redacting) authorship(ctx context.Context) ([]storage.Note, error) {
-	if p.info.Oldest < 0 {
-		return nil, nil
-	}
-	a, err := p.m.readAuthorship(ctx, p.info, p.info.Oldest)
-	if a == nil || a.trace == nil || err != nil {
-		return nil, err
-	}
-	if p.Author != "" {
-		a.rename(p.Author, p.As)
-	}
-	if err := p.retrace(a); err != nil {
-		return nil, err
-	}
-	return a.notes()
-}
-
-// retrace has the trace of a document whose parts have paths follow the change of names in
-// them. Parts of other documents stay where they are.
-func (p *redacting) retrace(a *authorship) error {
-	paths := slices.ContainsFunc(a.trace.Spans(), func(s ot.Span) bool { return s.Path != nil })
-	if p.Text == "" || !paths || sameDoc(a.typ, p.first.doc, p.start) {
-		return nil
-	}
-	op, err := p.m.diff(a.typ, p.first.doc, p.start)
-	if err != nil {
-		return err
-	}
-	if _, ok := a.maker(a.rev); !ok {
-		a.sign("", "", p.info.Modified)
-	}
-	return a.trace.Apply(op, ot.Origin(a.rev))
+	return out.String(), redacted == ""
 }

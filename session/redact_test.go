@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"quire/ot/diff"
 	"quire/session"
@@ -399,5 +400,133 @@ func TestRedactRefuses(t *testing.T) {
 		w.store.Fail(storagetest.Rewrite, 1, nil)
 		says(t, "with a broken disk", redact(session.Redaction{Author: "ann"}), session.CodeUnavailable, "")
 		w.redact(session.Redaction{Author: "ann"}, 1) // and then it can
+	})
+}
+
+// TestRedactLives redacts a document that was deleted and created again, with a snapshot in each life: the secret
+// is in some of them, typed or put in at once.
+func TestRedactLives(t *testing.T) {
+	for _, c := range secrets {
+		bubble(c.typ, t, func(t *testing.T) {
+			ctx := t.Context()
+			w := newWorld(t, session.Options{}, nil)
+			create := func(content string) {
+				if _, err := w.Create(ctx, "doc", c.typ, []byte(content), session.User{Name: "maker"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			snapshot := func() {
+				v, err := w.View(ctx, "doc", session.Head)
+				if err != nil {
+					t.Fatal(err)
+				}
+				info, err := w.store.Stat(ctx, "doc")
+				if err == nil {
+					err = w.store.PutSnapshot(ctx, "doc", info.Incarnation, storage.Snapshot{Rev: v.Rev, Type: c.typ, Data: v.Type.MarshalDoc(nil, v.Doc)})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			empty := strings.NewReplacer(" secret", "").Replace(c.content)
+			for i, with := range []bool{false, true, false, true, false} {
+				if !with {
+					create(empty)
+				} else {
+					create(c.content)
+					for _, op := range c.ops[:2] {
+						w.edit(session.Head, op, by("ann"))
+						snapshot()
+					}
+				}
+				snapshot()
+				m := w.from(fmt.Sprintf("deleter-%d", i), session.Head)
+				if err := m.Change(ctx, session.Change{Base: session.Head, Seq: 1, Op: session.Deletion{}}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second) // the bubble's time
+				m.Close()
+			}
+			create(empty)
+			was := w.forms()
+			if _, err := w.Redact(ctx, "doc", session.Redaction{Text: c.secret}); err != nil {
+				t.Fatal(err)
+			}
+			now := w.forms()
+			for rev := range was {
+				if strings.Contains(now[rev], c.secret) || !strings.Contains(was[rev], c.secret) && len([]rune(now[rev])) != len([]rune(was[rev])) {
+					t.Errorf("revision %d was %s and is %s", rev, was[rev], now[rev])
+				}
+			}
+			if s := w.stored(); strings.Contains(s, c.secret) || !strings.Contains(s, "███") {
+				t.Errorf("the store has\n%s", s)
+			}
+			w.verified()
+			w.stop()
+		})
+	}
+}
+
+// TestRedactNeedsRoom: what redacting takes of memory is counted, refused before it is done, and given back.
+func TestRedactNeedsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const budget = 1 << 20
+		w := newWorld(t, session.Options{Limits: session.Limits{Memory: budget}}, nil)
+		w.made("json0", `["`+strings.Repeat("a", budget/40)+`","secret"]`)
+		was := w.stored()
+		_, err := w.Redact(t.Context(), "doc", session.Redaction{Text: "secret"})
+		says(t, "a large document", err, session.CodeTooLarge, "max-memory")
+		is(t, "the store", w.stored(), was)
+		if err := w.Delete(t.Context(), "doc"); err != nil {
+			t.Fatal(err)
+		}
+		w.made("json0", `["`+strings.Repeat("a", budget/150)+`","secret"]`)
+		used := w.Stats().Memory
+		for range 5 { // each takes more than a third
+			w.redact(session.Redaction{Text: "nowhere"}, 0)
+		}
+		if now := w.Stats().Memory; now > used+budget/20 {
+			t.Errorf("%d bytes are counted, before %d", now, used)
+		}
+		w.stop()
+	})
+}
+
+// TestRedactWhileOthersEdit: edits go on while the past is looked at, and what they put in is redacted.
+func TestRedactWhileOthersEdit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, session.Options{}, nil)
+		e := w.editor("client-1")
+		e.submit(0, 1, `["a secret"]`)
+		e.take()
+		e.submit(1, 2, `[1,-7]`)
+		e.holds("a")
+		asked := w.store.Block(storagetest.Read)
+		redacted := make(chan error, 1)
+		go func() {
+			_, err := w.Redact(t.Context(), "doc", session.Redaction{Text: "secret"})
+			redacted <- err
+		}()
+		<-asked.Arrived()
+		looks := w.store.Block(storagetest.Read)
+		asked.Open()
+		<-looks.Arrived()
+		e.submit(2, 3, `[1," secret"]`)
+		e.take()
+		e.submit(3, 4, `[1,-7]`)
+		e.holds("a")
+		if e.rev != 4 {
+			t.Fatalf("revision %d: the edits waited", e.rev)
+		}
+		looks.Open()
+		if err := <-redacted; err != nil {
+			t.Fatal(err)
+		}
+		if s := w.stored(); strings.Contains(s, "secret") || strings.Count(s, "██████") < 2 {
+			t.Errorf("the store has\n%s", s)
+		}
+		e.Close()
+		w.verified()
+		w.stop()
 	})
 }

@@ -66,8 +66,9 @@ type Session struct {
 	subs      []*Subscription
 	clients   map[string]*clientState
 	people    people
-	creating  []chan *Error       // who waits for a creation that is under way
-	caughtUp  weak.Pointer[Batch] // the last composite read from the store
+	creating  []chan *Error             // who waits for a creation that is under way
+	caughtUp  weak.Pointer[Batch]       // the last composite read from the store
+	copied    weak.Pointer[contentCopy] // of the content, as readers were given it last
 	snap      snapshots
 	held      chan struct{} // closed when nothing is being written; nil unless it is held
 	idleSince time.Time

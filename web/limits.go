@@ -18,7 +18,8 @@ type Limits struct {
 	// MaxReceiving is how many bytes of memory there are for large WebSocket messages on their way; see
 	// ws.Options. Default 256 MiB.
 	MaxReceiving int
-	// MaxSending is how many bytes WebSocket clients may leave untaken; see ws.Options. Default 1 GiB.
+	// MaxSending is how many bytes WebSocket clients may leave untaken (see ws.Options), and how many large HTTP answers may
+	// take, a quarter of them for one address. Default 1 GiB.
 	MaxSending int
 	// MaxConns is the most WebSocket connections. Default 100,000.
 	MaxConns int

@@ -4,6 +4,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -100,6 +101,7 @@ type Server struct {
 	sharedb  *sharedb.Protocol
 	api      *api.API
 	streams  *stream.Server
+	answers  *limits.Shares[netip.Addr] // bytes of large answers
 	admin    *admin.API
 	side     *fasthttp.Server // of the listener for operators
 	large    *large
@@ -133,6 +135,7 @@ func New(opt Options) (*Server, error) {
 	s := &Server{opt: opt, metrics: opt.Metrics.Handler(), assets: map[string]asset{}}
 	s.large = &large{server: s, each: map[sender]int{}}
 	s.from = newAddresses(s)
+	s.answers = limits.NewShares[netip.Addr](cmp.Or(opt.MaxSending, 1<<30), cmp.Or(opt.MaxSending, 1<<30)/4)
 	s.streams = stream.New(stream.Options{Max: opt.MaxStreams, WriteTimeout: opt.Timeouts.Write, Logger: opt.Logger})
 	s.api = api.New(api.Options{
 		MaxPage:       opt.MaxPage,
@@ -149,6 +152,7 @@ func New(opt Options) (*Server, error) {
 		MaxMessage:    opt.MaxMessage,
 		MaxBody:       opt.MaxBody,
 		MaxImport:     opt.MaxImport,
+		Room:          s.answerRoom,
 		Logger:        opt.Logger,
 	})
 	err := fs.WalkDir(opt.Page, ".", func(name string, d fs.DirEntry, err error) error {

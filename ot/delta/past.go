@@ -71,11 +71,10 @@ func follow(l *runs.List, op ot.Op, origin int64) error {
 func (Type) Redact(d ot.Doc, secret string) ot.Redaction {
 	r := &redaction{
 		watch: redact.Watch{Secret: redact.New(secret), Marks: &redact.Marks{}, Unit: units.UTF16, IDs: runs.Rising()},
-		first: d.(*Doc).Op(),
 		now:   New(nil),
 	}
 	r.names = redact.NewValues(r.watch.Secret)
-	_ = r.See(r.first) // fits
+	_ = r.See(d.(*Doc).Op()) // fits
 	return r
 }
 
@@ -83,8 +82,7 @@ func (Type) Redact(d ot.Doc, secret string) ot.Redaction {
 type redaction struct {
 	watch redact.Watch
 	names *redact.Values
-	first Op    // makes the oldest content of nothing
-	now   *Doc  // the newest content
+	now   *Doc  // the newest content that was seen; nil after Seen
 	next  int64 // the number of the next unit that is inserted
 }
 
@@ -137,16 +135,24 @@ func (r *redaction) slice(from, to int) (string, error) {
 	return out.String(), nil
 }
 
-func (r *redaction) Found() bool { return r.watch.Found() || r.names.Found() }
+func (r *redaction) Size() int { return Type{}.Size(r.now) }
 
-func (r *redaction) Doc() ot.Doc {
-	r.watch.Sort()
+func (r *redaction) Seen() bool {
+	r.now = nil
+	found := r.watch.Seen()
+	return r.names.Found() || found
+}
+
+func (r *redaction) Doc(d ot.Doc) ot.Doc {
 	r.next = 0
-	op, _ := r.Op(r.first)
+	op, changed := r.Op(d.(*Doc).Op(), nil)
+	if !changed {
+		return d
+	}
 	return New(op.(Op))
 }
 
-func (r *redaction) Op(op ot.Op) (ot.Op, bool) {
+func (r *redaction) Op(op ot.Op, _ ot.Doc) (ot.Op, bool) {
 	var out Builder
 	changed := false
 	object := func(o *jsonvalue.Object) *jsonvalue.Object {

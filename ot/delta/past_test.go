@@ -37,14 +37,16 @@ func TestTrace(t *testing.T) {
 // TestRedact takes a name out of text, links, names of attributes and embedded objects.
 func TestRedact(t *testing.T) {
 	typ := delta.Type{}
-	r := typ.Redact(doc(t, `[{"insert":"By B"},{"insert":"o","attributes":{"bold":true}},{"insert":"b","attributes":{"link":"http://Bob/"}},{"insert":"c","attributes":{"link":"http://███/"}},{"insert":{"image":{"of":["Bob"]}}}]`), "Bob")
+	d := ot.Doc(doc(t, `[{"insert":"By B"},{"insert":"o","attributes":{"bold":true}},{"insert":"b","attributes":{"link":"http://Bob/"}},{"insert":"c","attributes":{"link":"http://███/"}},{"insert":{"image":{"of":["Bob"]}}}]`))
+	r := typ.Redact(d, "Bob")
 	ops := []string{`[{"insert":"Bo"},{"insert":"x","attributes":{"by Bob":1}},{"delete":1}]`, `[{"retain":2},{"delete":1},{"insert":"b"}]`, `[{"retain":9,"attributes":{"link":"to Bob"}}]`, `[{"retain":2,"attributes":{"Bob":null}}]`}
 	for _, o := range ops {
 		parsed, err := delta.Parse([]byte(o), ot.Limits{})
 		must(t, err)
 		must(t, r.See(parsed))
 	}
-	d := r.Doc()
+	r.Seen()
+	d = r.Doc(d)
 	const first = `[{"insert":"By █"},{"insert":"█","attributes":{"bold":true}},{"insert":"█c","attributes":{"link":"http://███/"}},{"insert":{"image":{"of":["███"]}}}]`
 	if got := string(typ.AppendDoc(nil, d)); got != first {
 		t.Errorf("the document becomes %s, want %s", got, first)
@@ -52,7 +54,7 @@ func TestRedact(t *testing.T) {
 	for i, want := range []string{`[{"insert":"██"},{"insert":"x","attributes":{"by ███":1}},{"delete":1}]`, `[{"retain":2},{"insert":"█"},{"delete":1}]`, `[{"retain":9,"attributes":{"link":"to ███"}}]`, `[{"retain":2,"attributes":{"███":null}}]`} {
 		parsed, err := delta.Parse([]byte(ops[i]), ot.Limits{})
 		must(t, err)
-		got, changed := r.Op(parsed)
+		got, changed := r.Op(parsed, d)
 		if form := string(typ.AppendOp(nil, got)); form != want || !changed {
 			t.Errorf("%s becomes %s (changed: %t), want %s", ops[i], form, changed, want)
 		}

@@ -17,7 +17,7 @@ type part struct {
 	// first is the number of the value: in a rising tree, of the first unit of text in it,
 	// before it was edited.
 	first int64
-	shape jsonvalue.Value // of a closed part
+	shape jsonvalue.Value // of a closed part; in a rising tree the value, which is shared with the document
 	open  *opened         // otherwise
 }
 
@@ -59,21 +59,29 @@ func shapeOf(v jsonvalue.Value) jsonvalue.Value {
 	return nil
 }
 
-// extent returns how many units of text a shape has.
-func extent(shape jsonvalue.Value) (n int64) {
-	switch s := shape.(type) {
-	case float64:
-		return int64(s)
+// extent returns how many units of text there are in a value.
+func extent(v jsonvalue.Value) (n int64) {
+	switch v := v.(type) {
+	case string:
+		return int64(units.Count(v)[units.UTF16])
 	case *jsonvalue.List:
-		for i := range s.Len() {
-			n += extent(s.At(i))
+		for i := range v.Len() {
+			n += extent(v.At(i))
 		}
 	case *jsonvalue.Object:
-		for i := range s.Len() {
-			n += extent(s.Member(i).Value)
+		for i := range v.Len() {
+			n += extent(v.Member(i).Value)
 		}
 	}
 	return n
+}
+
+// closed returns the part that is a value, made of what has numbers from first on.
+func (t *tree) closed(v jsonvalue.Value, first int64) part {
+	if t.rising {
+		return part{first: first, shape: v}
+	}
+	return part{first: first, shape: shapeOf(v)}
 }
 
 // opened returns what p is made of, nil when it has no parts.
@@ -82,32 +90,49 @@ func (t *tree) opened(p *part) *opened {
 		return p.open
 	}
 	first, o := p.first, &opened{}
-	add := func(shape jsonvalue.Value) {
-		o.items = append(o.items, part{first: first, shape: shape})
+	set := func(i int, shape jsonvalue.Value) {
+		o.items[i] = part{first: first, shape: shape}
 		if t.rising {
 			first += extent(shape)
 		}
 	}
 	switch s := p.shape.(type) {
-	case float64:
-		o.text = &runs.List{}
-		if t.rising {
-			o.text = runs.Rising()
-		}
-		o.text.Insert(0, int(s), first)
 	case *jsonvalue.List:
+		o.items = make([]part, s.Len())
 		for i := range s.Len() {
-			add(s.At(i))
+			set(i, s.At(i))
 		}
 	case *jsonvalue.Object:
-		o.names = make([]string, s.Len())
+		o.names, o.items = make([]string, s.Len()), make([]part, s.Len())
 		for i := range s.Len() {
 			o.names[i] = s.Member(i).Name
-			add(s.Member(i).Value)
+			set(i, s.Member(i).Value)
+		}
+	default:
+		if o.text = t.numbers(s, first); o.text == nil {
+			return nil
 		}
 	}
 	p.open, p.shape = o, nil
 	return o
+}
+
+// numbers returns those of the text that a shape is of, from first on; nil when it is not of text.
+func (t *tree) numbers(shape jsonvalue.Value, first int64) *runs.List {
+	l, n := &runs.List{}, 0
+	switch s := shape.(type) {
+	case string:
+		l, n = runs.Rising(), int(extent(s))
+	case float64:
+		if t.rising {
+			return nil
+		}
+		n = int(s)
+	default:
+		return nil
+	}
+	l.Insert(0, n, first)
+	return l
 }
 
 // is reports whether o, which may be nil, is a list or, if named, an object.
@@ -161,22 +186,22 @@ func (t *tree) follow(c *Component, first int64) error {
 		}
 		return err
 	case len(c.Path) == 0:
-		t.root = part{first: first, shape: shapeOf(c.Inserted)}
+		t.root = t.closed(c.Inserted, first)
 		return nil
 	}
 	p, err := t.at(c.Path.parent())
 	if err != nil {
 		return err
 	}
-	o, named := t.opened(p), c.has(OI|OD)
+	o, named, in := t.opened(p), c.has(OI|OD), t.closed(c.Inserted, first)
 	switch {
 	case !o.is(named):
 		return fmt.Errorf("%w: Referenced element not a list or object", ot.ErrMismatch)
 	case named:
-		o.setMember(c, first)
+		o.setMember(c, in)
 		return nil
 	}
-	return o.setItem(c, first)
+	return o.setItem(c, in)
 }
 
 // text returns the numbers of the string that a path leads to.
@@ -191,9 +216,8 @@ func (t *tree) text(path Path) (*runs.List, error) {
 	return nil, fmt.Errorf("%w: Referenced element not a string", ot.ErrMismatch)
 }
 
-func (o *opened) setMember(c *Component, first int64) {
+func (o *opened) setMember(c *Component, in part) {
 	i, there := o.find(c.Path.last())
-	in := part{first: first, shape: shapeOf(c.Inserted)}
 	switch {
 	case c.has(OI) && there:
 		o.items[i] = in
@@ -206,7 +230,7 @@ func (o *opened) setMember(c *Component, first int64) {
 	}
 }
 
-func (o *opened) setItem(c *Component, first int64) error {
+func (o *opened) setItem(c *Component, in part) error {
 	size := len(o.items)
 	if c.Has == LI {
 		size++
@@ -215,7 +239,6 @@ func (o *opened) setItem(c *Component, first int64) error {
 	if err != nil {
 		return err
 	}
-	in := part{first: first, shape: shapeOf(c.Inserted)}
 	switch c.Has {
 	case LI:
 		o.items = slices.Insert(o.items, i, in)

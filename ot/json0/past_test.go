@@ -353,9 +353,10 @@ func TestRedactOracle(t *testing.T) {
 			must(t, red.See(op))
 			ops, d = append(ops, op), ok(typ.Apply(d, op))
 		}
-		filled := red.Doc()
+		red.Seen()
+		filled := red.Doc(start)
 		for _, op := range ops {
-			next, did := red.Op(op)
+			next, did := red.Op(op, filled)
 			if did != (string(typ.AppendOp(nil, op)) != string(typ.AppendOp(nil, next))) {
 				t.Fatalf("case %d: %s becomes %s, changed %t", i, typ.AppendOp(nil, op), typ.AppendOp(nil, next), did)
 			}
@@ -386,9 +387,10 @@ func TestRedactNames(t *testing.T) {
 	for _, op := range ops {
 		must(t, r.See(ok(typ.DecodeOp([]byte(op), ot.Limits{}))))
 	}
-	d = r.Doc()
+	r.Seen()
+	d = r.Doc(d)
 	for i, want := range []string{`[{"p":["▉▉▉"],"od":"███by","oi":[{"▉▉▉":3}]}]`, `[{"p":["▉▉▉",0,"▉▉▉"],"na":1}]`, `[{"p":["x",0],"sd":"███"}]`, `[{"p":["y"],"oi":"▉"}]`} {
-		op, _ := r.Op(ok(typ.DecodeOp([]byte(ops[i]), ot.Limits{})))
+		op, _ := r.Op(ok(typ.DecodeOp([]byte(ops[i]), ot.Limits{})), d)
 		if got := string(typ.AppendOp(nil, op)); got != want {
 			t.Errorf("%s becomes %s, want %s", ops[i], got, want)
 		}

@@ -22,10 +22,9 @@ func (Type) Redact(d ot.Doc, secret string) ot.Redaction {
 		values: redact.NewValues(s),
 		marks:  &redact.Marks{},
 		ids:    tree{rising: true},
-		first:  Op{{Path: Path{}, Has: OI, Inserted: d.(*Doc).value}},
 		was:    &Doc{},
 	}
-	_ = r.See(r.first) // fits
+	_ = r.See(Op{{Path: Path{}, Has: OI, Inserted: d.(*Doc).value}}) // fits
 	return r
 }
 
@@ -33,17 +32,21 @@ func (Type) Redact(d ot.Doc, secret string) ot.Redaction {
 type redaction struct {
 	values *redact.Values
 	marks  *redact.Marks
-	ids    tree
-	first  Op    // makes the oldest content of null
-	was    *Doc  // the newest content
-	now    *Doc  // what it is to be, the second time through
-	next   int64 // the number of the next unit of text that is inserted
+	ids    tree   // until Seen
+	was    *Doc   // the newest content that was seen; nil after Seen
+	same   []bool // for each component that says what it takes out: whether that was there
+	at     int    // the next of same, after Doc
+	next   int64  // the number of the next unit of text that is inserted
 }
 
 func (r *redaction) See(op ot.Op) error {
 	for i := range op.(Op) {
 		c := &op.(Op)[i]
 		r.seeNames(c)
+		if c.has(LD | OD) {
+			old := find(r.was.value, c.Path)
+			r.same = append(r.same, old != (none{}) && jsonvalue.Equal(old, c.Deleted))
+		}
 		edit := *c
 		if c.has(SI | SD) {
 			edit = c.asEdit()
@@ -121,30 +124,40 @@ func (r *redaction) seeNames(c *Component) {
 	r.values.SeeValue(c.Deleted)
 }
 
-func (r *redaction) Found() bool { return r.marks.Found() || r.values.Found() }
+func (r *redaction) Size() int { return jsonvalue.Size(r.was.value) }
 
-func (r *redaction) Doc() ot.Doc {
+func (r *redaction) Seen() bool {
+	r.was, r.ids = nil, tree{}
 	r.marks.Sort()
-	r.next, r.was, r.now = 0, &Doc{}, &Doc{}
-	r.Op(r.first)
-	return r.now
+	return r.marks.Found() || r.values.Found()
 }
 
-func (r *redaction) Op(op ot.Op) (ot.Op, bool) {
+func (r *redaction) Doc(d ot.Doc) ot.Doc {
+	r.next, r.at = 0, 0
+	v, changed := r.values.Map(d.(*Doc).value, r.cover)
+	if !changed {
+		return d
+	}
+	return &Doc{value: v}
+}
+
+func (r *redaction) Op(op ot.Op, before ot.Doc) (ot.Op, bool) {
 	out := append(Op(nil), op.(Op)...)
+	now := before.(*Doc)
 	changed := false
 	for i := range out {
-		if r.redact(&out[i]) {
+		if r.redact(&out[i], now.value) {
 			changed = true
 		}
-		r.was, _ = r.was.Apply(op.(Op)[i : i+1]) // as See was told
-		r.now, _ = r.now.Apply(out[i : i+1])
+		if i+1 < len(out) {
+			now, _ = now.Apply(out[i : i+1]) // as See was told
+		}
 	}
 	return out, changed
 }
 
-// redact puts filler into c and reports whether that changed it.
-func (r *redaction) redact(c *Component) (changed bool) {
+// redact puts filler into c, which changes now, and reports whether that changed it.
+func (r *redaction) redact(c *Component, now jsonvalue.Value) (changed bool) {
 	was := *c
 	c.Path = append(Path{}, c.Path...)
 	for i, k := range c.Path {
@@ -159,32 +172,32 @@ func (r *redaction) redact(c *Component) (changed bool) {
 		changed = changed || did
 	}
 	if c.has(LD | OD) {
-		old := find(r.was.value, was.Path)
-		if old != (none{}) && jsonvalue.Equal(old, c.Deleted) {
-			c.Deleted = find(r.now.value, c.Path)
-			changed = changed || !jsonvalue.Equal(c.Deleted, old)
+		if r.same[r.at] {
+			c.Deleted = find(now, c.Path)
+			did = !jsonvalue.Equal(c.Deleted, was.Deleted)
 		} else {
 			c.Deleted, did = r.values.Replace(c.Deleted)
-			changed = changed || did
 		}
+		r.at++
+		changed = changed || did
 	}
 	if c.has(T) {
-		c.Edit, did = r.redactEdit(c.Path, c.Edit)
+		c.Edit, did = r.redactEdit(now, c.Path, c.Edit)
 		changed = changed || did
 	}
 	if c.has(SI | SD) {
 		edit := was.asEdit()
 		var edits text0.Op
-		edits, did = r.redactEdit(c.Path.parent(), edit.Edit)
+		edits, did = r.redactEdit(now, c.Path.parent(), edit.Edit)
 		c.Text = edits[0].Text
 		changed = changed || did
 	}
 	return changed
 }
 
-// redactEdit puts filler into an edit of the string at a path.
-func (r *redaction) redactEdit(path Path, edit text0.Op) (text0.Op, bool) {
-	s := find(r.now.value, path).(string)
+// redactEdit puts filler into an edit of the string at a path in now.
+func (r *redaction) redactEdit(now jsonvalue.Value, path Path, edit text0.Op) (text0.Op, bool) {
+	s := find(now, path).(string)
 	out := append(text0.Op(nil), edit...)
 	changed := false
 	for i := range out {

@@ -151,13 +151,27 @@ func (c *sample) redact(t ot.Redactor, d ot.Doc, ops []ot.Op, secret string) (ot
 	for _, op := range ops {
 		must(c, 0, r.See(op))
 	}
-	found := r.Found()
-	filled := r.Doc()
+	size := d
+	for _, op := range ops {
+		size = c.apply(size, op)
+	}
+	if got, want := r.Size(), c.Size(size); got != want {
+		c.fail("the size of what was seen is %d, want %d", got, want)
+	}
+	found := r.Seen()
+	some := r.Doc(d)
+	for _, op := range ops[:c.r.IntN(len(ops)+1)] { // some of the way, to begin again then
+		op, _ = r.Op(op, some)
+		some = c.apply(some, op)
+	}
+	filled := r.Doc(d)
+	now := filled
 	other := c.text(filled) != c.text(d)
 	after := make([]ot.Op, len(ops))
 	for i, op := range ops {
 		var changed bool
-		after[i], changed = r.Op(op)
+		after[i], changed = r.Op(op, now)
+		now = c.apply(now, after[i])
 		if changed != (c.form(op) != c.form(after[i])) {
 			c.fail("%s becomes %s, changed %t", c.form(op), c.form(after[i]), changed)
 		}

@@ -92,30 +92,44 @@ func (v *Values) Replace(x jsonvalue.Value) (jsonvalue.Value, bool) { return v.M
 // Map returns a value with filler in its names and every string replaced by what text returns
 // for it, in order, and whether it is another than it was; itself when it is not.
 func (v *Values) Map(x jsonvalue.Value, text func(string) string) (jsonvalue.Value, bool) {
-	changed := false
 	switch x := x.(type) {
 	case string:
 		s := text(x)
 		return s, s != x
 	case *jsonvalue.List:
-		items := make([]jsonvalue.Value, x.Len())
-		for i := range items {
-			var did bool
-			items[i], did = v.Map(x.At(i), text)
-			changed = changed || did
+		var items []jsonvalue.Value // once one is another
+		for i := range x.Len() {
+			value, did := v.Map(x.At(i), text)
+			if did && items == nil {
+				items = make([]jsonvalue.Value, x.Len())
+				for k := range i {
+					items[k] = x.At(k)
+				}
+			}
+			if items != nil {
+				items[i] = value
+			}
 		}
-		if changed {
+		if items != nil {
 			return jsonvalue.NewList(items), true
 		}
 	case *jsonvalue.Object:
-		members := make([]jsonvalue.Member, x.Len())
-		for i := range members {
+		var members []jsonvalue.Member // once one is another
+		for i := range x.Len() {
 			m := x.Member(i)
+			name, was := v.Name(m.Name), m
 			value, did := v.Map(m.Value, text)
-			members[i] = jsonvalue.Member{Name: v.Name(m.Name), Value: value}
-			changed = changed || did || members[i].Name != m.Name
+			if m = (jsonvalue.Member{Name: name, Value: value}); (did || m.Name != was.Name) && members == nil {
+				members = make([]jsonvalue.Member, x.Len())
+				for k := range i {
+					members[k] = x.Member(k)
+				}
+			}
+			if members != nil {
+				members[i] = m
+			}
 		}
-		if changed {
+		if members != nil {
 			return jsonvalue.NewObject(members), true
 		}
 	}

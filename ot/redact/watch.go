@@ -88,6 +88,13 @@ func (w *Watch) Changed(at, n int) {
 	w.changes = append(w.changes, [2]int{at, at + n})
 }
 
+// Seen lets go of what only Look needs, puts the marks in order and reports whether there are any.
+func (w *Watch) Seen() bool {
+	w.IDs, w.changes = nil, nil
+	w.Sort()
+	return w.Found()
+}
+
 // Look marks what is found around the changes. slice returns the units [from, to) of the
 // text, or an error when one of them is within a character.
 func (w *Watch) Look(slice func(from, to int) (string, error)) {

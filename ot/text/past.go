@@ -77,8 +77,7 @@ func follow[O Operation](l *runs.List, op ot.Op, origin int64) error {
 func (Common[O, C]) Redact(d ot.Doc, secret string) ot.Redaction {
 	var o O
 	r := &redaction[O]{watch: NewWatch(o.Unit(), secret), now: &Doc{}}
-	r.first = O(whole(o.Unit(), d.(*Doc)))
-	_ = r.See(r.first) // fits
+	_ = r.See(O(whole(o.Unit(), d.(*Doc)))) // fits
 	return r
 }
 
@@ -121,7 +120,7 @@ func (w *Watch) See(op Op, after *Doc) {
 	w.Look(func(from, to int) (string, error) { return after.slice(w.Unit, from, to) })
 }
 
-// Cover returns an operation of which all are taken in, the next one in their order since Sort,
+// Cover returns an operation of which all are taken in, the next one in their order since Rewind,
 // with filler in it, and whether it is another than it was.
 func (w *Watch) Cover(op Op) (Op, bool) {
 	changed := false
@@ -138,16 +137,12 @@ func (w *Watch) Cover(op Op) (Op, bool) {
 }
 
 // Rewind makes the next operation for Cover the first.
-func (w *Watch) Rewind() {
-	w.Sort()
-	w.next = 0
-}
+func (w *Watch) Rewind() { w.next = 0 }
 
 // redaction is the ot.Redaction of a text edited by operations O.
 type redaction[O Operation] struct {
 	watch Watch
-	first O    // makes the oldest content of nothing
-	now   *Doc // the newest content
+	now   *Doc // the newest content that was seen; nil after Seen
 }
 
 func (r *redaction[O]) See(op ot.Op) error {
@@ -161,16 +156,24 @@ func (r *redaction[O]) See(op ot.Op) error {
 	return nil
 }
 
-func (r *redaction[O]) Found() bool { return r.watch.Found() }
+func (r *redaction[O]) Size() int { return r.now.size()[units.Bytes] }
 
-func (r *redaction[O]) Doc() ot.Doc {
-	r.watch.Rewind()
-	op, _ := r.watch.Cover(Op(r.first))
-	d, _ := (&Doc{}).apply(r.watch.Unit, op) // what is in a document fits
-	return d
+func (r *redaction[O]) Seen() bool {
+	r.now = nil
+	return r.watch.Seen()
 }
 
-func (r *redaction[O]) Op(op ot.Op) (ot.Op, bool) {
+func (r *redaction[O]) Doc(d ot.Doc) ot.Doc {
+	r.watch.Rewind()
+	op, changed := r.watch.Cover(whole(r.watch.Unit, d.(*Doc)))
+	if !changed {
+		return d
+	}
+	now, _ := (&Doc{}).apply(r.watch.Unit, op) // what is in a document fits
+	return now
+}
+
+func (r *redaction[O]) Op(op ot.Op, _ ot.Doc) (ot.Op, bool) {
 	out, changed := r.watch.Cover(Op(op.(O)))
 	return O(out), changed
 }

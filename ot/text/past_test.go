@@ -33,14 +33,16 @@ func TestTrace(t *testing.T) {
 func TestRedact(t *testing.T) {
 	typ := text.Type{}
 	ops := []string{`["B and "]`, `[1,"o🌍"]`, `[4,"b"]`, `[2,-2]`, `[3," saw Bo🌍b, not Bo, nor Bob"]`, `[1,"🌍"]`}
-	r := typ.Redact(doc(t, "Bo🌍b."), "Bo🌍b")
+	first := doc(t, "Bo🌍b.")
+	r := typ.Redact(first, "Bo🌍b")
 	for _, o := range ops {
 		must(t, r.See(op(t, o)))
 	}
-	d := r.Doc()
+	r.Seen()
+	d := r.Doc(first)
 	for i, want := range []string{`["█ and "]`, `[1,"███"]`, `[4,"█"]`, `[2,-2]`, `[3," saw █████, not Bo, nor Bob"]`, `[1,"🌍"]`} {
 		was := op(t, ops[i])
-		got, changed := r.Op(was)
+		got, changed := r.Op(was, d)
 		if form := string(typ.AppendOp(nil, got)); form != want || changed != (form != ops[i]) {
 			t.Errorf("%s becomes %s (changed: %t), want %s", ops[i], form, changed, want)
 		}
@@ -55,8 +57,10 @@ func TestRedact(t *testing.T) {
 
 // TestRedactFiller takes out what is made of filler.
 func TestRedactFiller(t *testing.T) {
-	r := text.Type{}.Redact(doc(t, "a██b█"), "██")
-	if got := r.Doc().(*text.Doc).String(); got != "a▉▉b█" {
+	d := doc(t, "a██b█")
+	r := text.Type{}.Redact(d, "██")
+	r.Seen()
+	if got := r.Doc(d).(*text.Doc).String(); got != "a▉▉b█" {
 		t.Errorf("%q", got)
 	}
 }
@@ -82,9 +86,10 @@ func TestPastOfTraces(t *testing.T) {
 			if len(read.Spans()) != len(spans) {
 				t.Error("the stored trace has other spans")
 			}
-			d, found := red.Doc(), 0
+			red.Seen()
+			d, found := red.Doc(doc(t, "")), 0
 			for _, o := range tr.ops {
-				next, changed := red.Op(o)
+				next, changed := red.Op(o, d)
 				if changed {
 					found++
 				}
@@ -131,9 +136,10 @@ func BenchmarkRedact(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		r.Doc()
+		r.Seen()
+		r.Doc(&text.Doc{})
 		for _, o := range tr.ops {
-			r.Op(o)
+			r.Op(o, nil)
 		}
 	}
 }
@@ -168,7 +174,8 @@ func FuzzRedact(f *testing.F) {
 			must(t, err)
 			ops = append(ops, o)
 		}
-		d = red.Doc()
+		red.Seen()
+		d = red.Doc(first)
 		for i := 0; ; i++ {
 			if strings.Contains(d.(*text.Doc).String(), secret) {
 				t.Fatalf("%q is left in %q", secret, d)
@@ -176,7 +183,7 @@ func FuzzRedact(f *testing.F) {
 			if i == len(ops) {
 				break
 			}
-			o, _ := red.Op(ops[i])
+			o, _ := red.Op(ops[i], d)
 			d, err = text.Type{}.Apply(d, o)
 			must(t, err)
 		}

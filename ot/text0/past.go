@@ -59,16 +59,24 @@ func Follow(l *runs.List, op Op, origin int64) error {
 // Redact begins a redaction, as the Redact of text.Type. What a delete says that it deletes
 // is what is there then.
 func (Type) Redact(d ot.Doc, secret string) ot.Redaction {
-	r := &redaction{watch: text.NewWatch(units.UTF16, secret), first: Op{Insert(0, d.(*text.Doc).String())}, now: &text.Doc{}}
-	_ = r.See(r.first) // fits
+	r := &redaction{watch: text.NewWatch(units.UTF16, secret), now: &text.Doc{}}
+	_ = r.See(whole(d)) // fits
 	return r
 }
 
 // redaction is an ot.Redaction.
 type redaction struct {
 	watch text.Watch
-	first Op        // makes the oldest content of nothing
-	now   *text.Doc // the newest content of what was seen, then of what was given back
+	now   *text.Doc // the newest content that was seen; nil after Seen
+}
+
+// whole returns the operation that makes the empty text d.
+func whole(d ot.Doc) Op {
+	s := d.(*text.Doc).String()
+	if s == "" {
+		return nil
+	}
+	return Op{Insert(0, s)}
 }
 
 func (r *redaction) See(op ot.Op) error {
@@ -85,29 +93,40 @@ func (r *redaction) See(op ot.Op) error {
 	return nil
 }
 
-func (r *redaction) Found() bool { return r.watch.Found() }
+func (r *redaction) Size() int { return Type{}.Size(r.now) }
 
-func (r *redaction) Doc() ot.Doc {
-	r.watch.Rewind()
-	r.now = &text.Doc{}
-	r.Op(r.first)
-	return r.now
+func (r *redaction) Seen() bool {
+	r.now = nil
+	return r.watch.Seen()
 }
 
-func (r *redaction) Op(op ot.Op) (ot.Op, bool) {
+func (r *redaction) Doc(d ot.Doc) ot.Doc {
+	r.watch.Rewind()
+	op, changed := r.Op(whole(d), &text.Doc{})
+	if !changed {
+		return d
+	}
+	now, _ := Apply(&text.Doc{}, op.(Op)) // fits
+	return now
+}
+
+func (r *redaction) Op(op ot.Op, before ot.Doc) (ot.Op, bool) {
 	out := append(Op(nil), op.(Op)...)
+	now := before.(*text.Doc)
 	changed := false
 	for i := range out {
 		c := &out[i]
 		was := c.Text
 		if c.Delete {
-			c.Text, _ = r.now.Slice(c.Pos, c.end()) // as See was told
+			c.Text, _ = now.Slice(c.Pos, c.end()) // as See was told
 		} else if step, err := c.step(); err == nil && len(step) > 0 {
 			step, _ = r.watch.Cover(step)
 			c.Text = step[len(step)-1].S
 		}
 		changed = changed || c.Text != was
-		r.now, _ = Apply(r.now, Op{*c})
+		if i+1 < len(out) {
+			now, _ = Apply(now, Op{*c})
+		}
 	}
 	return out, changed
 }

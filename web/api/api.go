@@ -35,6 +35,9 @@ type Options struct {
 	HTTPS       func(ctx *fasthttp.RequestCtx) bool
 	// Revoked is told of each revocation. May be nil.
 	Revoked func(auth.Revocation)
+	// Room waits until an answer that takes so many bytes of memory may be made for the sender of a request, and returns
+	// how to say that it was taken. It fails with an *Error or when ctx ends. Default: there always is room.
+	Room func(request *fasthttp.RequestCtx, ctx context.Context, bytes int) (done func(), err error)
 	// Formats are the forms of documents besides text and JSON. Default: none.
 	Formats Formats
 	// Unified returns what differs between two texts as a unified diff with so many lines of
@@ -143,6 +146,39 @@ func (a *API) convert(r *request, bytes int) (done func(), err error) {
 		return nil, errBusy
 	}
 	return func() { room(); place() }, nil
+}
+
+// largeAnswer is from how many bytes of a document on an answer is counted, and answerCost how much memory making one
+// takes for each of them: the content, the answer around it, and what these grew out of.
+const (
+	largeAnswer = 64 << 10
+	answerCost  = 4
+)
+
+// room waits until an answer with a document of so many bytes may be made. It is given back when the answer was taken, or
+// the connection is gone.
+func (a *API) room(r *request, bytes int) error {
+	if bytes < largeAnswer || a.opt.Room == nil {
+		return nil
+	}
+	done, err := a.opt.Room(r.ctx, r.c, answerCost*bytes)
+	if err != nil {
+		return err
+	}
+	r.ctx.SetUserValue(roomKey, onClose(done))
+	return nil
+}
+
+// roomKey is under what a request has its room, which fasthttp closes with it, when the answer was written.
+const roomKey = "quire room"
+
+// onClose is an io.Closer.
+type onClose func()
+
+// Close calls f.
+func (f onClose) Close() error {
+	f()
+	return nil
 }
 
 // route is one operation at one kind of address.

@@ -67,6 +67,9 @@ func (a *API) read(r *request) error {
 		return err
 	}
 	r.ctx.Response.Header.Set("Vary", "Accept, Accept-Encoding")
+	if err := a.room(r, view.Type.Size(view.Doc)); err != nil {
+		return err
+	}
 	if len(names) > 0 && names[0] == "bundle" {
 		if at != session.Head {
 			return bad("bad_parameter", "A bundle holds the whole history: leave out rev, at and label.")
@@ -108,7 +111,8 @@ func (a *API) view(r *request, at session.Revision) (session.View, session.Info,
 
 // render answers with a document in the first of the formats that its type has.
 func (a *API) render(r *request, names []string, out read, v session.View, info session.Info) error {
-	content := v.Type.AppendDoc(nil, v.Doc)
+	size := v.Type.Size(v.Doc)
+	content := v.Type.AppendDoc(make([]byte, 0, size+size/16+64), v.Doc)
 	for _, name := range names {
 		switch {
 		case name == "json":

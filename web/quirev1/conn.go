@@ -50,6 +50,8 @@ type Protocol struct {
 	hello []byte
 	// Under these keys batches and presences keep their messages, encoded once.
 	opsKey, presenceKey any
+	// Under this key an opened document keeps its content.
+	contentKey any
 	// opens and presences are how often a connection may do that.
 	opens, presences limits.Rate
 
@@ -74,7 +76,7 @@ func New(opt Options) *Protocol {
 	}
 	lim := opt.Manager.Limits()
 	p := &Protocol{
-		opt: opt, opsKey: "quire.v1 ops", presenceKey: "quire.v1 presence",
+		opt: opt, opsKey: "quire.v1 ops", presenceKey: "quire.v1 presence", contentKey: "quire.v1 content",
 		opens:     limits.Rate{Name: limits.OpenRate, PerSecond: opt.OpenRate},
 		presences: limits.Rate{Name: limits.PresenceRate, PerSecond: opt.PresenceRate},
 	}
@@ -88,6 +90,7 @@ func New(opt Options) *Protocol {
 type Sender interface {
 	SendText(p []byte)
 	SendShared(m *ws.Shared)
+	SendAround(head []byte, m *ws.Shared, tail []byte)
 	Waiting() int
 	Depart()
 	Close(code int, reason string)
@@ -110,10 +113,10 @@ type Conn struct {
 	mu    sync.Mutex
 	room  *sync.Cond // the outbox has room again, or the connection ended
 	docs  map[string]*place
-	out   [][]byte // answers, in order
-	bytes int      // of out
-	owed  []func() // to be called when out has left
-	news  []*place // documents with something to take
+	out   []message // answers, in order
+	bytes int       // of out
+	owed  []func()  // to be called when out has left
+	news  []*place  // documents with something to take
 	bye   time.Duration
 	leave bool
 	ended bool
@@ -157,7 +160,7 @@ func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func()) *
 	c.ctx, c.cancel = context.WithCancel(in)
 	c.opens = limits.NewPace(&p.opens)
 	c.presences = limits.NewPace(&p.presences)
-	c.out = append(c.out, p.hello)
+	c.out = append(c.out, message{head: p.hello})
 	c.watchPass()
 	return c
 }
@@ -379,13 +382,25 @@ func (c *Conn) queue(pl *place) bool {
 	return true
 }
 
+// message is an answer: all of it, or what stands before and after what others are sent, too.
+type message struct {
+	head []byte
+	body *ws.Shared // may be nil
+	tail []byte
+}
+
 // push adds an answer. Called with the lock held.
-func (c *Conn) push(msg []byte) {
+func (c *Conn) push(msg []byte) { c.pushMessage(message{head: msg}) }
+
+// pushMessage is push of one that may be shared in part.
+func (c *Conn) pushMessage(msg message) {
 	if c.over {
 		return
 	}
 	c.out = append(c.out, msg)
-	c.bytes += len(msg)
+	if c.bytes += len(msg.head) + len(msg.tail); msg.body != nil {
+		c.bytes += len(msg.body.Text())
+	}
 }
 
 func (c *Conn) say(msg []byte) {
@@ -421,7 +436,11 @@ func (c *Conn) Send(w Sender) bool {
 	c.room.Broadcast()
 	c.mu.Unlock()
 	for _, msg := range out {
-		w.SendText(msg)
+		if msg.body != nil {
+			w.SendAround(msg.head, msg.body, msg.tail)
+		} else {
+			w.SendText(msg.head)
+		}
 	}
 	for w.Waiting() < maxPiece && len(c.left) == 0 {
 		c.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -36,8 +37,11 @@ func (e *ear) SendText(p []byte) {
 	}
 }
 func (e *ear) SendShared(m *ws.Shared) { e.SendText(m.Text()) }
-func (e *ear) Waiting() int            { return 0 }
-func (e *ear) Depart()                 {}
+func (e *ear) SendAround(head []byte, m *ws.Shared, tail []byte) {
+	e.SendText(slices.Concat(head, m.Text(), tail))
+}
+func (e *ear) Waiting() int { return 0 }
+func (e *ear) Depart()      {}
 func (e *ear) Close(code int, _ string) {
 	e.said = append(e.said, fmt.Sprintf("(closes the connection: %d)", code))
 }

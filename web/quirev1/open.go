@@ -6,6 +6,7 @@ import (
 	"quire/session"
 	"quire/session/limits"
 	"quire/web/auth"
+	"quire/web/ws"
 )
 
 func (c *Conn) open(m *ClientMessage) *session.Error {
@@ -81,17 +82,16 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 		}
 		return lost()
 	}
-	left, err := c.copying(opened.Size())
+	msg, left, err := c.openedMessage(opened, doc, m.Client, c.told(pl.role), req.Resume)
 	if err != nil { // the connection has ended
 		sub.Close()
 		return nil
 	}
-	msg := appendOpened(make([]byte, 0, 256+opened.Size()), doc, m.Client, c.told(pl.role), opened, req.Resume)
 	c.mu.Lock()
 	ended := c.ended || c.over
 	if !ended {
 		c.docs[doc] = pl
-		c.push(msg)
+		c.pushMessage(msg)
 		if left != nil {
 			c.owed = append(c.owed, left)
 		}
@@ -116,13 +116,25 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 // sharedFrom is from how many bytes on the copies of documents that are sent are counted.
 const sharedFrom = 64 << 10
 
-// copying waits until a copy of a document of so many bytes may be made, and returns how to say that it has
-// left, nil for a small one: it is there as a message, and then between frames or compressed.
-func (c *Conn) copying(size int) (done func(), err error) {
-	if size < sharedFrom {
-		return nil, nil
+// openedMessage makes the answer to an open, and returns how to say that it has left, nil for a small one. A large
+// content is the same for all who open it at one revision, and counted once: as it is and compressed.
+func (c *Conn) openedMessage(o *session.Opened, doc, client, role string, resumed bool) (msg message, left func(), err error) {
+	size := o.Size()
+	msg.head = appendOpening(make([]byte, 0, 256), doc, client, role, o, resumed)
+	if resumed || size < sharedFrom {
+		if !resumed {
+			msg.head = appendSum(o.AppendContent(msg.head), o)
+		}
+		return msg, nil, nil
 	}
-	return c.p.opt.Manager.Leave(c.ctx, 2*size)
+	if left, err = o.Hold(c.ctx, c.p.opt.Manager, 2*size); err != nil {
+		return msg, nil, err
+	}
+	msg.body = o.Shared(c.p.contentKey, func() any {
+		return ws.NewShared(o.AppendContent(make([]byte, 0, size+size/16)))
+	}).(*ws.Shared)
+	msg.tail = appendSum(nil, o)
+	return msg, left, nil
 }
 
 // user returns who a client is that says it is u, nil for nobody.

@@ -203,8 +203,11 @@ type line struct {
 	said chan string
 }
 
-func (l *line) SendText(p []byte)        { l.said <- string(p) }
-func (l *line) SendShared(m *ws.Shared)  { l.SendText(m.Text()) }
+func (l *line) SendText(p []byte)       { l.said <- string(p) }
+func (l *line) SendShared(m *ws.Shared) { l.SendText(m.Text()) }
+func (l *line) SendAround(head []byte, m *ws.Shared, tail []byte) {
+	l.SendText(slices.Concat(head, m.Text(), tail))
+}
 func (l *line) Close(code int, _ string) { l.said <- fmt.Sprint("closed ", code) }
 
 // TestRightsInARace takes a right away while submissions arrive, in other goroutines. What

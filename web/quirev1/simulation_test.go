@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -163,9 +164,12 @@ func (l *link) SendText(p []byte) {
 	l.waiting += 1 << 17 // so that a few messages fill one write
 }
 func (l *link) SendShared(m *ws.Shared) { l.SendText(m.Text()) }
-func (l *link) Waiting() int            { return l.waiting }
-func (l *link) Depart()                 {}
-func (l *link) Close(int, string)       { l.closed = true }
+func (l *link) SendAround(head []byte, m *ws.Shared, tail []byte) {
+	l.SendText(slices.Concat(head, m.Text(), tail))
+}
+func (l *link) Waiting() int      { return l.waiting }
+func (l *link) Depart()           {}
+func (l *link) Close(int, string) { l.closed = true }
 
 func simulate(t *testing.T, k kind, seed uint64) {
 	typ := k.typ

@@ -153,7 +153,7 @@ func appendHello(dst []byte, server, instance string, ping int, lim Limits) []by
 	return append(dst, b...)
 }
 
-func appendOpened(dst []byte, doc, client, role string, o *session.Opened, resumed bool) []byte {
+func appendOpening(dst []byte, doc, client, role string, o *session.Opened, resumed bool) []byte {
 	dst = head(dst, "opened", doc)
 	if client != "" {
 		dst = str(dst, "client", client)
@@ -167,13 +167,14 @@ func appendOpened(dst []byte, doc, client, role string, o *session.Opened, resum
 	dst = num(dst, "head", int64(o.Head))
 	dst = num(dst, "seq", int64(o.Seq))
 	if resumed {
-		dst = append(dst, `,"resumed":true`...)
-	} else {
-		dst = append(dst, `,"content":`...)
-		dst = o.AppendContent(dst)
-		dst = str(dst, "sum", hex(uint64(o.Checksum()), 8))
+		return append(dst, `,"resumed":true}`...)
 	}
-	return append(dst, '}')
+	return append(dst, `,"content":`...)
+}
+
+// appendSum appends what follows the content in an opened message.
+func appendSum(dst []byte, o *session.Opened) []byte {
+	return append(str(dst, "sum", hex(uint64(o.Checksum()), 8)), '}')
 }
 
 func appendOps(dst []byte, b *session.Batch) []byte {

@@ -101,6 +101,7 @@ func (p *Protocol) Close() {
 type Sender interface {
 	SendText(p []byte)
 	SendShared(m *ws.Shared)
+	SendAround(head []byte, m *ws.Shared, tail []byte)
 	Waiting() int
 	Close(code int, reason string)
 }
@@ -140,6 +141,8 @@ type Conn struct {
 	over    bool // the pass has ended, and the connection with it
 	// parting are the documents that the client may not read any more and was not told so.
 	parting map[string]*parting
+
+	left []func() // to be called when what Send wrote last has left; owned by Send
 }
 
 // answer is a message that waits to be sent, after everything that is new in a place if
@@ -150,6 +153,8 @@ type answer struct {
 	// build, when set, makes msg at the last moment, and says whether it has more. So a
 	// document is shown as it is then, not older than operations that were sent before.
 	build func() (msg []byte, more bool)
+	// show, when set, is build of an answer with a document, which may be large.
+	show  func() (msg []byte, large *largeAnswer)
 	place *place
 	// request is refused when the place cannot be read; nil to close the connection then.
 	request *request
@@ -368,6 +373,7 @@ func (c *Conn) Ended() {
 	c.mu.Unlock()
 	c.cancel()
 	done()
+	c.haveLeft()
 }
 
 // clear lets go of everything, and returns what to do about that once the lock, which is

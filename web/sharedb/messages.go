@@ -47,18 +47,27 @@ func appendHead(dst []byte, a, c, d string) []byte {
 // appendSnapshot appends the members v, data and type of a document as it is at a
 // revision. The type is given for the default type too when always is set.
 func (p *Protocol) appendSnapshot(dst []byte, rev session.Revision, typ ot.Type, doc ot.Doc, always bool) ([]byte, error) {
-	dst = appendNumber(dst, "v", version(rev))
 	if typ == nil {
-		return append(dst, `,"type":null`...), nil
+		return append(appendNumber(dst, "v", version(rev)), `,"type":null`...), nil
 	}
-	dialect, err := p.dialects.of(typ)
+	dst, dialect, err := p.appendBefore(dst, rev, typ, always)
 	if err != nil {
 		return nil, err
+	}
+	return dialect.AppendDoc(appendName(dst, "data"), doc), nil
+}
+
+// appendBefore appends what comes before the data of a document.
+func (p *Protocol) appendBefore(dst []byte, rev session.Revision, typ ot.Type, always bool) ([]byte, Dialect, error) {
+	dst = appendNumber(dst, "v", version(rev))
+	dialect, err := p.dialects.of(typ)
+	if err != nil {
+		return nil, nil, err
 	}
 	if uri := dialect.URI(); always || uri != DefaultType {
 		dst = appendText(dst, "type", uri)
 	}
-	return dialect.AppendDoc(appendName(dst, "data"), doc), nil
+	return dst, dialect, nil
 }
 
 // messages are a batch's operations as they are sent to every client, one message each.

@@ -21,12 +21,12 @@ func (c *Conn) fetch(r *request) *ws.CloseError {
 		return c.refuseRead(r, err)
 	}
 	k := r.keep()
-	c.tell(answer{build: func() ([]byte, bool) {
-		data, err := c.snapshot(k.doc)
+	c.tell(answer{show: func() ([]byte, *largeAnswer) {
+		v, err := c.view(k.doc, session.Head)
 		if err != nil {
-			return c.unread(k, err), false
+			return c.unread(k, err), nil
 		}
-		return k.with(data), false
+		return c.document(k, v.Rev, v.Type, v.Doc, alone{c})
 	}})
 	return nil
 }
@@ -82,11 +82,17 @@ func (c *Conn) subscribe(r *request) *ws.CloseError {
 		}
 		return nil
 	}
-	pl, data, err := c.subscribeNow(r.doc, r.c, r.d)
+	pl, o, data, err := c.subscribeNow(r.doc, r.c, r.d, largeFrom)
 	if err != nil {
 		return c.refuseRead(r, err)
 	}
-	c.say(r.with(data))
+	if data == nil {
+		k := r.keep()
+		typ, doc := o.Doc()
+		c.tell(answer{show: func() ([]byte, *largeAnswer) { return c.document(k, o.Rev, typ, doc, together{c, o}) }})
+	} else {
+		c.say(r.with(data))
+	}
 	if pl != nil {
 		c.letGo(pl)
 	}
@@ -94,11 +100,12 @@ func (c *Conn) subscribe(r *request) *ws.CloseError {
 }
 
 // subscribeNow subscribes to a document from now on and returns it as it is. News of the
-// place are held until it was told. There is no place when it may not be read.
-func (c *Conn) subscribeNow(docID, cName, dName string) (*place, []byte, error) {
+// place are held until it was told. There is no place when it may not be read. A document of so many bytes or more is not
+// written, but only opened.
+func (c *Conn) subscribeNow(docID, cName, dName string, most int) (*place, *session.Opened, []byte, error) {
 	if !c.MayRead(docID) {
 		data, err := c.snapshot(docID)
-		return nil, data, err
+		return nil, nil, data, err
 	}
 	var o *session.Opened
 	done := func() {}
@@ -109,18 +116,21 @@ func (c *Conn) subscribeNow(docID, cName, dName string) (*place, []byte, error) 
 	})
 	done()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	typ, doc := o.Doc()
+	if typ != nil && o.Size() >= most && c.p.dialects.stored[typ.Name()] != nil {
+		return pl, o, nil, nil
+	}
 	data, err := c.p.appendSnapshot([]byte{'{'}, o.Rev, typ, doc, false)
 	if err != nil {
 		c.mu.Lock()
 		done = c.subscribeTo(docID, nil)
 		c.mu.Unlock()
 		done()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return pl, append(data, '}'), nil
+	return pl, o, append(data, '}'), nil
 }
 
 func (c *Conn) unsubscribe(r *request) *ws.CloseError {
@@ -251,7 +261,7 @@ func (c *Conn) bulkSubscribe(r *request, list []wanted) {
 		c.waitForRoom()
 	}
 	for _, x := range list {
-		pl, value, err := c.subscribeNow(x.doc, r.c, x.d)
+		pl, _, value, err := c.subscribeNow(x.doc, r.c, x.d, math.MaxInt)
 		if err != nil {
 			value = c.entry(err)
 		} else if pl != nil {

@@ -12,6 +12,7 @@ import (
 // Send writes the answers that wait and what is new in the documents, up to about one
 // write's worth, and reports whether there is more.
 func (c *Conn) Send(w Sender) bool {
+	c.haveLeft()
 	if c.review(w) {
 		return false
 	}
@@ -44,7 +45,7 @@ func (c *Conn) Send(w Sender) bool {
 	c.mu.Lock()
 	leave, closing := c.leave, c.closing
 	c.leave, c.closing = false, nil
-	more := len(c.news) > 0 || len(c.out) > 0 || c.asked || c.changed
+	more := len(c.news) > 0 || len(c.out) > 0 || c.asked || c.changed || len(c.left) > 0
 	c.mu.Unlock()
 	switch {
 	case leave:
@@ -66,12 +67,15 @@ func (c *Conn) sendAnswers(w Sender) bool {
 		}
 		a := c.out[0]
 		c.mu.Unlock()
-		if w.Waiting() >= c.piece() || a.place != nil && !c.pull(w, a.place) {
+		if len(c.left) > 0 || w.Waiting() >= c.piece() || a.place != nil && !c.pull(w, a.place) {
 			return false
 		}
-		more := false
+		more, large := false, (*largeAnswer)(nil)
 		if a.build != nil {
 			a.msg, more = a.build()
+		}
+		if a.show != nil {
+			a.msg, large = a.show()
 		}
 		c.mu.Lock()
 		if len(c.out) > 0 && !more { // else the connection has ended, or there is more of it
@@ -96,6 +100,9 @@ func (c *Conn) sendAnswers(w Sender) bool {
 			w.SendText(a.request.refused(wire.Errorf(wire.CodeUnknown, "%s", unreadableNow)))
 		case lost:
 			c.closeWith(&ws.CloseError{Code: ws.CloseTryAgain, Reason: unreadableNow})
+		case large != nil:
+			w.SendAround(large.head, large.body, large.tail)
+			c.left = append(c.left, large.left)
 		case a.shared != nil:
 			w.SendShared(a.shared)
 		case len(a.msg) > 0:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,8 +101,11 @@ func (l *link) SendText(p []byte) {
 	l.waiting += 1 << 17 // so that a few messages fill one write
 }
 func (l *link) SendShared(m *ws.Shared) { l.SendText(m.Text()) }
-func (l *link) Waiting() int            { return l.waiting }
-func (l *link) Close(int, string)       { l.closed = true }
+func (l *link) SendAround(head []byte, m *ws.Shared, tail []byte) {
+	l.SendText(slices.Concat(head, m.Text(), tail))
+}
+func (l *link) Waiting() int      { return l.waiting }
+func (l *link) Close(int, string) { l.closed = true }
 
 // simDocs are the documents' names in the collection.
 var simDocs = []string{"one", "two"}

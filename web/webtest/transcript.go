@@ -201,6 +201,11 @@ func (p *Peer) SendShared(m *ws.Shared) { p.SendText(m.Text()) }
 // Waiting returns 0: everything leaves at once.
 func (p *Peer) Waiting() int { return 0 }
 
+// SendAround notes a message.
+func (p *Peer) SendAround(head []byte, m *ws.Shared, tail []byte) {
+	p.SendText(slices.Concat(head, m.Text(), tail))
+}
+
 // Depart notes that the connection is closed.
 func (p *Peer) Depart() { p.Close(ws.CloseGoingAway, "") }
 

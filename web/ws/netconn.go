@@ -88,6 +88,8 @@ type netConn struct {
 	gathering bool
 	quiet     bool   // the sender is at work and will look again
 	wake      func() // called after a write that collected, unless quiet
+	before    []part // what goes out before buf
+	waits     int    // bytes in before and buf
 	buf       *[]byte
 	err       error
 	closed    bool
@@ -194,12 +196,43 @@ func (c *netConn) Write(p []byte) (int, error) {
 		c.buf = buffers.Get().(*[]byte)
 	}
 	*c.buf = append(*c.buf, p...)
+	c.waits += len(p)
 	quiet := c.quiet
 	c.mu.Unlock()
 	if !quiet {
 		c.wake()
 	}
 	return len(p), nil
+}
+
+// part is what goes out in one write: own bytes, or lent ones.
+type part struct {
+	own *[]byte
+	lent
+}
+
+// lent is bytes that belong to a Shared.
+type lent struct {
+	of   *Shared
+	data []byte
+}
+
+// writeAround collects what is the connection's own and, between it, bytes that it shares with others. For the
+// sender, after gather was called.
+func (c *netConn) writeAround(before []byte, shared lent, after []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	if c.buf == nil {
+		c.buf = buffers.Get().(*[]byte)
+	}
+	*c.buf = append(*c.buf, before...)
+	c.before = append(c.before, part{own: c.buf}, part{lent: shared})
+	c.buf = buffers.Get().(*[]byte)
+	*c.buf = append(*c.buf, after...)
+	c.waits += len(before) + len(shared.data) + len(after)
 }
 
 func (c *netConn) setQuiet(quiet bool) {
@@ -213,7 +246,7 @@ func (c *netConn) setQuiet(quiet bool) {
 func (c *netConn) leaveIdle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.buf != nil && len(*c.buf) > 0 {
+	if c.waits > 0 {
 		return false
 	}
 	c.quiet = false
@@ -235,25 +268,42 @@ func (c *netConn) cut() error { return c.wire.Conn.Close() }
 func (c *netConn) waiting() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.buf == nil {
-		return 0
-	}
-	return len(*c.buf)
+	return c.waits
 }
 
-// flush sends what was gathered, in one write. One goroutine at a time.
-func (c *netConn) flush() (int, error) {
+// take returns what was gathered, in order, and its bytes.
+func (c *netConn) take() (parts []part, n int, err error) {
 	c.mu.Lock()
-	buf, err := c.buf, c.err
-	c.buf = nil
-	c.mu.Unlock()
-	if err != nil || buf == nil {
-		return 0, err
+	defer c.mu.Unlock()
+	parts, n, err = c.before, c.waits, c.err
+	if c.buf != nil {
+		parts = append(parts, part{own: c.buf})
 	}
-	sent, err := c.Conn.Write(*buf)
-	if cap(*buf) <= maxPooled {
-		*buf = (*buf)[:0]
-		buffers.Put(buf)
+	c.before, c.buf, c.waits = nil, nil, 0
+	if err != nil {
+		return nil, 0, err
+	}
+	return parts, n, nil
+}
+
+// flush sends what was taken, in one write but for what is lent. One goroutine at a time.
+func (c *netConn) flush(parts []part) (sent int, err error) {
+	for i := range parts {
+		data := parts[i].data
+		if own := parts[i].own; own != nil {
+			data = *own
+		}
+		if len(data) > 0 {
+			var n int
+			n, err = c.Conn.Write(data)
+			if sent += n; err != nil {
+				break
+			}
+		}
+		if own := parts[i].own; own != nil && cap(*own) <= maxPooled {
+			*own = (*own)[:0]
+			buffers.Put(own)
+		}
 	}
 	if err != nil {
 		c.mu.Lock()

@@ -7,30 +7,69 @@ import (
 	"quire/session/limits"
 )
 
-// sending counts the large writes under way, in bytes: in all, and those to one address.
+// sending counts the large writes under way, in bytes: in all, and those to one address. What is lent to several of
+// them counts once, and once for each address.
 type sending struct {
 	most int
 
 	mu   sync.Mutex
 	all  int                // guarded by mu
 	each map[netip.Addr]int // guarded by mu; none is 0
+	lent map[borrowed]int   // guarded by mu: how many writes have it; none is 0
 }
 
-// enter counts a write, and reports whether there is room for it: in all, and in the quarter of its address.
-func (s *sending) enter(to netip.Addr, n int) (room bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all += n
-	s.each[to] += n
-	return s.all <= s.most && (s.each[to] <= s.most/4 || s.each[to] == n)
+// borrowed is what is lent to an address, or, with the zero Addr, to any.
+type borrowed struct {
+	of *Shared
+	to netip.Addr
 }
 
-func (s *sending) leave(to netip.Addr, n int) {
+// enter counts a write of what is its own and what is lent to it, and reports whether there is room for it: in all, and
+// in the quarter of its address, or in that without any other.
+func (s *sending) enter(to netip.Addr, own int, parts []part) (room bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all -= n
-	if s.each[to] -= n; s.each[to] == 0 {
+	mine := own
+	for _, p := range parts {
+		if p.of == nil {
+			continue
+		}
+		mine += len(p.of.text)
+		for _, b := range []borrowed{{p.of, netip.Addr{}}, {p.of, to}} {
+			if s.lent[b]++; s.lent[b] == 1 {
+				s.add(b.to, len(p.of.text))
+			}
+		}
+	}
+	s.all += own
+	s.add(to, own)
+	return s.all <= s.most && (s.each[to] <= s.most/4 || s.each[to] <= mine)
+}
+
+// add counts bytes for an address, or, with the zero one, in all. Called with the lock held.
+func (s *sending) add(to netip.Addr, n int) {
+	if !to.IsValid() {
+		s.all += n
+	} else if s.each[to] += n; s.each[to] == 0 {
 		delete(s.each, to)
+	}
+}
+
+func (s *sending) leave(to netip.Addr, own int, parts []part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all -= own
+	s.add(to, -own)
+	for _, p := range parts {
+		if p.of == nil {
+			continue
+		}
+		for _, b := range []borrowed{{p.of, netip.Addr{}}, {p.of, to}} {
+			if s.lent[b]--; s.lent[b] == 0 {
+				delete(s.lent, b)
+				s.add(b.to, -len(p.of.text))
+			}
+		}
 	}
 }
 
@@ -38,15 +77,22 @@ func (s *sending) leave(to netip.Addr, n int) {
 // at a time holds a large write in memory for as long as it likes while there is room; else it has to
 // take it at once.
 func (c *Conn) flush() bool {
-	if n := c.nc.waiting(); n > maxPooled {
-		s := c.s
-		if !s.sending.enter(c.from, n) {
+	parts, size, err := c.nc.take()
+	if err != nil || len(parts) == 0 {
+		return err == nil
+	}
+	if size > maxPooled {
+		s, own := c.s, size
+		for _, p := range parts {
+			own -= len(p.data)
+		}
+		if !s.sending.enter(c.from, own, parts) {
 			c.nc.wire.hurry(s.opt.HurryTime)
 			defer c.nc.wire.hurry(0)
 		}
-		defer s.sending.leave(c.from, n)
+		defer s.sending.leave(c.from, own, parts)
 	}
-	n, err := c.nc.flush()
+	n, err := c.nc.flush(parts)
 	if n > 0 {
 		c.sent.Add(int64(n))
 		c.s.opt.Sent(n)

@@ -72,7 +72,8 @@ func TestWaitingFramesLeaveInOneRecord(t *testing.T) {
 	for i := range 8 {
 		_, _ = nc.Write([]byte{byte('0' + i)})
 	}
-	if n, err := nc.flush(); n != 8 || err != nil {
+	parts, _, _ := nc.take()
+	if n, err := nc.flush(parts); n != 8 || err != nil {
 		t.Errorf("flush: %d, %v", n, err)
 	}
 	if n := len(w.writes) - before; n != 1 || <-got != "01234567" {

@@ -164,7 +164,7 @@ func New(opt Options) *Server {
 	}
 	s := &Server{opt: opt, from: limits.NewCounts[netip.Addr](opt.MaxPerAddress), conns: map[*Conn]struct{}{}, empty: make(chan struct{})}
 	s.room = limits.NewShares[netip.Addr](opt.MaxReceiving, opt.MaxReceiving/4)
-	s.sending = sending{most: opt.MaxSending, each: map[netip.Addr]int{}}
+	s.sending = sending{most: opt.MaxSending, each: map[netip.Addr]int{}, lent: map[borrowed]int{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.upgrader = websocket.FastHTTPUpgrader{
 		ReadBufferSize:    512,
@@ -471,16 +471,6 @@ func (c *Conn) pong(data string) error {
 func (c *Conn) SendText(p []byte) {
 	c.w.EnableWriteCompression(len(p) >= c.s.opt.CompressFrom)
 	_ = c.w.WriteMessage(websocket.TextMessage, p) // it fails at the next flush
-}
-
-// SendShared sends a message that was encoded once for many connections.
-func (c *Conn) SendShared(m *Shared) {
-	if !c.deflates || len(m.text) < c.s.opt.CompressFrom {
-		c.SendText(m.text)
-		return
-	}
-	c.w.EnableWriteCompression(true)
-	_ = c.w.WritePreparedMessage(m.prepared())
 }
 
 // Waiting returns how many bytes were handed to the Send methods since the last

@@ -42,6 +42,7 @@ type echo struct {
 
 	mu     sync.Mutex
 	out    [][]byte
+	do     []func(c *Conn)
 	bye    bool
 	boom   bool
 	closes bool
@@ -84,13 +85,17 @@ func (e *echo) say(msg []byte) {
 func (e *echo) Send(c *Conn) bool {
 	e.mu.Lock()
 	out, bye, boom, closes := e.out, e.bye, e.boom, e.closes
-	e.out, e.bye, e.closes = nil, false, false
+	do := e.do
+	e.out, e.do, e.bye, e.closes = nil, nil, false, false
 	e.mu.Unlock()
 	if boom {
 		panic("as told")
 	}
 	for _, m := range out {
 		c.SendText(m)
+	}
+	for _, f := range do {
+		f(c)
 	}
 	if closes {
 		c.SendText([]byte("last words"))
@@ -639,7 +644,8 @@ func TestWaitingFramesLeaveInOneWrite(t *testing.T) {
 	if woken != 8 || nc.waiting() != 8 {
 		t.Errorf("woken %d times, %d bytes wait", woken, nc.waiting())
 	}
-	if n, err := nc.flush(); n != 8 || err != nil {
+	parts, _, _ := nc.take()
+	if n, err := nc.flush(parts); n != 8 || err != nil {
 		t.Errorf("flush: %d, %v", n, err)
 	}
 	if len(w.writes) != 2 || string(w.writes[1]) != "01234567" {
