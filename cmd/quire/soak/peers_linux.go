@@ -249,7 +249,7 @@ func (r *rig) pour(id string, sent *atomic.Int64, stop <-chan struct{}) {
 			return
 		default:
 		}
-		if send(conn, &messages[i%len(messages)]) != nil {
+		if send(conn, &messages[i%len(messages)], patience) != nil {
 			return
 		}
 		sent.Add(1)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -20,6 +21,9 @@ const (
 	thinking = 8 * time.Millisecond
 	// patience is how long a client waits for an answer to its ping before it connects again.
 	patience = 2500 * time.Millisecond
+	// mostPatience is how long it waits at most after it has waited in vain again and again: where everybody
+	// is slow, the machine is, and to begin again ever sooner would only make it slower.
+	mostPatience = 16 * patience
 	// ahead is the most edits a client makes before the first is acknowledged.
 	ahead = 4
 )
@@ -32,7 +36,9 @@ type person struct {
 	file  *os.File
 	rng   *rand.Rand
 	edits int
-	size  int // bytes of each mark; 0: as they come
+	size  int           // bytes of each mark; 0: as they come
+	waits time.Duration // how long it waits for an answer at present
+	next  time.Time     // when it makes its next edit at the soonest
 
 	acks    atomic.Int64
 	pending atomic.Int64 // and 1 when it is not current, or may edit
@@ -49,12 +55,16 @@ func (r *rig) join(kind Kind, doc, id string, size int) error {
 	}
 	d := client.NewDocument(doc, id, kind.Type)
 	d.Create = kind.Type.Name()
-	p := &person{rig: r, kind: kind, file: f, rec: journal.NewRecorder(f, d, r.began), size: size,
+	p := &person{rig: r, kind: kind, file: f, rec: journal.NewRecorder(f, d, r.began), size: size, waits: patience,
 		rng: rand.New(rand.NewPCG(r.Seed, uint64(len(r.crew)))), done: make(chan struct{})}
 	p.pending.Store(1)
+	if r.pace > 0 {
+		p.next = time.Now().Add(time.Duration(p.rng.Int64N(int64(r.pace))))
+	}
 	last := time.Now()
 	p.rec.OnAcked(func(uint64, session.Revision) {
 		p.acks.Add(1)
+		p.waits = patience
 		r.acked.Add(1)
 		r.saw.waited(time.Since(last))
 		last = time.Now()
@@ -102,9 +112,10 @@ func (p *person) connection() (over bool, err error) {
 	if url == nil {
 		return false, nil
 	}
-	conn, _, err := client.Dial(*url, client.Options{Timeout: patience})
+	conn, _, err := client.Dial(*url, client.Options{Timeout: p.waits})
 	if err != nil {
-		return false, nil // the server is down
+		p.tired(err)
+		return false, nil // the server is down, or slow
 	}
 	defer conn.Close()
 	defer func() {
@@ -116,13 +127,13 @@ func (p *person) connection() (over bool, err error) {
 	msgs, stop := listen(conn)
 	defer close(stop)
 	open := p.rec.Open()
-	if send(conn, &open) != nil {
+	if p.send(conn, &open) != nil {
 		return false, nil
 	}
-	look := time.NewTicker(thinking/2 + time.Duration(p.rng.Int64N(int64(thinking/2))))
+	look := time.NewTicker(p.rig.thinking/2 + time.Duration(p.rng.Int64N(int64(p.rig.thinking/2))))
 	defer look.Stop()
 	heard, asked := time.Now(), time.Time{}
-	checked := false
+	looked, checked := heard, false
 	for {
 		select {
 		case m := <-msgs:
@@ -137,13 +148,19 @@ func (p *person) connection() (over bool, err error) {
 			if checked && m.T == "check" {
 				return true, nil
 			}
-		case now := <-look.C:
-			if now.Sub(heard) > patience || p.rig.over() {
+		case <-look.C:
+			now := time.Now()
+			if now.Sub(looked) > patience/4 { // it was itself that did nothing: the answer may be there
+				heard = heard.Add(now.Sub(looked))
+			}
+			looked = now
+			if now.Sub(heard) > p.waits || p.rig.over() {
+				p.waits = min(2*p.waits, mostPatience)
 				return false, nil
 			}
 			if now.Sub(heard) > patience/4 && now.Sub(asked) > patience/4 {
 				asked = now
-				if send(conn, &quirev1.ClientMessage{T: "ping"}) != nil {
+				if p.send(conn, &quirev1.ClientMessage{T: "ping"}) != nil {
 					return false, nil
 				}
 			}
@@ -151,17 +168,32 @@ func (p *person) connection() (over bool, err error) {
 				return false, err
 			}
 		}
-		if next := p.rec.Next(); next != nil && send(conn, next) != nil {
+		if next := p.rec.Next(); next != nil && p.send(conn, next) != nil {
 			return false, nil
 		}
 		p.note()
 		if !checked && p.finished() {
 			checked = true
-			if send(conn, &quirev1.ClientMessage{T: "check", Doc: &p.rec.ID}) != nil {
+			if p.send(conn, &quirev1.ClientMessage{T: "check", Doc: &p.rec.ID}) != nil {
 				return false, nil
 			}
 		}
 	}
+}
+
+// tired makes the client wait longer the next time when something took too long.
+func (p *person) tired(err error) {
+	var slow net.Error
+	if errors.As(err, &slow) && slow.Timeout() {
+		p.waits = min(2*p.waits, mostPatience)
+	}
+}
+
+// send sends a message, or gives up when the other side takes nothing.
+func (p *person) send(conn *client.Conn, m *quirev1.ClientMessage) error {
+	err := send(conn, m, p.waits)
+	p.tired(err)
+	return err
 }
 
 // listen receives from a connection until stop is closed; nil comes when it has ended.
@@ -186,9 +218,8 @@ func listen(conn *client.Conn) (<-chan *quirev1.ServerMessage, chan<- struct{}) 
 	return msgs, stop
 }
 
-// send sends a message, or gives up when the other side takes nothing.
-func send(conn *client.Conn, m *quirev1.ClientMessage) error {
-	_ = conn.WebSocket().SetWriteDeadline(time.Now().Add(patience))
+func send(conn *client.Conn, m *quirev1.ClientMessage, within time.Duration) error {
+	_ = conn.WebSocket().SetWriteDeadline(time.Now().Add(within))
 	return conn.Send(m)
 }
 
@@ -211,9 +242,10 @@ func (p *person) receive(m *quirev1.ServerMessage) (again bool, err error) {
 
 // edit makes an edit, if it is time for one.
 func (p *person) edit() error {
-	if !p.rig.editing.Load() || !p.rec.Current() || p.rec.Pending() >= ahead {
+	if !p.rig.editing.Load() || !p.rec.Current() || p.rec.Pending() >= ahead || time.Now().Before(p.next) {
 		return nil
 	}
+	p.next = time.Now().Add(p.rig.pace)
 	p.edits++
 	mark := fmt.Sprintf("<%s:%d>", p.rec.Client, p.edits)
 	for len(mark) < p.size {

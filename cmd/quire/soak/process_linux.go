@@ -14,6 +14,9 @@ const (
 	crewPerDoc = 2
 )
 
+// shortKills is how often the server is killed in CI.
+const shortKills = 12
+
 // people is how many clients there are.
 func (r *rig) people() int {
 	if r.Hasty {
@@ -24,7 +27,7 @@ func (r *rig) people() int {
 
 func processScenarios() []*scenario {
 	return []*scenario{
-		{name: "kill", fault: "killed (SIGKILL) under load", how: "kill -9 at a random moment, started again", short: 12, long: 2000, round: 100, run: kill},
+		{name: "kill", fault: "killed (SIGKILL) under load", how: "kill -9 at a random moment, started again", short: shortKills, long: 2000, round: 100, run: kill},
 		{name: "halt", fault: "halted (SIGSTOP) and going on", how: "for up to 0.4 s, each tenth time for 3 s", short: 4, long: 100, round: 50, run: halt},
 		{name: "memory", fault: "little memory", how: "GOMEMLIMIT=48MiB, documents of 20 KB each", short: 20, long: 200, run: littleMemory},
 	}
@@ -82,6 +85,8 @@ func littleMemory(r *rig, n int) error {
 		return err
 	}
 	const size = 20 << 10
+	// Many clients are to fill the memory, not to take all of the machine.
+	r.thinking, r.pace = min(thinking*time.Duration(max(1, n/50)), patience/8), time.Duration(n)*5*time.Millisecond
 	for i := range n {
 		k := r.Kinds[i%len(r.Kinds)]
 		if err := r.join(k, fmt.Sprintf("%s-%d", k.Type.Name(), i), fmt.Sprintf("client-%04d", i), size); err != nil {

@@ -26,8 +26,10 @@ type rig struct {
 	gated    bool  // the server is put behind a gate
 	wire     *wire // between server and clients; nil: loopback
 	listen   string
-	peers    int    // connections besides those of the crew
-	unmount  func() // may be nil
+	peers    int           // connections besides those of the crew
+	thinking time.Duration // the most time between two looks of a client at whether to edit
+	pace     time.Duration // the least time between two edits of a client
+	unmount  func()        // may be nil
 
 	srv  *server
 	crew []*person
@@ -48,7 +50,7 @@ func newRig(ctx context.Context, o *Options) (*rig, error) {
 		return nil, err
 	}
 	r := &rig{Options: o, ctx: ctx, folder: folder, data: filepath.Join(folder, "data"), journals: filepath.Join(folder, "journals"),
-		began: time.Now(), rng: rand.New(rand.NewPCG(o.Seed, uint64(time.Now().UnixNano()))), listen: "127.0.0.1:0",
+		began: time.Now(), rng: rand.New(rand.NewPCG(o.Seed, uint64(time.Now().UnixNano()))), listen: "127.0.0.1:0", thinking: thinking,
 		args: []string{"--idle-after", "100ms", "--ping-every", "2s", "--log-level", "warn"}}
 	r.editing.Store(true)
 	return r, errors.Join(os.Mkdir(r.data, 0o700), os.Mkdir(r.journals, 0o700))

@@ -56,6 +56,8 @@ type History struct {
 	Steps []Step
 	// Sum is the checksum of the content that the server gives at its head.
 	Sum string
+	// Closed says that everybody who took part kept a journal.
+	Closed bool
 }
 
 // Journal is a client's journal to be checked.
@@ -146,6 +148,7 @@ type check struct {
 		client string
 	}
 	final string
+	marks marks
 }
 
 // Check decides about one document, from the journals of its clients and the history that
@@ -153,7 +156,7 @@ type check struct {
 // error is that of a journal that cannot be read.
 func Check(h History, journals []Journal) (*Report, error) {
 	c := &check{h: h, found: map[place]session.Revision{}, submitted: map[string]uint64{},
-		sums: map[session.Revision]map[string]bool{}, whose: map[session.Revision]string{}}
+		sums: map[session.Revision]map[string]bool{}, whose: map[session.Revision]string{}, marks: marks{}}
 	c.Clients, c.Operations = len(journals), len(h.Steps)
 	c.history()
 	var done []func()
@@ -165,6 +168,7 @@ func Check(h History, journals []Journal) (*Report, error) {
 		done = append(done, end)
 	}
 	c.origins()
+	c.marked()
 	c.fresh()
 	c.replay()
 	for _, end := range done {
@@ -242,6 +246,10 @@ func (r *reader) event(e *Event) {
 		r.read(e)
 	case Acked:
 		r.ack(e)
+	case Sent:
+		r.marks.sent(r.client, e.Text)
+	case Answered:
+		r.answered(e)
 	case Held, Told:
 		r.held(e.Rev, e.Sum)
 	case Broken:
@@ -262,6 +270,9 @@ func (r *reader) opened(e *Event) {
 	if !e.Resumed {
 		r.rev = e.Rev
 		r.held(e.Rev, e.Sum)
+	}
+	if e.Head < 0 {
+		return
 	}
 	r.check.asked = append(r.check.asked, struct {
 		stamp
