@@ -27,7 +27,7 @@ func (r *rig) people() int {
 
 func processScenarios() []*scenario {
 	return []*scenario{
-		{name: "kill", fault: "killed (SIGKILL) under load", how: "kill -9 at a random moment, started again", short: shortKills, long: 2000, round: 100, run: kill},
+		{name: "kill", fault: "killed (SIGKILL) under load", how: "kill -9 at a random moment, started again", short: shortKills, long: 2000, round: 100, mixed: true, run: kill},
 		{name: "halt", fault: "halted (SIGSTOP) and going on", how: "for up to 0.4 s, each tenth time for 3 s", short: 4, long: 100, round: 50, run: halt},
 		{name: "memory", fault: "little memory", how: "GOMEMLIMIT=48MiB, documents of 20 KB each", short: 20, long: 200, run: littleMemory},
 	}

@@ -29,10 +29,11 @@ type rig struct {
 	peers    int           // connections besides those of the crew
 	thinking time.Duration // the most time between two looks of a client at whether to edit
 	pace     time.Duration // the least time between two edits of a client
+	mixed    bool          // documents are edited by other protocols, too
 	unmount  func()        // may be nil
 
 	srv  *server
-	crew []*person
+	crew []*member
 	log  []string // what was noticed, for the table
 	saw  sight
 
@@ -111,6 +112,29 @@ func (r *rig) hire(n, perDoc int) error {
 		k := r.Kinds[i/perDoc%len(r.Kinds)]
 		if err := r.join(k, fmt.Sprintf("%s-%d", k.Type.Name(), i/perDoc), fmt.Sprintf("client-%04d", i), 0); err != nil {
 			return err
+		}
+	}
+	if r.mixed {
+		return r.hireOthers((n + perDoc - 1) / perDoc)
+	}
+	return nil
+}
+
+// hireOthers makes, for each of so many documents, somebody who writes by HTTP, and a client of ShareDB
+// where it knows the type.
+func (r *rig) hireOthers(docs int) error {
+	for i := range docs {
+		k := r.Kinds[i%len(r.Kinds)]
+		doc := fmt.Sprintf("%s-%d", k.Type.Name(), i)
+		if k.Marked {
+			if err := r.post(k, doc, fmt.Sprintf("http-%04d", i)); err != nil {
+				return err
+			}
+		}
+		if d := dialectOf(k.Type); d != nil {
+			if err := r.share(k, d, doc, fmt.Sprintf("share-%04d", i)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -219,7 +243,7 @@ func (r *rig) settle() error {
 	}
 	finals := map[string]int64{}
 	for _, p := range r.crew {
-		finals[p.rec.ID] = max(finals[p.rec.ID], p.rev.Load())
+		finals[p.doc] = max(finals[p.doc], p.rev.Load())
 	}
 	r.finals.Store(&finals)
 	return r.until("everybody has everything", func() bool {

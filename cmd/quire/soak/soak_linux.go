@@ -42,8 +42,9 @@ type Options struct {
 // scenario is a kind of fault.
 type scenario struct {
 	name, fault, how string
-	short, long      int // how often: in CI, and in the long run
-	round            int // how often on one data folder; 0: as often as there is
+	short, long      int  // how often: in CI, and in the long run
+	round            int  // how often on one data folder; 0: as often as there is
+	mixed            bool // documents are edited over HTTP and by ShareDB's protocol, too
 	prepare          func(r *rig) error
 	run              func(r *rig, n int) error
 }
@@ -116,6 +117,7 @@ func (s *scenario) try(ctx context.Context, o *Options, times int, tell func(don
 			res.Err = err
 			break
 		}
+		r.mixed = s.mixed
 		err = s.one(r, n, &res.Report)
 		for _, l := range r.log {
 			if !slices.Contains(notes, l) {

@@ -28,7 +28,6 @@ func (m marks) sent(client, mark string) {
 
 // answered takes an acknowledgement in. One that is repeated has to say the same.
 func (r *reader) answered(e *Event) {
-	r.Acknowledgements++
 	m := r.marks[e.Text]
 	switch {
 	case m == nil || m.client != r.client:
@@ -37,6 +36,7 @@ func (r *reader) answered(e *Event) {
 	case m.answered != 0 && m.answered != e.Rev:
 		r.broken(Acknowledged, r.client, "the edit %s was acknowledged at %d and at %d", e.Text, m.answered, e.Rev)
 	case m.answered == 0:
+		r.Acknowledgements++
 		r.acks = append(r.acks, stamp{e.At, e.Rev})
 	}
 	m.answered = e.Rev
