@@ -53,3 +53,34 @@ func TestReadIsNotInVain(t *testing.T) {
 		}
 	})
 }
+
+// TestGrownDocumentsMakeRoom: documents that outgrow the memory there is leave it when nobody has them open,
+// also when nobody opens another.
+func TestGrownDocumentsMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		w := newWorld(t, session.Options{Limits: session.Limits{Memory: 50_000}, IdleAfter: time.Hour}, nil)
+		defer w.stop()
+		for _, doc := range []string{"a", "b"} {
+			if _, err := w.Manager.Create(ctx, doc, "text", []byte(`"x"`), session.User{}); err != nil {
+				t.Fatal(doc, err)
+			}
+		}
+		for _, doc := range []string{"a", "b"} {
+			if _, err := w.Edit(ctx, doc, 0, [][]byte{[]byte(`["` + strings.Repeat("x", 15_000) + `"]`)}, session.Writer{}); err != nil {
+				t.Fatal(doc, err)
+			}
+			time.Sleep(time.Second)
+		}
+		if st := w.Stats(); st.Sessions != 2 || st.Memory <= 50_000 {
+			t.Fatalf("%+v: they fit", st)
+		}
+		time.Sleep(40 * time.Minute)
+		if st := w.Stats(); st.Sessions != 1 || st.Memory > 50_000 {
+			t.Errorf("%+v", st)
+		}
+		if v, err := w.View(ctx, "a", session.Head); err != nil || v.Rev != 1 {
+			t.Errorf("what left: %+v, %v", v, err)
+		}
+	})
+}

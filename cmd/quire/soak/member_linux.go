@@ -112,8 +112,9 @@ func (m *member) final(rev int64) bool {
 type tongue interface {
 	// hear takes a message in. again says to connect again; an error that the member cannot go on.
 	hear(data []byte) (again bool, err error)
-	// look makes an edit, if it is time for one.
-	look() error
+	// look makes an edit, if it is time for one. leave says to end this connection; an error that the member
+	// cannot go on.
+	look() (leave bool, err error)
 	// say returns what there is to send now.
 	say() [][]byte
 	// ping returns a message that is answered.
@@ -162,7 +163,7 @@ func (m *member) talk(ws *websocket.Conn, t tongue) (over bool, err error) {
 					return false, nil
 				}
 			}
-			if err := t.look(); err != nil {
+			if leave, err := t.look(); leave || err != nil {
 				return false, err
 			}
 		}

@@ -28,10 +28,11 @@ const (
 type person struct {
 	*member
 	rec     *journal.Recorder
-	size    int  // bytes of each mark; 0: as they come
-	opening bool // open has to be said
-	checked bool // the checksum was asked for at the end
-	ended   bool // and was told
+	size    int   // bytes of each mark; 0: as they come
+	opening bool  // open has to be said
+	checked bool  // the checksum was asked for at the end
+	ended   bool  // and was told
+	came    int64 // how many acknowledgements it had when it connected
 }
 
 // join makes a client of a document; it lives until the crew is settled.
@@ -60,7 +61,7 @@ func (p *person) connection() (over bool, err error) {
 		return false, nil // the server is down, or slow
 	}
 	defer conn.Close()
-	p.opening, p.checked = true, false
+	p.opening, p.checked, p.came = true, false, p.acks.Load()
 	if over, err = p.talk(conn.WebSocket(), p); over {
 		return true, p.rec.Done()
 	}
@@ -71,7 +72,14 @@ func (p *person) connection() (over bool, err error) {
 }
 
 // tell tells the rig how far it is.
-func (p *person) tell() { p.note(int64(p.rec.Rev()), p.rec.Pending(), p.rec.Current()) }
+func (p *person) tell() {
+	p.note(int64(p.rec.Rev()), p.rec.Pending(), p.rec.Current() || p.rig.visits && p.rec.Local() != nil)
+}
+
+// leaves reports whether a visitor has done what it came for: it makes room for others.
+func (p *person) leaves() bool {
+	return p.rig.visits && p.rig.finals.Load() == nil && p.rec.Current() && p.rec.Pending() == 0 && (p.acks.Load() > p.came || !p.rig.editing.Load())
+}
 
 func (p *person) say() (out [][]byte) {
 	if p.opening {
@@ -115,9 +123,12 @@ func (p *person) hear(data []byte) (again bool, err error) {
 	return false, p.rec.Err()
 }
 
-func (p *person) look() error {
-	if !p.rec.Current() || p.rec.Pending() >= ahead || !p.due() {
-		return nil
+func (p *person) look() (leave bool, err error) {
+	if p.leaves() {
+		return true, nil
+	}
+	if !p.rec.Current() || p.rec.Pending() >= ahead || p.rig.visits && p.rec.Pending() > 0 || !p.due() {
+		return false, nil
 	}
 	mark := fmt.Sprintf("<%s:%d>", p.client, p.edits)
 	for len(mark) < p.size {
@@ -128,9 +139,9 @@ func (p *person) look() error {
 		err = p.rec.Edit(op)
 	}
 	if err != nil {
-		return fmt.Errorf("%s of %s cannot edit: %w", p.client, p.doc, err)
+		return false, fmt.Errorf("%s of %s cannot edit: %w", p.client, p.doc, err)
 	}
-	return nil
+	return false, nil
 }
 
 // message returns a message of quire.v1 as it is sent.

@@ -29,6 +29,7 @@ type rig struct {
 	peers    int           // connections besides those of the crew
 	thinking time.Duration // the most time between two looks of a client at whether to edit
 	pace     time.Duration // the least time between two edits of a client
+	visits   bool          // clients close a document when their edit is acknowledged, and come back
 	mixed    bool          // documents are edited by other protocols, too
 	unmount  func()        // may be nil
 

@@ -149,18 +149,18 @@ func (s *sharer) ping() []byte { return []byte(`{"a":"pp"}`) }
 
 func (s *sharer) over() bool { return s.ended }
 
-func (s *sharer) look() error {
+func (s *sharer) look() (leave bool, err error) {
 	if !s.current || s.flight != nil || !s.due() {
-		return nil
+		return false, nil
 	}
 	op, err := s.kind.Edit(s.rng, s.doc, fmt.Sprintf("<%s:%d>", s.client, s.edits))
 	if err != nil {
-		return fmt.Errorf("%s of %s cannot edit: %w", s.client, s.member.doc, err)
+		return false, fmt.Errorf("%s of %s cannot edit: %w", s.client, s.member.doc, err)
 	}
 	s.seq++
 	s.flight = op
 	s.submit()
-	return nil
+	return false, nil
 }
 
 func (s *sharer) hear(data []byte) (again bool, err error) {
