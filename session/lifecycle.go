@@ -65,7 +65,8 @@ func (m *Manager) all() []*Session {
 }
 
 // sweep lets sessions that nobody has open leave memory, after a last snapshot
-// when their log has a tail. One with unsaved operations stays.
+// when their log has a tail. One with unsaved operations stays. When documents have grown past the memory there
+// is for them, those leave earlier that nobody has used for longest.
 func (m *Manager) sweep() {
 	if m.stopping() {
 		return
@@ -78,6 +79,9 @@ func (m *Manager) sweep() {
 		if idle && s.lastSnapshot() {
 			m.drop(s)
 		}
+	}
+	if !m.memory.fits() { // they have grown since they were read
+		m.evict(m.memory.budget)
 	}
 	m.opt.After(m.opt.IdleAfter/2, m.sweep)
 }

@@ -11,7 +11,8 @@ import (
 
 // session returns the session of a document with one more reference to it, loading
 // it when need be. One caller loads, the others wait; a failure is told to all of
-// them and remembered by nobody.
+// them and remembered by nobody. Who loads has the reference before anybody can make the
+// session leave again for want of room, so that of many who ask at once somebody gets on.
 func (m *Manager) session(ctx context.Context, id string) (*Session, error) {
 	for {
 		if m.stopping() {
@@ -19,7 +20,8 @@ func (m *Manager) session(ctx context.Context, id string) (*Session, error) {
 		}
 		m.mu.Lock()
 		l := m.sessions[id]
-		if l == nil {
+		loads := l == nil
+		if loads {
 			if !m.memory.fits() {
 				m.mu.Unlock()
 				if err := m.makeRoom("another document"); err != nil {
@@ -33,18 +35,18 @@ func (m *Manager) session(ctx context.Context, id string) (*Session, error) {
 			m.load(ctx, id, l)
 		} else {
 			m.mu.Unlock()
-		}
-		select {
-		case <-l.done:
-		case <-ctx.Done():
-			return nil, Errorf(CodeUnavailable, "reading the document took too long")
+			select {
+			case <-l.done:
+			case <-ctx.Done():
+				return nil, Errorf(CodeUnavailable, "reading the document took too long")
+			}
 		}
 		if l.err != nil {
 			return nil, l.err
 		}
 		m.mu.Lock()
 		current := m.sessions[id] == l
-		if current {
+		if current && !loads {
 			l.s.refs++
 		}
 		m.mu.Unlock()
@@ -54,7 +56,7 @@ func (m *Manager) session(ctx context.Context, id string) (*Session, error) {
 	}
 }
 
-// load reads a document because asker wants it.
+// load reads a document because asker wants it, and leaves it with a reference for asker.
 func (m *Manager) load(asker context.Context, id string, l *loading) {
 	ctx, cancel := context.WithTimeout(m.ctx, m.opt.LoadTimeout)
 	defer cancel()
@@ -69,6 +71,8 @@ func (m *Manager) load(asker context.Context, id string, l *loading) {
 		m.mu.Lock()
 		if l.s, l.err = s, err; err != nil {
 			delete(m.sessions, id)
+		} else {
+			s.refs++
 		}
 		m.mu.Unlock()
 		close(l.done)

@@ -101,6 +101,11 @@ func TestSoakCommand(t *testing.T) {
 	if want := "| syncs fail | 2 | "; err != nil || !strings.Contains(out.String(), want) || !strings.Contains(errOut.String(), "sync-error: 2 of 2 in ") {
 		t.Errorf("%v\n%s\n%s", err, &out, &errOut)
 	}
+	out.Reset()
+	err = soak.Run(t.Context(), []string{"--short", "--kills", "2", "--only", "kill", "--folder", t.TempDir()}, o, &out, &errOut)
+	if want := "| killed (SIGKILL) under load | 2 | "; err != nil || !strings.Contains(out.String(), want) {
+		t.Errorf("%v\n%s\n%s", err, &out, &errOut)
+	}
 	for args, want := range map[string]string{"--only=fly": `there is no fault "fly"`, "--kills=0": "have to be at least 1", "more": "nothing but flags"} {
 		if code, _, errOut := cli([]string{"soak", args}); code != exitUsage || !strings.Contains(errOut, want) {
 			t.Errorf("soak %s: code %d, %s", args, code, errOut)

@@ -142,7 +142,7 @@ func serverCommands(p *commands.Program) []*cobra.Command {
 		c.ValidArgsFunction = completeSettings
 	}
 	benchCmd := own("bench KIND [flags]", `measure a running server; "quire bench help" says more`, func(cmd *cobra.Command, args []string) error {
-		return bench(cmd.Context(), args, p.Out, p.Err)
+		return bench(cmd.Context(), args, p)
 	})
 	benchCmd.ValidArgsFunction = cobra.FixedCompletions([]string{"hot", "fanout", "many", "idle", "replay", "catchup", "open", "history", "raw"}, cobra.ShellCompDirectiveNoFileComp)
 	soakCmd := own("soak [flags]", "disturb a server of its own in every way, and verify that nothing is lost", func(cmd *cobra.Command, args []string) error {

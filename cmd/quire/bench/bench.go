@@ -23,6 +23,15 @@ type UsageError string
 // Error returns the mistake.
 func (e UsageError) Error() string { return string(e) }
 
+// Credentials say who measures a server that asks people who they are.
+type Credentials struct {
+	// Token returns the token that is in a file, or, for "", the one that the environment names, which may
+	// be none: "". Required.
+	Token func(file string) (string, error)
+	// Usage explains the flag that names the file.
+	Usage string
+}
+
 // options are what the flags set.
 type options struct {
 	url, data, dataRoot, server   string
@@ -32,6 +41,7 @@ type options struct {
 	docs, conns, revisions, edits int
 	inFlight, times, reads        int
 	trace                         string
+	tokenFile, token              string
 }
 
 // kind is a benchmark.
@@ -68,7 +78,7 @@ func kindsOf() []*kind {
 // Run measures what args say, a kind and its flags, and writes the result to out.
 // It returns a UsageError for a mistake in args and flag.ErrHelp when help was asked
 // for. Processes and files that it makes are gone when it returns.
-func Run(ctx context.Context, args []string, out, errOut io.Writer) error {
+func Run(ctx context.Context, args []string, who Credentials, out, errOut io.Writer) error {
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		help(out)
 		if len(args) == 0 {
@@ -81,7 +91,7 @@ func Run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	}
 	for _, k := range kindsOf() {
 		if k.name == args[0] {
-			return k.start(ctx, args[1:], out, errOut)
+			return k.start(ctx, args[1:], who, out, errOut)
 		}
 	}
 	return UsageError(fmt.Sprintf("there is no benchmark %q; quire bench help lists them", args[0]))
@@ -131,11 +141,12 @@ func raw(ctx context.Context, args []string, out, errOut io.Writer) error {
 }
 
 // start runs a benchmark from its flags to its report.
-func (k *kind) start(ctx context.Context, args []string, out, errOut io.Writer) (err error) {
+func (k *kind) start(ctx context.Context, args []string, who Credentials, out, errOut io.Writer) (err error) {
 	b := &bench{kind: k, out: out, err: errOut}
 	fs := flagSet(k.name, errOut)
 	o := &b.options
 	fs.StringVar(&o.url, "url", "", "`URL` of a running server; without it one is started")
+	fs.StringVar(&o.tokenFile, "token-file", "", who.Usage)
 	fs.StringVar(&o.data, "data", "", "`folder` with the data of the running server, to tell its size")
 	fs.StringVar(&o.dataRoot, "data-root", ".", "`folder` in which a server that is started keeps its temporary data")
 	fs.StringVar(&o.server, "server", "", "`executable` to start as the server instead of this one")
@@ -158,6 +169,14 @@ func (k *kind) start(ctx context.Context, args []string, out, errOut io.Writer) 
 	}
 	if k.args != "" && o.trace == "" {
 		return UsageError("quire bench " + k.name + " needs a " + k.args)
+	}
+	if o.url == "" && o.tokenFile != "" {
+		return UsageError("token-file is for a running server, which --url names; the one that is started asks nobody")
+	}
+	if o.url != "" {
+		if o.token, err = who.Token(o.tokenFile); err != nil {
+			return err
+		}
 	}
 	defer func() { err = errors.Join(err, b.cleanUp()) }()
 	if err := b.prepare(); err != nil {
@@ -214,7 +233,7 @@ func (b *bench) prepare() error {
 	var pinned string
 	defer func(m string) { b.machine = m + "; " + pinned }(machine())
 	if b.url != "" {
-		b.targets = []*target{{name: "quire", url: b.url, cpu: cpu}}
+		b.targets = []*target{{name: "quire", url: b.url, token: b.token, cpu: cpu}}
 		pinned = "the server at " + b.url + " was running, nothing is pinned"
 		return nil
 	}

@@ -91,11 +91,7 @@ type returned struct {
 
 // comeBack resumes d, which others have taken on to revision head meanwhile.
 func comeBack(t *target, d *client.Document, head int64) (*returned, error) {
-	address, err := t.socket("ws")
-	if err != nil {
-		return nil, err
-	}
-	c, err := dial(address, quirev1.Subprotocol, 64<<10)
+	c, err := t.dial("ws", quirev1.Subprotocol, 64<<10)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +125,7 @@ func comeBack(t *target, d *client.Document, head int64) (*returned, error) {
 		switch {
 		case s.kind == "ops" && s.rev == rev:
 			rev = s.next
-		case s.kind != "opened" && s.kind != "presence":
+		case s.kind != "opened" && s.kind != "presence" && s.kind != "you":
 			return nil, fmt.Errorf("the server said %.200s", data)
 		}
 		messages = append(messages, slices.Clone(data))

@@ -32,8 +32,8 @@ type conn struct {
 // dialTimeout bounds connecting and the handshake.
 const dialTimeout = 20 * time.Second
 
-// dial connects to a WebSocket by its ws or wss URL. subprotocol may be empty.
-func dial(address, subprotocol string, buffer int) (*conn, error) {
+// dial connects to a WebSocket by its ws or wss URL. subprotocol and token, which says who asks, may be empty.
+func dial(address, subprotocol, token string, buffer int) (*conn, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, err
@@ -55,14 +55,14 @@ func dial(address, subprotocol string, buffer int) (*conn, error) {
 	}
 	_ = nc.SetDeadline(deadline)
 	c := &conn{nc: nc, buf: make([]byte, buffer), key: mrand.New(mrand.NewPCG(mrand.Uint64(), 0))}
-	if err := c.handshake(u, subprotocol); err != nil {
+	if err := c.handshake(u, subprotocol, token); err != nil {
 		nc.Close()
 		return nil, err
 	}
 	return c, nc.SetDeadline(time.Time{})
 }
 
-func (c *conn) handshake(u *url.URL, subprotocol string) error {
+func (c *conn) handshake(u *url.URL, subprotocol, token string) error {
 	nonce := make([]byte, 16)
 	rand.Read(nonce)
 	key := base64.StdEncoding.EncodeToString(nonce)
@@ -70,6 +70,9 @@ func (c *conn) handshake(u *url.URL, subprotocol string) error {
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + "\r\n"
 	if subprotocol != "" {
 		request += "Sec-WebSocket-Protocol: " + subprotocol + "\r\n"
+	}
+	if token != "" {
+		request += "Authorization: Bearer " + token + "\r\n"
 	}
 	if _, err := io.WriteString(c.nc, request+"\r\n"); err != nil {
 		return err

@@ -96,9 +96,7 @@ func TestConnSizes(t *testing.T) {
 		_ = c.Close(websocket.StatusGoingAway, "enough")
 		return nil
 	})
-	address, err := tg.socket("ws")
-	must(t, err)
-	c, err := dial(address, "quire.v1", 512)
+	c, err := tg.dial("ws", "quire.v1", 512)
 	must(t, err)
 	defer c.Close()
 	for _, n := range sizes {

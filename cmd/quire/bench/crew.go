@@ -331,7 +331,7 @@ func openFresh(t *target, doc string) (*client.Document, error) {
 
 // openOn opens a document on a connection of its own.
 func openOn(t *target, d *client.Document) (*client.Conn, error) {
-	c, _, err := client.Dial(t.url, client.Options{})
+	c, _, err := client.Dial(t.url, client.Options{Token: t.token})
 	if err != nil {
 		return nil, err
 	}

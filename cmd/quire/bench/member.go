@@ -61,11 +61,7 @@ type writer struct {
 }
 
 func newWriter(t *target, path, subprotocol, doc string, buffer int) (writer, error) {
-	address, err := t.socket(path)
-	if err != nil {
-		return writer{}, err
-	}
-	c, err := dial(address, subprotocol, buffer)
+	c, err := t.dial(path, subprotocol, buffer)
 	if err != nil {
 		return writer{}, fmt.Errorf("%s: %w", t.name, err)
 	}
@@ -158,7 +154,7 @@ func (m *quireMember) receive() (news, error) {
 		return news{}, m.welcome(data)
 	case "error":
 		return m.refusal(data)
-	case "hello", "presence", "pong", "check":
+	case "hello", "you", "presence", "pong", "check":
 		return news{}, nil
 	}
 	return news{}, fmt.Errorf("the server said %.200s", data)

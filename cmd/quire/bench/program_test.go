@@ -214,16 +214,19 @@ func TestProgramInterrupted(t *testing.T) {
 	clean(t, exe, root)
 }
 
+// nobody are the credentials of an environment without any.
+var nobody = Credentials{Token: func(string) (string, error) { return "", nil }}
+
 func TestUsage(t *testing.T) {
-	for _, args := range []string{"", "tepid", "hot --writers 0", "hot --writers many", "hot --duration -1s", "hot more", "raw --per minute", "replay", "replay --raw=false", "idle --settle 0s"} {
+	for _, args := range []string{"", "tepid", "hot --writers 0", "hot --writers many", "hot --duration -1s", "hot more", "raw --per minute", "replay", "replay --raw=false", "hot --token-file x", "idle --settle 0s"} {
 		var out bytes.Buffer
 		var usage UsageError
-		if err := Run(t.Context(), strings.Fields(args), &out, &out); !errors.As(err, &usage) {
+		if err := Run(t.Context(), strings.Fields(args), nobody, &out, &out); !errors.As(err, &usage) {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
 	var out bytes.Buffer
-	if err := Run(t.Context(), []string{"help"}, &out, &out); err != nil {
+	if err := Run(t.Context(), []string{"help"}, nobody, &out, &out); err != nil {
 		t.Error(err)
 	}
 	for _, k := range kindsOf() {

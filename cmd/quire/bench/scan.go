@@ -20,7 +20,7 @@ type message struct {
 
 // kinds are the messages of a server; the names are constants so that scanning
 // allocates nothing.
-var kinds = []string{"ops", "presence", "opened", "error", "ack", "hello", "status", "check", "closed", "pong", "bye"}
+var kinds = []string{"ops", "presence", "opened", "error", "ack", "hello", "status", "check", "closed", "pong", "bye", "you"}
 
 var (
 	markOp        = []byte(`op":`)

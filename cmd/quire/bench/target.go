@@ -20,13 +20,15 @@ import (
 type target struct {
 	name string // "quire" or "raw, …"
 	raw  bool
-	url  string   // http://host:port/
-	args []string // how it was started; nil when it was running
-	exe  string
-	cpu  int // the CPU it was pinned to; -1: none
-	cmd  *exec.Cmd
-	log  *lastLines
-	done chan error // receives how cmd ended
+	url  string // http://host:port/
+	// token says who asks, of a server that asks people who they are; it may be empty.
+	token string
+	args  []string // how it was started; nil when it was running
+	exe   string
+	cpu   int // the CPU it was pinned to; -1: none
+	cmd   *exec.Cmd
+	log   *lastLines
+	done  chan error // receives how cmd ended
 }
 
 // Names of the broadcaster's two ways.
@@ -114,6 +116,15 @@ func (t *target) socket(path string) (string, error) {
 	return u.JoinPath(path).String(), nil
 }
 
+// dial connects to a WebSocket of the target. subprotocol may be empty.
+func (t *target) dial(path, subprotocol string, buffer int) (*conn, error) {
+	address, err := t.socket(path)
+	if err != nil {
+		return nil, err
+	}
+	return dial(address, subprotocol, t.token, buffer)
+}
+
 // usage is what a process has used.
 type usage struct {
 	cpu time.Duration // since it started
@@ -124,11 +135,21 @@ var scraper = &http.Client{Timeout: 20 * time.Second}
 
 // usage asks the target's metrics.
 func (t *target) usage() (usage, error) {
-	resp, err := scraper.Get(strings.TrimSuffix(t.url, "/") + "/metrics")
+	req, err := http.NewRequest(http.MethodGet, strings.TrimSuffix(t.url, "/")+"/metrics", nil)
+	if err != nil {
+		return usage{}, err
+	}
+	if t.token != "" {
+		req.Header.Set("Authorization", "Bearer "+t.token)
+	}
+	resp, err := scraper.Do(req)
 	if err != nil {
 		return usage{}, err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return usage{}, fmt.Errorf("the server's metrics, which are for its operators, cannot be read: %s", resp.Status)
+	}
 	var u usage
 	found := 0
 	lines := bufio.NewScanner(resp.Body)

@@ -227,7 +227,7 @@ func (b *builder) clientFlags(cmd *cobra.Command, where Where) {
 	}
 	fs.StringVar(&b.server, "server", "", "`URL` of the server (default $QUIRE_SERVER, else "+defaultServer+")")
 	fs.StringVar(&b.author, "author", "", "`name` that edits are recorded under (default $QUIRE_AUTHOR, else the user's)")
-	fs.StringVar(&b.tokenFile, "token-file", "", "`file` with the token that says who asks (default $QUIRE_TOKEN_FILE, else the token in $QUIRE_TOKEN)")
+	fs.StringVar(&b.tokenFile, "token-file", "", TokenFileUsage)
 	fs.DurationVar(&b.timeout, "timeout", 30*time.Second, "most `time` without any progress")
 }
 
@@ -248,7 +248,7 @@ func (b *builder) open(ctx context.Context) (*remote.Client, func() error, error
 		if c.URL, err = b.address(); err != nil {
 			return nil, nil, err
 		}
-		if c.Token, err = b.token(); err != nil {
+		if c.Token, err = b.p.Token(b.tokenFile); err != nil {
 			return nil, nil, err
 		}
 		return c, func() error { transport.CloseIdleConnections(); return nil }, nil
@@ -263,13 +263,16 @@ func (b *builder) open(ctx context.Context) (*remote.Client, func() error, error
 	return c, func() error { transport.CloseIdleConnections(); return stop() }, nil
 }
 
-// token is what says who asks; empty for servers that ask nobody.
-func (b *builder) token() (string, error) {
-	name := b.tokenFile
+// TokenFileUsage explains the flag --token-file.
+const TokenFileUsage = "`file` with the token that says who asks (default $QUIRE_TOKEN_FILE, else the token in $QUIRE_TOKEN)"
+
+// Token returns what says who asks: what is in a file, of this name or else of the one that
+// $QUIRE_TOKEN_FILE has, else what $QUIRE_TOKEN has. It is empty for servers that ask nobody.
+func (p *Program) Token(name string) (string, error) {
 	if name == "" {
-		name = b.p.Env("QUIRE_TOKEN_FILE")
+		name = p.Env("QUIRE_TOKEN_FILE")
 	}
-	token := b.p.Env("QUIRE_TOKEN")
+	token := p.Env("QUIRE_TOKEN")
 	if name != "" {
 		data, err := os.ReadFile(name)
 		if errors.Is(err, os.ErrNotExist) {

@@ -17,12 +17,12 @@ import (
 
 func diskScenarios() []*scenario {
 	return []*scenario{
-		{name: "full", fault: "disk full", how: "a tmpfs filled by another file, emptied again; each other time killed meanwhile", short: 2, long: 60, round: 20,
+		{name: "full", fault: "disk full", how: "a tmpfs filled by another file, emptied again; each other time killed meanwhile", short: 2, long: 60, round: 20, mixed: true,
 			prepare: func(r *rig) error { return r.smallDisk(24 << 20) }, run: fullDisk},
 		{name: "read-only", fault: "disk read-only", how: "writes fail with EROFS at the system call for a while; then the file system is mounted read-only while the server starts", short: 1, long: 30, round: 10,
 			prepare: func(r *rig) error { r.gated = true; return r.smallDisk(64 << 20) }, run: readOnly},
 		{name: "slow", fault: "slow disk", how: "every fdatasync takes 2 s, for four of them", short: 1, long: 20, round: 10, prepare: behind, run: slowDisk},
-		{name: "sync-error", fault: "syncs fail", how: "fdatasync fails with EIO: for 0.3 s, and each other time the one that makes a commit count", short: 2, long: 60, round: 20, prepare: behind, run: syncErrors},
+		{name: "sync-error", fault: "syncs fail", how: "fdatasync fails with EIO: for 0.3 s, and each other time the one that makes a commit count", short: 2, long: 60, round: 20, mixed: true, prepare: behind, run: syncErrors},
 	}
 }
 

@@ -21,11 +21,13 @@ type Kind struct {
 	Type ot.Type
 	// Edit makes an edit of a document, with a text in it that tells it from every other.
 	Edit func(rng *rand.Rand, doc ot.Doc, mark string) (ot.Op, error)
+	// Marked says that Edit writes the mark, in one piece, so that the edit can be told by it.
+	Marked bool
 }
 
 // Kinds are those that the command uses.
 func Kinds() []Kind {
-	return []Kind{{text.Type{}, textEdit}, {delta.Type{}, deltaEdit}}
+	return []Kind{{text.Type{}, textEdit, true}, {delta.Type{}, deltaEdit, true}}
 }
 
 // mostUnits is how long documents become, about.

@@ -60,7 +60,7 @@ func deaf(r *rig, n int) error {
 	if err := r.begin(r.people(), crewPerDoc); err != nil {
 		return err
 	}
-	doc := r.crew[0].rec.ID
+	doc := r.crew[0].doc
 	conns := make([]*client.Conn, n)
 	defer func() {
 		for _, c := range conns {
@@ -235,7 +235,7 @@ func (r *rig) pour(id string, sent *atomic.Int64, stop <-chan struct{}) {
 		}
 	}()
 	defer conn.Close()
-	own, other := "flood-"+id, r.crew[0].rec.ID
+	own, other := "flood-"+id, r.crew[0].doc
 	base, seq := session.Revision(0), uint64(9)
 	wide := []json.RawMessage{json.RawMessage(`["` + strings.Repeat("x", 1000) + `"]`)}
 	messages := []quirev1.ClientMessage{
@@ -249,7 +249,8 @@ func (r *rig) pour(id string, sent *atomic.Int64, stop <-chan struct{}) {
 			return
 		default:
 		}
-		if send(conn, &messages[i%len(messages)]) != nil {
+		_ = conn.WebSocket().SetWriteDeadline(time.Now().Add(patience))
+		if conn.Send(&messages[i%len(messages)]) != nil {
 			return
 		}
 		sent.Add(1)
@@ -262,7 +263,7 @@ func crowd(r *rig, n int) error {
 	if err := r.begin(4, 4); err != nil {
 		return err
 	}
-	doc := r.crew[0].rec.ID
+	doc := r.crew[0].doc
 	conns := make([]*client.Conn, n)
 	began := time.Now()
 	var reading sync.WaitGroup

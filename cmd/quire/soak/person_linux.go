@@ -1,12 +1,9 @@
 package soak
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"quire/session"
@@ -20,202 +17,120 @@ const (
 	thinking = 8 * time.Millisecond
 	// patience is how long a client waits for an answer to its ping before it connects again.
 	patience = 2500 * time.Millisecond
+	// mostPatience is how long it waits at most after it has waited in vain again and again: where everybody
+	// is slow, the machine is, and to begin again ever sooner would only make it slower.
+	mostPatience = 16 * patience
 	// ahead is the most edits a client makes before the first is acknowledged.
 	ahead = 4
 )
 
-// person is a client that edits, comes back whenever it is cut off, and keeps a journal.
+// person is a client of quire.v1 that edits, comes back whenever it is cut off, and keeps a journal.
 type person struct {
-	rig   *rig
-	kind  Kind
-	rec   *journal.Recorder
-	file  *os.File
-	rng   *rand.Rand
-	edits int
-	size  int // bytes of each mark; 0: as they come
-
-	acks    atomic.Int64
-	pending atomic.Int64 // and 1 when it is not current, or may edit
-	rev     atomic.Int64
-	failed  atomic.Pointer[error]
-	done    chan struct{} // closed when live has returned
+	*member
+	rec     *journal.Recorder
+	size    int   // bytes of each mark; 0: as they come
+	opening bool  // open has to be said
+	checked bool  // the checksum was asked for at the end
+	ended   bool  // and was told
+	came    int64 // how many acknowledgements it had when it connected
 }
 
 // join makes a client of a document; it lives until the crew is settled.
 func (r *rig) join(kind Kind, doc, id string, size int) error {
-	f, err := os.Create(filepath.Join(r.journals, id+".journal"))
+	m, err := r.member(kind, doc, id)
 	if err != nil {
 		return err
 	}
 	d := client.NewDocument(doc, id, kind.Type)
 	d.Create = kind.Type.Name()
-	p := &person{rig: r, kind: kind, file: f, rec: journal.NewRecorder(f, d, r.began), size: size,
-		rng: rand.New(rand.NewPCG(r.Seed, uint64(len(r.crew)))), done: make(chan struct{})}
-	p.pending.Store(1)
-	last := time.Now()
-	p.rec.OnAcked(func(uint64, session.Revision) {
-		p.acks.Add(1)
-		r.acked.Add(1)
-		r.saw.waited(time.Since(last))
-		last = time.Now()
-	})
-	r.crew = append(r.crew, p)
-	go p.live()
+	p := &person{member: m, rec: journal.NewRecorder(m.file, d, r.began), size: size}
+	p.rec.OnAcked(func(uint64, session.Revision) { p.acked() })
+	go p.live(p.connection)
 	return nil
 }
 
-// live is the life of a client.
-func (p *person) live() {
-	defer close(p.done)
-	defer p.file.Close()
-	for p.failed.Load() == nil && !p.rig.over() {
-		over, err := p.connection()
-		if err != nil {
-			p.failed.Store(&err)
-			return
-		}
-		if over {
-			if err := p.rec.Done(); err != nil {
-				p.failed.Store(&err)
-			}
-			return
-		}
-		p.note()
-		p.rig.pause(time.Duration(5+p.rng.IntN(20)) * time.Millisecond) // before trying again
-	}
-}
-
-// note tells the rig how far it is. It is not ready as long as it might edit.
-func (p *person) note() {
-	n := int64(p.rec.Pending())
-	if !p.rec.Current() || p.rig.editing.Load() {
-		n++
-	}
-	p.rev.Store(int64(p.rec.Rev()))
-	p.pending.Store(n)
-}
-
-// connection is the time of one connection. over says that the client has everything; an
-// error that it cannot go on.
+// connection is the time of one connection.
 func (p *person) connection() (over bool, err error) {
 	url := p.rig.url.Load()
 	if url == nil {
 		return false, nil
 	}
-	conn, _, err := client.Dial(*url, client.Options{Timeout: patience})
+	conn, _, err := client.Dial(*url, client.Options{Timeout: p.waits})
 	if err != nil {
-		return false, nil // the server is down
+		p.tired(err)
+		return false, nil // the server is down, or slow
 	}
 	defer conn.Close()
-	defer func() {
-		if !over {
-			p.rig.saw.cuts.Add(1)
-			p.rec.Disconnected()
-		}
-	}()
-	msgs, stop := listen(conn)
-	defer close(stop)
-	open := p.rec.Open()
-	if send(conn, &open) != nil {
-		return false, nil
+	p.opening, p.checked, p.came = true, false, p.acks.Load()
+	if over, err = p.talk(conn.WebSocket(), p); over {
+		return true, p.rec.Done()
 	}
-	look := time.NewTicker(thinking/2 + time.Duration(p.rng.Int64N(int64(thinking/2))))
-	defer look.Stop()
-	heard, asked := time.Now(), time.Time{}
-	checked := false
-	for {
-		select {
-		case m := <-msgs:
-			if m == nil {
-				return false, nil
-			}
-			heard = time.Now()
-			again, err := p.receive(m)
-			if again || err != nil {
-				return false, err
-			}
-			if checked && m.T == "check" {
-				return true, nil
-			}
-		case now := <-look.C:
-			if now.Sub(heard) > patience || p.rig.over() {
-				return false, nil
-			}
-			if now.Sub(heard) > patience/4 && now.Sub(asked) > patience/4 {
-				asked = now
-				if send(conn, &quirev1.ClientMessage{T: "ping"}) != nil {
-					return false, nil
-				}
-			}
-			if err := p.edit(); err != nil {
-				return false, err
-			}
-		}
-		if next := p.rec.Next(); next != nil && send(conn, next) != nil {
-			return false, nil
-		}
-		p.note()
-		if !checked && p.finished() {
-			checked = true
-			if send(conn, &quirev1.ClientMessage{T: "check", Doc: &p.rec.ID}) != nil {
-				return false, nil
-			}
-		}
+	p.rig.saw.cuts.Add(1)
+	p.rec.Disconnected()
+	p.tell()
+	return false, err
+}
+
+// tell tells the rig how far it is.
+func (p *person) tell() {
+	p.note(int64(p.rec.Rev()), p.rec.Pending(), p.rec.Current() || p.rig.visits && p.rec.Local() != nil)
+}
+
+// leaves reports whether a visitor has done what it came for: it makes room for others.
+func (p *person) leaves() bool {
+	return p.rig.visits && p.rig.finals.Load() == nil && p.rec.Current() && p.rec.Pending() == 0 && (p.acks.Load() > p.came || !p.rig.editing.Load())
+}
+
+func (p *person) say() (out [][]byte) {
+	if p.opening {
+		p.opening = false
+		open := p.rec.Open()
+		out = append(out, message(&open))
 	}
+	if next := p.rec.Next(); next != nil {
+		out = append(out, message(next))
+	}
+	p.tell()
+	if !p.checked && p.rec.Current() && p.rec.Pending() == 0 && p.final(int64(p.rec.Rev())) {
+		p.checked = true
+		out = append(out, message(&quirev1.ClientMessage{T: "check", Doc: &p.doc}))
+	}
+	return out
 }
 
-// listen receives from a connection until stop is closed; nil comes when it has ended.
-func listen(conn *client.Conn) (<-chan *quirev1.ServerMessage, chan<- struct{}) {
-	msgs, stop := make(chan *quirev1.ServerMessage), make(chan struct{})
-	go func() {
-		for {
-			m, err := conn.Receive()
-			if err != nil {
-				m = nil
-			}
-			select {
-			case msgs <- m:
-			case <-stop:
-				return
-			}
-			if m == nil {
-				return
-			}
-		}
-	}()
-	return msgs, stop
-}
+func (p *person) ping() []byte { return message(&quirev1.ClientMessage{T: "ping"}) }
 
-// send sends a message, or gives up when the other side takes nothing.
-func send(conn *client.Conn, m *quirev1.ClientMessage) error {
-	_ = conn.WebSocket().SetWriteDeadline(time.Now().Add(patience))
-	return conn.Send(m)
-}
+func (p *person) over() bool { return p.ended }
 
-// receive takes a message in. again says to connect again.
-func (p *person) receive(m *quirev1.ServerMessage) (again bool, err error) {
-	if m.T == "status" && m.Doc == p.rec.ID {
+func (p *person) hear(data []byte) (again bool, err error) {
+	var m quirev1.ServerMessage
+	if err := json.Unmarshal(data, &m); err != nil {
+		return false, fmt.Errorf("%s of %s: %w", p.client, p.doc, err)
+	}
+	if m.T == "status" && m.Doc == p.doc {
 		p.rig.saw.status(m.Saved)
 	}
-	err = p.rec.Receive(m)
+	err = p.rec.Receive(&m)
 	var refused *client.RefusedError
 	switch {
 	case errors.As(err, &refused) && refused.Class != session.Fatal:
 		p.rig.saw.refused(string(refused.Code))
 		return true, nil
 	case err != nil:
-		return false, fmt.Errorf("%s of %s: %w", p.rec.Client, p.rec.ID, err)
+		return false, fmt.Errorf("%s of %s: %w", p.client, p.doc, err)
 	}
+	p.ended = p.checked && m.T == "check"
 	return false, p.rec.Err()
 }
 
-// edit makes an edit, if it is time for one.
-func (p *person) edit() error {
-	if !p.rig.editing.Load() || !p.rec.Current() || p.rec.Pending() >= ahead {
-		return nil
+func (p *person) look() (leave bool, err error) {
+	if p.leaves() {
+		return true, nil
 	}
-	p.edits++
-	mark := fmt.Sprintf("<%s:%d>", p.rec.Client, p.edits)
+	if !p.rec.Current() || p.rec.Pending() >= ahead || p.rig.visits && p.rec.Pending() > 0 || !p.due() {
+		return false, nil
+	}
+	mark := fmt.Sprintf("<%s:%d>", p.client, p.edits)
 	for len(mark) < p.size {
 		mark += mark
 	}
@@ -224,13 +139,16 @@ func (p *person) edit() error {
 		err = p.rec.Edit(op)
 	}
 	if err != nil {
-		return fmt.Errorf("%s of %s cannot edit: %w", p.rec.Client, p.rec.ID, err)
+		return false, fmt.Errorf("%s of %s cannot edit: %w", p.client, p.doc, err)
 	}
-	return nil
+	return false, nil
 }
 
-// finished reports whether the client has everything there will be.
-func (p *person) finished() bool {
-	final := p.rig.finals.Load()
-	return final != nil && p.rec.Current() && p.rec.Pending() == 0 && int64(p.rec.Rev()) >= (*final)[p.rec.ID]
+// message returns a message of quire.v1 as it is sent.
+func message(m *quirev1.ClientMessage) []byte {
+	data, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // it is made of what can be written
+	}
+	return data
 }

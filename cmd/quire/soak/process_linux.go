@@ -3,6 +3,7 @@ package soak
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -14,6 +15,9 @@ const (
 	crewPerDoc = 2
 )
 
+// shortKills is how often the server is killed in CI.
+const shortKills = 12
+
 // people is how many clients there are.
 func (r *rig) people() int {
 	if r.Hasty {
@@ -24,9 +28,10 @@ func (r *rig) people() int {
 
 func processScenarios() []*scenario {
 	return []*scenario{
-		{name: "kill", fault: "killed (SIGKILL) under load", how: "kill -9 at a random moment, started again", short: 12, long: 2000, round: 100, run: kill},
+		{name: "kill", fault: "killed (SIGKILL) under load", how: "kill -9 at a random moment, started again", short: shortKills, long: 2000, round: 100, mixed: true, run: kill},
 		{name: "halt", fault: "halted (SIGSTOP) and going on", how: "for up to 0.4 s, each tenth time for 3 s", short: 4, long: 100, round: 50, run: halt},
 		{name: "memory", fault: "little memory", how: "GOMEMLIMIT=48MiB, documents of 20 KB each", short: 20, long: 200, run: littleMemory},
+		{name: "budget", fault: "more documents than max-memory holds", how: "max-memory is 32 KiB for each document; clients come and go", short: 32, long: 200, round: 100, run: smallBudget},
 	}
 }
 
@@ -81,14 +86,9 @@ func littleMemory(r *rig, n int) error {
 	if err := r.start(); err != nil {
 		return err
 	}
-	const size = 20 << 10
-	for i := range n {
-		k := r.Kinds[i%len(r.Kinds)]
-		if err := r.join(k, fmt.Sprintf("%s-%d", k.Type.Name(), i), fmt.Sprintf("client-%04d", i), size); err != nil {
-			return err
-		}
-	}
-	if err := r.everybody(); err != nil {
+	// Many clients are to fill the memory, not to take all of the machine.
+	r.thinking, r.pace = min(thinking*time.Duration(max(1, n/50)), patience/8), time.Duration(n)*5*time.Millisecond
+	if err := r.scatter(n, r.Kinds); err != nil {
 		return err
 	}
 	g, err := r.srv.measure()
@@ -96,5 +96,51 @@ func littleMemory(r *rig, n int) error {
 		return err
 	}
 	r.notice("%d documents of 20 KB and more open, %d MiB in memory", n, int(g.memory)>>20)
+	return r.says(http.StatusOK, "ready")
+}
+
+// scatter makes n clients, each with a document of its own and edits of 20 KB and more, and waits until each has
+// had an acknowledgement.
+func (r *rig) scatter(n int, kinds []Kind) error {
+	for i := range n {
+		k := kinds[i%len(kinds)]
+		if err := r.join(k, fmt.Sprintf("%s-%d", k.Type.Name(), i), fmt.Sprintf("client-%04d", i), 20<<10); err != nil {
+			return err
+		}
+	}
+	return r.everybody()
+}
+
+// smallBudget has clients of n documents come and go where there is room for a few of them at once: those that nobody
+// has open leave for others, and when all are in use, who comes is told to come back.
+func smallBudget(r *rig, n int) error {
+	r.visits = true
+	r.args = append(r.args, "--max-memory", strconv.Itoa(max(1<<20, n<<15)), "--idle-after", "2s") // nobody leaves so soon by itself
+	if err := r.start(); err != nil {
+		return err
+	}
+	if err := r.scatter(n, r.Kinds[:1]); err != nil { // of one kind, so that none is much larger than others
+		return err
+	}
+	if err := r.until("a document has left for others", func() bool {
+		g, err := r.srv.measure()
+		return err == nil && g.sessions < n
+	}); err != nil {
+		return err
+	}
+	rounds := 3
+	if r.Hasty {
+		rounds = 1
+	}
+	for range rounds {
+		if err := r.everybody(); err != nil {
+			return err
+		}
+	}
+	g, err := r.srv.measure()
+	if err != nil {
+		return err
+	}
+	r.notice("%d documents where there is room for about %d", n, g.sessions)
 	return r.says(http.StatusOK, "ready")
 }

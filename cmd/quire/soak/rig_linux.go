@@ -26,11 +26,15 @@ type rig struct {
 	gated    bool  // the server is put behind a gate
 	wire     *wire // between server and clients; nil: loopback
 	listen   string
-	peers    int    // connections besides those of the crew
-	unmount  func() // may be nil
+	peers    int           // connections besides those of the crew
+	thinking time.Duration // the most time between two looks of a client at whether to edit
+	pace     time.Duration // the least time between two edits of a client
+	visits   bool          // clients close a document when their edit is acknowledged, and come back
+	mixed    bool          // documents are edited by other protocols, too
+	unmount  func()        // may be nil
 
 	srv  *server
-	crew []*person
+	crew []*member
 	log  []string // what was noticed, for the table
 	saw  sight
 
@@ -48,7 +52,7 @@ func newRig(ctx context.Context, o *Options) (*rig, error) {
 		return nil, err
 	}
 	r := &rig{Options: o, ctx: ctx, folder: folder, data: filepath.Join(folder, "data"), journals: filepath.Join(folder, "journals"),
-		began: time.Now(), rng: rand.New(rand.NewPCG(o.Seed, uint64(time.Now().UnixNano()))), listen: "127.0.0.1:0",
+		began: time.Now(), rng: rand.New(rand.NewPCG(o.Seed, uint64(time.Now().UnixNano()))), listen: "127.0.0.1:0", thinking: thinking,
 		args: []string{"--idle-after", "100ms", "--ping-every", "2s", "--log-level", "warn"}}
 	r.editing.Store(true)
 	return r, errors.Join(os.Mkdir(r.data, 0o700), os.Mkdir(r.journals, 0o700))
@@ -109,6 +113,29 @@ func (r *rig) hire(n, perDoc int) error {
 		k := r.Kinds[i/perDoc%len(r.Kinds)]
 		if err := r.join(k, fmt.Sprintf("%s-%d", k.Type.Name(), i/perDoc), fmt.Sprintf("client-%04d", i), 0); err != nil {
 			return err
+		}
+	}
+	if r.mixed {
+		return r.hireOthers((n + perDoc - 1) / perDoc)
+	}
+	return nil
+}
+
+// hireOthers makes, for each of so many documents, somebody who writes by HTTP, and a client of ShareDB
+// where it knows the type.
+func (r *rig) hireOthers(docs int) error {
+	for i := range docs {
+		k := r.Kinds[i%len(r.Kinds)]
+		doc := fmt.Sprintf("%s-%d", k.Type.Name(), i)
+		if k.Marked {
+			if err := r.post(k, doc, fmt.Sprintf("http-%04d", i)); err != nil {
+				return err
+			}
+		}
+		if d := dialectOf(k.Type); d != nil {
+			if err := r.share(k, d, doc, fmt.Sprintf("share-%04d", i)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -217,7 +244,7 @@ func (r *rig) settle() error {
 	}
 	finals := map[string]int64{}
 	for _, p := range r.crew {
-		finals[p.rec.ID] = max(finals[p.rec.ID], p.rev.Load())
+		finals[p.doc] = max(finals[p.doc], p.rev.Load())
 	}
 	r.finals.Store(&finals)
 	return r.until("everybody has everything", func() bool {

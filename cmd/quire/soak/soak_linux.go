@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,8 +42,9 @@ type Options struct {
 // scenario is a kind of fault.
 type scenario struct {
 	name, fault, how string
-	short, long      int // how often: in CI, and in the long run
-	round            int // how often on one data folder; 0: as often as there is
+	short, long      int  // how often: in CI, and in the long run
+	round            int  // how often on one data folder; 0: as often as there is
+	mixed            bool // documents are edited over HTTP and by ShareDB's protocol, too
 	prepare          func(r *rig) error
 	run              func(r *rig, n int) error
 }
@@ -115,6 +117,7 @@ func (s *scenario) try(ctx context.Context, o *Options, times int, tell func(don
 			res.Err = err
 			break
 		}
+		r.mixed = s.mixed
 		err = s.one(r, n, &res.Report)
 		for _, l := range r.log {
 			if !slices.Contains(notes, l) {
@@ -164,10 +167,10 @@ func Run(ctx context.Context, args []string, o Options, out, errOut io.Writer) e
 	}
 	fs := flag.NewFlagSet("quire soak", flag.ContinueOnError)
 	fs.SetOutput(errOut)
-	kills := fs.Int("kills", 2000, "how often the server is killed, a `number`")
-	factor := fs.Int("times", 1, "make every other fault so many times as often, a `number`")
+	kills := fs.Int("kills", 2000, "how often the server is killed, a `number`; with --short, unless given, "+strconv.Itoa(shortKills))
+	factor := fs.Int("times", 1, "make every other fault so many times as often, a `number`; with --short, too")
 	only := fs.String("only", "", "comma-separated `names` of the faults to make: "+strings.Join(Names(), ", "))
-	short := fs.Bool("short", false, "make every fault as seldom, and wait as little, as CI does")
+	short := fs.Bool("short", false, "make every fault as seldom, unless --kills or --times say otherwise, and wait as little, as CI does")
 	fs.StringVar(&o.Folder, "folder", "", "`folder` for data and journals while it runs; by default the system's for temporary files")
 	fs.BoolVar(&o.Keep, "keep", true, "leave the data and the journals of what failed")
 	fs.Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "`number` that clients' choices are made from")
@@ -183,16 +186,21 @@ func Run(ctx context.Context, args []string, o Options, out, errOut io.Writer) e
 	if err != nil {
 		return err
 	}
+	given := false
+	fs.Visit(func(f *flag.Flag) { given = given || f.Name == "kills" })
+	if *short && !given {
+		*kills = shortKills
+	}
 	o.Hasty = *short
 	moreDescriptors()
 	var results []*Result
 	for _, s := range chosen {
 		n := s.long * *factor
 		switch {
-		case *short:
-			n = s.short
 		case s.name == "kill":
 			n = *kills
+		case *short:
+			n = s.short * *factor
 		}
 		fmt.Fprintf(errOut, "%s: %s, %d times\n", s.name, s.fault, n)
 		began := time.Now()

@@ -76,10 +76,10 @@ func (r *rig) compare(rep *journal.Report, sums map[string]string) error {
 
 // document compares the journals of one document.
 func (r *rig) document(store *bolt.Store, doc, sum string) (*journal.Report, error) {
-	h := journal.History{Doc: doc, Sum: sum}
+	h := journal.History{Doc: doc, Sum: sum, Closed: r.peers == 0}
 	var journals []journal.Journal
 	for _, p := range r.crew {
-		if p.rec.ID != doc {
+		if p.doc != doc {
 			continue
 		}
 		h.Type = p.kind.Type
@@ -88,7 +88,7 @@ func (r *rig) document(store *bolt.Store, doc, sum string) (*journal.Report, err
 			return nil, err
 		}
 		defer f.Close()
-		journals = append(journals, journal.ReadJournal(p.rec.Client, f))
+		journals = append(journals, journal.ReadJournal(p.client, f))
 	}
 	var err error
 	if h.Steps, err = r.steps(store, doc, h.Type); err != nil {

@@ -56,6 +56,8 @@ type History struct {
 	Steps []Step
 	// Sum is the checksum of the content that the server gives at its head.
 	Sum string
+	// Closed says that everybody who took part kept a journal.
+	Closed bool
 }
 
 // Journal is a client's journal to be checked.
@@ -146,6 +148,7 @@ type check struct {
 		client string
 	}
 	final string
+	marks marks
 }
 
 // Check decides about one document, from the journals of its clients and the history that
@@ -153,8 +156,11 @@ type check struct {
 // error is that of a journal that cannot be read.
 func Check(h History, journals []Journal) (*Report, error) {
 	c := &check{h: h, found: map[place]session.Revision{}, submitted: map[string]uint64{},
-		sums: map[session.Revision]map[string]bool{}, whose: map[session.Revision]string{}}
+		sums: map[session.Revision]map[string]bool{}, whose: map[session.Revision]string{}, marks: marks{}}
 	c.Clients, c.Operations = len(journals), len(h.Steps)
+	for _, j := range journals {
+		c.submitted[j.Client] = 0
+	}
 	c.history()
 	var done []func()
 	for _, j := range journals {
@@ -165,6 +171,7 @@ func Check(h History, journals []Journal) (*Report, error) {
 		done = append(done, end)
 	}
 	c.origins()
+	c.marked()
 	c.fresh()
 	c.replay()
 	for _, end := range done {
@@ -177,7 +184,8 @@ func (c *check) broken(rule Rule, client, format string, args ...any) {
 	c.violation(Violation{rule, client, fmt.Sprintf(format, args...)})
 }
 
-// history looks at the history alone: revisions without a gap, each operation once, those of a client in order.
+// history looks at the history alone: revisions without a gap, each operation once, those of a client that keeps a
+// journal in order.
 func (c *check) history() {
 	last := map[string]uint64{}
 	for i, s := range c.h.Steps {
@@ -194,7 +202,7 @@ func (c *check) history() {
 			continue
 		}
 		c.found[k] = s.Rev
-		if s.Seq != last[s.Client]+1 {
+		if _, numbered := c.submitted[s.Client]; numbered && s.Seq != last[s.Client]+1 {
 			c.broken(Once, s.Client, "seq %d follows seq %d in the history, at %d", s.Seq, last[s.Client], s.Rev)
 		}
 		last[s.Client] = s.Seq
@@ -216,7 +224,6 @@ type reader struct {
 // journal looks at one journal. What it returns is to be called after replay.
 func (c *check) journal(j Journal) (func(), error) {
 	r := &reader{check: c, client: j.Client}
-	c.submitted[j.Client] = max(c.submitted[j.Client], 0)
 	for e, err := range j.Events {
 		if err != nil {
 			return nil, err
@@ -242,6 +249,10 @@ func (r *reader) event(e *Event) {
 		r.read(e)
 	case Acked:
 		r.ack(e)
+	case Sent:
+		r.marks.sent(r.client, e.Text)
+	case Answered:
+		r.answered(e)
 	case Held, Told:
 		r.held(e.Rev, e.Sum)
 	case Broken:
@@ -262,6 +273,9 @@ func (r *reader) opened(e *Event) {
 	if !e.Resumed {
 		r.rev = e.Rev
 		r.held(e.Rev, e.Sum)
+	}
+	if e.Head < 0 {
+		return
 	}
 	r.check.asked = append(r.check.asked, struct {
 		stamp

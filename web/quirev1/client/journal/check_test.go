@@ -147,6 +147,78 @@ func TestDoctored(t *testing.T) {
 	}
 }
 
+// posted is a run of Ada, who numbers her edits, and Eve, who posts hers under marks: the first
+// twice because the answer was lost, the second once more although it was answered.
+func posted() *run {
+	return &run{
+		h: History{Doc: "notes", Type: text.Type{}, Closed: true, Sum: sum("a<eve:1><eve:2>"), Steps: []Step{
+			{1, "ada", 1, op(`["a"]`)}, {2, "key.x", 77, op(`[1,"<eve:1>"]`)}, {3, "key.y", 5, op(`[8,"<eve:2>"]`)},
+		}},
+		ada: []Event{
+			{Kind: Asked, At: 1}, {Kind: Opened, At: 2, Sum: sum("")}, {Kind: Submitted, At: 3, Seq: 1, N: 1},
+			{Kind: Acked, At: 4, Seq: 1, Rev: 1}, {Kind: Read, At: 5, N: 1, Client: "ada", Seq: 1, Op: op(`["a"]`)}, {Kind: Lost, At: 6},
+			{Kind: Asked, At: 30, Rev: 1, Resumed: true}, {Kind: Opened, At: 31, Rev: 1, Head: -1, Resumed: true},
+			{Kind: Read, At: 32, Rev: 1, N: 1, Client: "key.x", Seq: 77, Op: op(`[1,"<eve:1>"]`)},
+			{Kind: Read, At: 33, Rev: 2, N: 1, Client: "key.y", Seq: 5, Op: op(`[8,"<eve:2>"]`)},
+			{Kind: Done, At: 34, Rev: 3, Sum: sum("a<eve:1><eve:2>")},
+		},
+		bob: []Event{
+			{Kind: Asked, At: 6}, {Kind: Opened, At: 7, Rev: 1, Head: 1, Sum: sum("a")},
+			{Kind: Sent, At: 8, Text: "<eve:1>"}, {Kind: Sent, At: 9, Text: "<eve:1>"}, {Kind: Answered, At: 10, Rev: 2, Text: "<eve:1>"},
+			{Kind: Asked, At: 11}, {Kind: Opened, At: 12, Rev: 2, Head: 2, Sum: sum("a<eve:1>")},
+			{Kind: Sent, At: 13, Text: "<eve:2>"}, {Kind: Answered, At: 14, Rev: 3, Text: "<eve:2>"},
+			{Kind: Sent, At: 15, Text: "<eve:2>"}, {Kind: Answered, At: 16, Rev: 3, Text: "<eve:2>"},
+			{Kind: Asked, At: 17}, {Kind: Opened, At: 18, Rev: 3, Head: 3, Sum: sum("a<eve:1><eve:2>")},
+			{Kind: Done, At: 19, Rev: 3, Sum: sum("a<eve:1><eve:2>")},
+		},
+	}
+}
+
+// TestDoctoredPosts breaks the promises that are made to those who write without a copy of the document.
+func TestDoctoredPosts(t *testing.T) {
+	if rep := posted().check(t); len(rep.Violations) > 0 || rep.Acknowledgements != 3 || rep.Operations != 3 {
+		t.Errorf("the truth: %+v", rep)
+	}
+	again := func(r *run, client string, seq uint64, content string) {
+		r.h.Steps = append(r.h.Steps, Step{4, client, seq, op(`[15,"` + content + `"]`)})
+		r.h.Sum = sum("a<eve:1><eve:2>" + content)
+	}
+	for _, c := range []struct {
+		name   string
+		rule   Rule
+		text   string
+		doctor func(r *run)
+	}{
+		{"posted again under another number", Once, "the edit <eve:2> is in the history at 3 and at 4", func(r *run) { again(r, "key.z", 9, "<eve:2>") }},
+		{"posted again under none", Once, "the edit <eve:1> is in the history at 2 and at 4", func(r *run) { again(r, "", 0, "<eve:1>") }},
+		{"twice in one operation", Once, "the edit <eve:2> is in the history at 3 and at 3", func(r *run) { r.h.Steps[2].Op = op(`[8,"<eve:2><eve:2>"]`) }},
+		{"an unanswered one twice", Once, "the edit <eve:2> is in the history at 3 and at 4", func(r *run) {
+			again(r, "key.z", 9, "<eve:2>")
+			r.bob = slices.Concat(r.bob[:8], r.bob[11:])
+		}},
+		{"nobody posted it", Once, "what leads to revision 4 is in the history, and nobody sent it", func(r *run) { again(r, "key.z", 9, "<eve:3>") }},
+		{"nobody wrote it", Once, "nobody sent it", func(r *run) { again(r, "", 0, "x") }},
+		{"a key that is there twice", Once, "seq 5 is in the history at 3 and at 4", func(r *run) { again(r, "key.y", 5, "x") }},
+		{"an answered post is lost", Acknowledged, "the edit <eve:2> was acknowledged at 3 and is not in the history", func(r *run) { r.h.Steps = r.h.Steps[:2]; r.h.Sum = sum("a<eve:1>") }},
+		{"answered with another revision", Acknowledged, "the edit <eve:1> was acknowledged at 1, the history has it at 2", func(r *run) { r.bob[4].Rev = 1 }},
+		{"answered otherwise the second time", Acknowledged, "the edit <eve:2> was acknowledged at 3 and at 4", func(r *run) { r.bob[10].Rev = 4 }},
+		{"answered and never posted", Acknowledged, "the edit <eve:9> was acknowledged and never sent", func(r *run) { r.bob[4].Text = "<eve:9>" }},
+		{"the answer to somebody else", Acknowledged, "the edit <eve:2> was acknowledged and never sent", func(r *run) { r.ada = slices.Insert(r.ada, 10, Event{Kind: Answered, At: 33, Rev: 3, Text: "<eve:2>"}) }},
+		{"an old document after the answer", Fresh, "told of revision 1 as the newest when 2 had been acknowledged", func(r *run) { r.bob[6] = Event{Kind: Opened, At: 12, Rev: 1, Head: 1, Sum: sum("a")} }},
+		{"another document was read", Content, "at revision 2 somebody held", func(r *run) { r.bob[6].Sum = sum("a") }},
+		{"a post that is not there any more was read", Prefix, "it held revision 3, the history ends at 2", func(r *run) { r.h.Steps = r.h.Steps[:2]; r.h.Sum = sum("a<eve:1>") }},
+		{"read a post otherwise", Prefix, "at revision 2 it read another operation", func(r *run) { r.ada[8].Op = op(`[1,"<eve:0>"]`) }},
+		{"has not everything in the end", Converged, "it ended at revision 2, the history at 3", func(r *run) { r.bob[13].Rev = 2 }},
+	} {
+		r := posted()
+		c.doctor(r)
+		rep := r.check(t)
+		if !slices.ContainsFunc(rep.Violations, func(v Violation) bool { return v.Rule == c.rule && strings.Contains(v.String(), c.text) }) {
+			t.Errorf("%s: no %s with %q in %v", c.name, c.rule, c.text, rep.Violations)
+		}
+	}
+}
+
 func TestManyViolations(t *testing.T) {
 	r := truth()
 	for range 250 {

@@ -26,7 +26,7 @@ type Kind string
 const (
 	// Asked: the document was asked for. Resumed, and then Rev.
 	Asked Kind = "asked"
-	// Opened: it was answered. Resumed, Rev, Head, Seq; Sum when it is not resumed.
+	// Opened: it was answered. Resumed, Rev, Head, Seq; Sum when it is not resumed. Head is -1 when it was not told.
 	Opened Kind = "opened"
 	// Submitted: a run was sent, perhaps again. Rev is its base, Seq its first, N how many.
 	Submitted Kind = "submitted"
@@ -46,6 +46,11 @@ const (
 	Broken Kind = "broken"
 	// Done: the client has ended in order, with the checksum Sum at Rev and N operations pending.
 	Done Kind = "done"
+	// Sent: an edit was sent by a client that numbers none, perhaps again. Text is a mark that it writes into the document
+	// and no other edit has; Rev is its base.
+	Sent Kind = "sent"
+	// Answered: the edit with the mark Text was acknowledged at Rev.
+	Answered Kind = "answered"
 	// Left: the client has gone and does not care what comes.
 	Left Kind = "left"
 )
@@ -73,10 +78,7 @@ const sumEvery = 64
 // method returns. Not safe for concurrent use.
 type Recorder struct {
 	*client.Document
-	w     *bufio.Writer
-	enc   *json.Encoder
-	began time.Time
-	err   error
+	j     *Writer
 	since int // operations since the last checksum
 	acked func(seq uint64, rev session.Revision)
 }
@@ -85,10 +87,9 @@ type Recorder struct {
 // run, the same for all journals that are compared. It sets OnAcked of doc; use
 // Recorder.OnAcked.
 func NewRecorder(w io.Writer, doc *client.Document, began time.Time) *Recorder {
-	r := &Recorder{Document: doc, w: bufio.NewWriter(w), began: began}
-	r.enc = json.NewEncoder(r.w)
+	r := &Recorder{Document: doc, j: NewWriter(w, began)}
 	doc.OnAcked(func(seq uint64, rev session.Revision) {
-		r.note(Event{Kind: Acked, Seq: seq, Rev: rev})
+		r.j.Note(Event{Kind: Acked, Seq: seq, Rev: rev})
 		if r.acked != nil {
 			r.acked(seq, rev)
 		}
@@ -100,20 +101,7 @@ func NewRecorder(w io.Writer, doc *client.Document, began time.Time) *Recorder {
 func (r *Recorder) OnAcked(f func(seq uint64, rev session.Revision)) { r.acked = f }
 
 // Err returns why the journal could not be written, or nil.
-func (r *Recorder) Err() error { return r.err }
-
-func (r *Recorder) note(e Event) {
-	e.At = int64(time.Since(r.began))
-	if err := r.enc.Encode(&e); err != nil && r.err == nil {
-		r.err = fmt.Errorf("journal: %w", err)
-	}
-}
-
-func (r *Recorder) flush() {
-	if err := r.w.Flush(); err != nil && r.err == nil {
-		r.err = fmt.Errorf("journal: %w", err)
-	}
-}
+func (r *Recorder) Err() error { return r.j.Err() }
 
 // Open is client.Document.Open.
 func (r *Recorder) Open() quirev1.ClientMessage {
@@ -122,8 +110,8 @@ func (r *Recorder) Open() quirev1.ClientMessage {
 	if m.Rev != nil {
 		e.Rev = *m.Rev
 	}
-	r.note(e)
-	r.flush()
+	r.j.Note(e)
+	r.j.Flush()
 	return m
 }
 
@@ -131,27 +119,27 @@ func (r *Recorder) Open() quirev1.ClientMessage {
 func (r *Recorder) Next() *quirev1.ClientMessage {
 	m := r.Document.Next()
 	if m != nil {
-		r.note(Event{Kind: Submitted, Rev: *m.Base, Seq: *m.Seq, N: len(m.Ops)})
-		r.flush()
+		r.j.Note(Event{Kind: Submitted, Rev: *m.Base, Seq: *m.Seq, N: len(m.Ops)})
+		r.j.Flush()
 	}
 	return m
 }
 
 // Receive is client.Document.Receive.
 func (r *Recorder) Receive(m *quirev1.ServerMessage) error {
-	defer r.flush()
+	defer r.j.Flush()
 	before := r.Rev()
 	err := r.Document.Receive(m)
 	var refused *client.RefusedError
 	switch {
 	case errors.As(err, &refused):
-		r.note(Event{Kind: Refused, Seq: refused.Seq, Text: refused.Error()})
+		r.j.Note(Event{Kind: Refused, Seq: refused.Seq, Text: refused.Error()})
 	case err != nil:
-		r.note(Event{Kind: Broken, Rev: r.Rev(), Text: err.Error()})
+		r.j.Note(Event{Kind: Broken, Rev: r.Rev(), Text: err.Error()})
 	case m.T == "opened":
-		r.note(Event{Kind: Opened, Rev: m.Rev, Head: m.Head, Seq: m.Seq, Sum: m.Sum, Resumed: m.Resumed})
+		r.j.Note(Event{Kind: Opened, Rev: m.Rev, Head: m.Head, Seq: m.Seq, Sum: m.Sum, Resumed: m.Resumed})
 	case m.T == "check":
-		r.note(Event{Kind: Told, Rev: m.Rev, Sum: m.Sum})
+		r.j.Note(Event{Kind: Told, Rev: m.Rev, Sum: m.Sum})
 	case m.T == "ops" && r.Rev() > before:
 		r.items(m)
 	}
@@ -165,24 +153,24 @@ func (r *Recorder) items(m *quirev1.ServerMessage) {
 		it := &m.Ops[i]
 		n := max(it.N, 1)
 		composed = composed || n > 1
-		r.note(Event{Kind: Read, Rev: rev, N: n, Client: it.C, Seq: it.S, Op: it.Op})
+		r.j.Note(Event{Kind: Read, Rev: rev, N: n, Client: it.C, Seq: it.S, Op: it.Op})
 		rev += session.Revision(n)
 		r.since++
 	}
 	if composed || r.since >= sumEvery {
 		r.since = 0
-		r.note(Event{Kind: Held, Rev: r.Rev(), Sum: r.Sum()})
+		r.j.Note(Event{Kind: Held, Rev: r.Rev(), Sum: r.Sum()})
 	}
 }
 
 // Disconnected is client.Document.Disconnected.
 func (r *Recorder) Disconnected() {
 	if r.Local() != nil {
-		r.note(Event{Kind: Held, Rev: r.Rev(), Sum: r.Sum()})
+		r.j.Note(Event{Kind: Held, Rev: r.Rev(), Sum: r.Sum()})
 	}
-	r.note(Event{Kind: Lost})
+	r.j.Note(Event{Kind: Lost})
 	r.Document.Disconnected()
-	r.flush()
+	r.j.Flush()
 }
 
 // Done ends the journal: the client ought to have everything.
@@ -191,17 +179,20 @@ func (r *Recorder) Done() error {
 	if r.Local() != nil {
 		e.Sum = sumOf(r.Type(), r.Local())
 	}
-	r.note(e)
-	r.flush()
-	return r.err
+	r.j.Note(e)
+	r.j.Flush()
+	return r.j.Err()
 }
 
 // Leave ends the journal of a client that does not wait for everything.
 func (r *Recorder) Leave() error {
-	r.note(Event{Kind: Left})
-	r.flush()
-	return r.err
+	r.j.Note(Event{Kind: Left})
+	r.j.Flush()
+	return r.j.Err()
 }
+
+// Sum returns the checksum of a document as journals have it.
+func Sum(t ot.Type, doc ot.Doc) string { return sumOf(t, doc) }
 
 func sumOf(t ot.Type, doc ot.Doc) string { return fmt.Sprintf("%08x", t.Checksum(doc)) }
 
