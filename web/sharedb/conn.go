@@ -140,6 +140,9 @@ type Conn struct {
 	over    bool // the pass has ended, and the connection with it
 	// parting are the documents that the client may not read any more and was not told so.
 	parting map[string]*parting
+	// absent are the documents that the client is subscribed to as far as it knows and that it may
+	// not read: true are those that it has from when it could.
+	absent map[string]bool
 }
 
 // answer is a message that waits to be sent, after everything that is new in a place if
@@ -381,7 +384,7 @@ func (c *Conn) clear() func() {
 	for _, pl := range places {
 		pl.gone = true
 	}
-	c.out, c.bytes, c.news, c.shown, c.parting = nil, 0, nil, map[shown]*place{}, nil
+	c.out, c.bytes, c.news, c.shown, c.parting, c.absent = nil, 0, nil, map[shown]*place{}, nil, nil
 	c.room.Broadcast()
 	return func() {
 		c.presence.Close()

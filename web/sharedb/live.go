@@ -3,6 +3,7 @@ package sharedb
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"quire/ot"
 	"quire/ot/jsonscan"
@@ -112,6 +113,9 @@ func (c *Conn) queryFetch(r *request, id string, q *query.Query) *wire.Error {
 		e, _ := told(err)
 		return e
 	}
+	// Those that may not be read any more are not in it.
+	prefix, _ := wire.Prefix(r.c)
+	result = slices.DeleteFunc(result, func(s *query.Snapshot) bool { return !c.MayRead(prefix + s.ID) })
 	c.say(queryAnswer("qf", id, query.Append(appendName([]byte{'{'}, "data"), result)))
 	return nil
 }
@@ -196,7 +200,7 @@ func (c *Conn) queryNews(n *query.News) {
 		c.say(append(n.Err.Append(appendName([]byte(fmt.Sprintf(`{"a":"q","id":%s`, n.ID)), "error")), '}'))
 	case n.Result != nil && l.req.value("r") != nil:
 		if err := c.resume(n, l); err != nil {
-			e, _ := c.unreadable(err)
+			e, _ := unreadable(err)
 			c.queries.Unsubscribe(n.ID)
 			c.say(l.req.refused(e))
 		}
