@@ -20,20 +20,32 @@ import (
 
 // world is a server with one connection, in a bubble.
 type world struct {
-	t       testing.TB
-	manager *session.Manager
-	proto   *sharedb.Protocol
-	conn    *sharedb.Conn
-	peer    webtest.Peer
+	t        testing.TB
+	store    session.Store
+	dialects []sharedb.Dialect
+	manager  *session.Manager
+	proto    *sharedb.Protocol
+	conn     *sharedb.Conn
+	peer     webtest.Peer
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t}
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	w.manager = session.New(session.Options{Store: mem.New(), Types: types(), Logger: quiet})
-	w.proto = sharedb.New(sharedb.Options{Manager: w.manager, Dialects: dialects(), NewID: letters(), Logger: quiet})
-	w.conn = w.proto.Connect(auth.Anybody(), func() {})
+	w := &world{t: t, store: mem.New(), dialects: dialects()}
+	w.start()
 	return w
+}
+
+func (w *world) start() {
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	w.manager = session.New(session.Options{Store: w.store, Types: types(), Logger: quiet})
+	w.proto = sharedb.New(sharedb.Options{Manager: w.manager, Dialects: w.dialects, NewID: letters(), Logger: quiet})
+	w.conn = w.proto.Connect(auth.Anybody(), func() {})
+}
+
+// restart has another server on what the first one stored.
+func (w *world) restart() {
+	w.stop()
+	w.start()
 }
 
 // as has somebody else connected in the place of who was before.

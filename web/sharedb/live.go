@@ -113,7 +113,9 @@ func (c *Conn) queryFetch(r *request, id string, q *query.Query) *wire.Error {
 		e, _ := told(err)
 		return e
 	}
-	// Those that may not be read any more are not in it.
+	for _, s := range result {
+		s.JSON() // it takes a while, as reading them did: those that may not be read any more are not in it
+	}
 	prefix, _ := wire.Prefix(r.c)
 	result = slices.DeleteFunc(result, func(s *query.Snapshot) bool { return !c.MayRead(prefix + s.ID) })
 	c.say(queryAnswer("qf", id, query.Append(appendName([]byte{'{'}, "data"), result)))
