@@ -115,6 +115,7 @@ type Conn struct {
 	wake   func()
 	ctx    context.Context
 	cancel context.CancelFunc
+	hold   func(bytes int) (room bool)
 	// opens and presences are how often it may do that.
 	opens, presences *limits.Pace
 
@@ -127,9 +128,13 @@ type Conn struct {
 	mu   sync.Mutex
 	room *sync.Cond // the outbox has room again, or the connection ended
 	// Guarded by mu.
-	docs    map[string]*document
-	out     []answer
-	bytes   int      // of out
+	docs  map[string]*document
+	out   []answer
+	bytes int  // of out and resumed
+	held  int  // those of them that hold was told of
+	tight bool // and there was no room
+	// resumed are how many bytes of documents' names queries brought that wait for their results, by their ids.
+	resumed map[string]int
 	news    []*place // those with something to take
 	asked   bool     // there may be news of queries
 	shown   map[shown]*place
@@ -154,6 +159,8 @@ type answer struct {
 	// document is shown as it is then, not older than operations that were sent before.
 	build func() (msg []byte, more bool)
 	place *place
+	// keeps is how many bytes build needs.
+	keeps int
 	// request is refused when the place cannot be read; nil to close the connection then.
 	request *request
 }
@@ -161,15 +168,22 @@ type answer struct {
 // size is about how many bytes an answer holds; it does not change while it waits.
 func (a *answer) size() int {
 	const itself = 512 // with a place or a request that is kept, as most have
+	n := itself + len(a.msg) + a.keeps
 	if a.shared != nil {
-		return itself + len(a.shared.Text())
+		n += len(a.shared.Text())
 	}
-	return itself + len(a.msg)
+	if a.request != nil {
+		n += len(a.request.raw)
+	}
+	return n
 }
 
 // maxOutbox bounds the answers that wait for a peer that does not read: Receive
 // then waits, and the peer's requests with it.
 const maxOutbox = 4 << 20
+
+// holdStep is in which steps the answers that wait are counted as held, from one step on.
+const holdStep = 64 << 10
 
 // maxPiece is about how many bytes go out in one write.
 const maxPiece = 256 << 10
@@ -180,12 +194,14 @@ const maxClient = storage.MaxName
 // Connect makes the handler of a new connection of somebody who may do what pass says.
 // wake is called when there is something to send.
 func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
-	return p.ConnectIn(context.Background(), pass, wake)
+	return p.ConnectIn(context.Background(), pass, wake, func(int) bool { return true })
 }
 
-// ConnectIn is Connect with a context, for whose values what the connection asks for is done.
-func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func()) *Conn {
-	c := &Conn{p: p, pass: pass, wake: wake, docs: map[string]*document{}, shown: map[shown]*place{}, src: p.opt.NewID()}
+// ConnectIn is Connect with a context, for whose values what the connection asks for is done, and with whom to tell
+// how many bytes more, or with a negative number less, wait for the peer, in steps of 64 KiB; hold reports whether there
+// is room for them: see ws.Conn.Hold.
+func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func(), hold func(bytes int) (room bool)) *Conn {
+	c := &Conn{p: p, pass: pass, wake: wake, hold: hold, docs: map[string]*document{}, shown: map[shown]*place{}, src: p.opt.NewID()}
 	c.room = sync.NewCond(&c.mu)
 	c.opens = limits.NewPace(&p.opens)
 	c.presences = limits.NewPace(&p.presences)
@@ -248,10 +264,32 @@ func (c *Conn) Receive(data []byte) *ws.CloseError {
 // waitForRoom slows down a peer that asks and does not read the answers.
 func (c *Conn) waitForRoom() {
 	c.mu.Lock()
-	for c.bytes > maxOutbox && !c.ended {
+	for c.bytes > c.allowance() && !c.ended {
 		c.room.Wait()
 	}
 	c.mu.Unlock()
+}
+
+// allowance is how many bytes of answers may wait before the peer does. Called with the lock held.
+func (c *Conn) allowance() int {
+	if c.tight {
+		return holdStep
+	}
+	return maxOutbox
+}
+
+// weigh adds to the bytes of the answers that wait. Called with the lock held.
+func (c *Conn) weigh(bytes int) {
+	c.bytes += bytes
+	steps := c.bytes / holdStep * holdStep
+	switch more := steps - c.held; {
+	case more > 0:
+		c.tight = !c.hold(more)
+	case more < 0:
+		c.hold(more)
+		c.tight = c.tight && steps > 0
+	}
+	c.held = steps
 }
 
 func (c *Conn) dispatch(r *request) *ws.CloseError {
@@ -303,7 +341,7 @@ func (c *Conn) push(a answer) {
 		return
 	}
 	c.out = append(c.out, a)
-	c.bytes += a.size()
+	c.weigh(a.size())
 	if a.place != nil {
 		a.place.owed++
 	}
@@ -384,7 +422,8 @@ func (c *Conn) clear() func() {
 	for _, pl := range places {
 		pl.gone = true
 	}
-	c.out, c.bytes, c.news, c.shown, c.parting, c.absent = nil, 0, nil, map[shown]*place{}, nil, nil
+	c.weigh(-c.bytes)
+	c.out, c.news, c.shown, c.parting, c.absent, c.resumed = nil, nil, map[shown]*place{}, nil, nil, nil
 	c.room.Broadcast()
 	return func() {
 		c.presence.Close()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 	"quire/web/auth"
 	"quire/web/sharedb"
 	"quire/web/webtest"
+	"quire/web/ws"
 )
 
 // world is a server with one connection, in a bubble.
@@ -209,6 +211,90 @@ func TestAnswersAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatRequestsKeepIsBounded lets a peer that reads no answers ask for what is small with requests that are
+// large. They do not stay, or are counted.
+func TestWhatRequestsKeepIsBounded(t *testing.T) {
+	pad, ids := strings.Repeat("x", 1<<18), make([]string, 2500)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%q", fmt.Sprint("document-", i, strings.Repeat("x", 80)))
+	}
+	for _, m := range []string{
+		`{"a":"f","c":"c","d":"d","pad":"` + pad + `"}`, `{"a":"f","c":"c","d":"d","b":"` + pad + `"}`, `{"a":"f","c":"c","d":"d","v":0,"pad":"` + pad + `"}`,
+		`{"a":"s","c":"c","d":"d","v":0,"pad":"` + pad + `"}`, `{"a":"bf","c":"c","b":[` + strings.Join(ids, ",") + `]}`,
+		`{"a":"qs","id":%d,"c":"c","q":{},"pad":"` + pad + `"}`, `{"a":"qs","id":%d,"c":"c","q":{},"r":[["` + pad[:400] + `",1],[` + strings.Join(ids, ",null],[") + `,null]]}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			defer w.stop()
+			before := heap()
+			asked := 0
+			go func() {
+				for range 100 {
+					if w.conn.Receive([]byte(strings.Replace(m, "%d", fmt.Sprint(asked%64), 1))) != nil {
+						t.Error("it is closed")
+					}
+					asked++
+				}
+			}()
+			synctest.Wait()
+			if kept := int64(heap()) - int64(before); asked == 0 || kept > 12<<20 {
+				t.Errorf("%.60s: %d requests, and %d bytes are kept", m, asked, kept)
+			}
+		})
+	}
+}
+
+// heap returns how many bytes are in use.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// TestHeldIsCounted has a peer ask and read nothing: what waits for it is told in steps, where there is no room
+// for it the peer has to wait sooner, and all is given back in the end.
+func TestHeldIsCounted(t *testing.T) {
+	for _, room := range []int{64 << 20, 1 << 20} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			defer w.stop()
+			held := 0
+			conn := w.proto.ConnectIn(context.Background(), auth.Anybody(), func() {}, func(n int) bool { held += n; return held <= room })
+			asked := 0
+			go func() {
+				for range 10_000 {
+					conn.Receive([]byte(`{"a":"xx","pad":"` + strings.Repeat("x", 1000) + `"}`))
+					asked++
+				}
+			}()
+			synctest.Wait()
+			if most := min(room, 4<<20) + 64<<10; held < most/2 || held > most || asked == 10_000 {
+				t.Errorf("room for %d: %d bytes are held of %d answers", room, held, asked)
+			}
+			waiting := asked
+			one := &small{}
+			conn.Send(one)
+			synctest.Wait()
+			if went := one.waiting / 1200; room < 4<<20 && asked > waiting+1 || room > 4<<20 && asked < waiting+went/2 {
+				t.Errorf("room for %d: after %d bytes went, %d answers more", room, one.waiting, asked-waiting)
+			}
+			conn.Ended()
+			if synctest.Wait(); held != 0 {
+				t.Errorf("%d bytes are held when it has ended", held)
+			}
+		})
+	}
+}
+
+// small is a peer's end that takes some bytes and no more.
+type small struct{ waiting int }
+
+func (s *small) SendText(p []byte)       { s.waiting += len(p) }
+func (s *small) SendShared(m *ws.Shared) { s.waiting += len(m.Text()) }
+func (s *small) Waiting() int            { return s.waiting }
+func (s *small) Close(int, string)       {}
 
 // FuzzReceive feeds a connection with anything, a line a message. Whatever comes, an
 // answer is JSON, and a sound request after it is answered.

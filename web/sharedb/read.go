@@ -21,7 +21,7 @@ func (c *Conn) fetch(r *request) *ws.CloseError {
 		return c.refuseRead(r, err)
 	}
 	k := r.keep()
-	c.tell(answer{build: func() ([]byte, bool) {
+	c.tell(answer{keeps: len(k.raw), build: func() ([]byte, bool) {
 		data, err := c.snapshot(k.doc)
 		if err != nil {
 			return c.unread(k, err), false
@@ -228,7 +228,11 @@ func (c *Conn) bulk(r *request) *ws.CloseError {
 // bulkSnapshots answers with documents as they are now.
 func (c *Conn) bulkSnapshots(r *request, list []wanted) {
 	a, cName := r.a, r.c
-	c.tell(answer{build: func() ([]byte, bool) {
+	keeps := 0
+	for _, x := range list {
+		keeps += wantedCost + len(x.d) + len(x.doc)
+	}
+	c.tell(answer{keeps: keeps, build: func() ([]byte, bool) {
 		data := []byte{'{'}
 		for len(list) > 0 && len(data) < maxBulk {
 			value, err := c.snapshot(list[0].doc)
