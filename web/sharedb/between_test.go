@@ -199,3 +199,29 @@ func TestLostIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestWithheldInBetween has the rights come back while an operation is looked at that came when they were
+// gone: it is without an answer, so its client connects again.
+func TestWithheldInBetween(t *testing.T) {
+	writer := auth.Identity{Author: "rita", Kind: auth.Token, Grants: []auth.Grant{{Docs: "c/*", Role: auth.Write}}}
+	for _, told := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			defer w.stop()
+			pass := auth.NewPass(writer)
+			pass.OnDenied(func(string, auth.Role, *session.Error) {
+				pass.Set(writer)
+				w.settle() // as the connection's other goroutine would
+			})
+			w.as(pass)
+			w.say(`{"a":"op","c":"c","d":"d","v":null,"seq":1,"create":{"type":"json0","data":{"n":1}}}`, `{"a":"s","c":"c","d":"d","v":1}`)
+			pass.Set(*stranger)
+			if told {
+				w.settle()
+			}
+			if said := w.say(`{"a":"op","c":"c","d":"d","v":1,"seq":2,"op":[{"p":["n"],"na":1}]}`); len(said) == 0 || slices.ContainsFunc(said, func(s string) bool { return s != "(closes the connection: 1013)" }) {
+				t.Errorf("told before %v: the server says %q", told, said)
+			}
+		})
+	}
+}

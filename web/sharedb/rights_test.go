@@ -10,6 +10,7 @@ import (
 
 	"quire/session"
 	"quire/web/auth"
+	"quire/web/sharedb"
 )
 
 const rich = "http://sharejs.org/types/rich-text/v1"
@@ -178,6 +179,30 @@ func TestRepeated(t *testing.T) {
 			}
 		}
 		w.stop()
+	})
+}
+
+// TestUnreadableAreCounted subscribes to documents that may not be read: to as many as to others, and no more.
+func TestUnreadableAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.stop()
+		w.proto.Close()
+		w.proto = sharedb.New(sharedb.Options{Manager: w.manager, Dialects: dialects(), NewID: letters(), MaxDocs: 3})
+		w.as(auth.NewPass(auth.Identity{Author: "eve", Kind: auth.Token, Grants: []auth.Grant{{Docs: "open/*", Role: auth.Read}}}))
+		for i, m := range []string{
+			`{"a":"s","c":"closed","d":"1"}`, `{"a":"bs","c":"closed","b":{"2":0}}`, `{"a":"s","c":"open","d":"3"}`, `{"a":"s","c":"closed","d":"1"}`,
+			`{"a":"s","c":"closed","d":"4"}`, `{"a":"s","c":"closed","d":"4","v":0}`, `{"a":"s","c":"open","d":"4"}`, `{"a":"bs","c":"closed","b":["1","4"]}`,
+		} {
+			said := strings.Join(w.say(m), "\n")
+			if refused := strings.Contains(said, "ERR_LIMIT_EXCEEDED"); refused != (i > 3) {
+				t.Errorf("%s is answered %s", m, said)
+			}
+		}
+		w.say(`{"a":"bu","c":"closed","b":["1","2"]}`)
+		if said := w.say(`{"a":"s","c":"open","d":"4"}`); strings.Contains(said[0], "error") {
+			t.Errorf("with room again: %s", said)
+		}
 	})
 }
 
