@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -18,12 +19,12 @@ import (
 // A moment is the nth time that something happens that a test can do something else in the
 // middle of; none when n is 0.
 type moment struct {
-	n  int
+	n  atomic.Int64
 	do func()
 }
 
 func (m *moment) pass() {
-	if m.n--; m.n == 0 {
+	if m.n.Add(-1) == 0 {
 		m.do()
 	}
 }
@@ -105,24 +106,25 @@ func during(t *testing.T, message string, ch change, n int, sends bool) (said []
 		defer w.conn.Ended()
 		w.settle()
 		w.peer.Said = nil
-		inSend := false
-		mo.n, mo.do = n, func() {
+		var inSend atomic.Bool
+		mo.do = func() {
 			came = true
 			if ch.after != nil {
 				pass.Set(*ch.after)
 			} else {
 				pass.End(session.Errorf(session.CodeUnauthenticated, "over"))
 			}
-			if sends && !inSend { // as the connection's other goroutine would
+			if sends && !inSend.Load() { // as the connection's other goroutine would
 				w.conn.Send(&w.peer)
 			}
 		}
+		mo.n.Store(int64(n))
 		if end := w.conn.Receive([]byte(message)); end != nil {
 			w.peer.Close(end.Code, "")
 		}
-		inSend = true
+		inSend.Store(true)
 		w.settle()
-		if mo.n = 0; !slices.ContainsFunc(w.peer.Said, closes) {
+		if mo.n.Store(0); !slices.ContainsFunc(w.peer.Said, closes) {
 			ada.say(`{"a":"op","c":"c","d":"d","v":2,"seq":4,"src":"ada","op":[{"p":["news"],"oi":1}]}`)
 			w.settle()
 		}
