@@ -113,6 +113,14 @@ func (r *Subscription) refused() (out []Rejection) {
 	return out
 }
 
+// Repeat answers an operation of the reader's client that was submitted before, as Change does,
+// and reports whether it was. It submits nothing.
+func (r *Subscription) Repeat(seq uint64) bool {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	return r.closed == nil && r.client != "" && seq > 0 && seq <= r.state.tipSeq && r.repeated(seq) == nil
+}
+
 // repeated answers an operation that was submitted before. What this reader has not been
 // sent it will meet in the stream.
 func (r *Subscription) repeated(seq uint64) *Error {

@@ -345,7 +345,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, read func() bool) {
 		})
 	case p == "/sharedb":
 		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.ServeAny(ctx, sharedb.Subprotocol, start) }, func(in context.Context, pass *auth.Pass, c *ws.Conn) ws.Handler {
-			return shareHandler{s.sharedb.ConnectIn(in, pass, c.Wake), connected{"sharedb", pass}}
+			return shareHandler{s.sharedb.ConnectIn(in, pass, c.Wake, c.Hold), connected{"sharedb", pass}}
 		})
 	case strings.HasPrefix(raw, "/api/"):
 		s.serveAPI(ctx, read)

@@ -75,7 +75,7 @@ func TestNames(t *testing.T) {
 	_ = person(t, a, k, "", "cy", "", everything).Check("plan", auth.Write)     // no name
 	_ = person(t, a, k, "", "blank", " ", everything).Check("plan", auth.Write)
 	_ = person(t, a, k, "", "a/b~", "A/B", everything).Check("plan", auth.Write) // any characters
-	_ = person(t, a, k, "", "x~00aaff11", "", everything).Check("p", auth.Write)   // looks like a guest
+	_ = person(t, a, k, "", "x~00aaff11", "", everything).Check("p", auth.Write) // looks like a guest
 	_ = person(t, a, k, "", "Ada~00aaff11", "Ada", everything).Check("p", auth.Write)
 	wantNames(t, a, "acme/plan", map[string]string{id: "Ada"}, id)
 	wantNames(t, a, "other/plan", map[string]string{id: "Eve"}, id)

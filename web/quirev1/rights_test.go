@@ -197,6 +197,27 @@ func TestNobodyTakesAnothersPlace(t *testing.T) {
 	})
 }
 
+// TestAcknowledgedToAReader loses the acknowledgement of an operation, and then the right to write: who opens
+// the document again learns that it counts.
+func TestAcknowledgedToAReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, stop := manager(t)
+		will := enter(t, m, writer())
+		said := strings.Join(will.say(`{"t":"open","doc":"a","client":"client-1","create":"text"}`), "")
+		_, inc, _ := strings.Cut(said, `"inc":"`)
+		will.say(`{"t":"submit","doc":"a","base":0,"seq":1,"ops":[["x"]]}`)
+		will.conn.Ended()
+		again := enter(t, m, identity("will", auth.Grant{Docs: "*", Role: auth.Read}))
+		said = strings.Join(again.say(`{"t":"open","doc":"a","client":"client-1","inc":"`+inc[:16]+`","rev":0,"seq":0}`), "\n")
+		if !strings.Contains(said, `"head":1,"seq":1,"resumed":true`) || !strings.Contains(said, `"s":1`) {
+			t.Errorf("it is told %s", said)
+		}
+		again.conn.Ended()
+		stop()
+		time.Sleep(time.Hour)
+	})
+}
+
 // line is a Sender that hands on what is sent.
 type line struct {
 	ear

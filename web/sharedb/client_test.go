@@ -257,8 +257,11 @@ func (d *shareDoc) apply(o *shareOp) (err error) {
 func (d *shareDoc) receive(m *shareMessage) error {
 	switch m.A {
 	case "f":
-		d.fetching--
+		d.fetching = max(0, d.fetching-1)
 		d.rolling = d.rolling && d.fetching > 0
+		if m.Error != nil && m.Error.Code == "forbidden" {
+			return nil // doc.js emits it, and that is all
+		}
 		if m.Error != nil {
 			return errors.New(m.Error.Message)
 		}

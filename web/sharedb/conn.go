@@ -116,6 +116,7 @@ type Conn struct {
 	wake   func()
 	ctx    context.Context
 	cancel context.CancelFunc
+	hold   func(bytes int) (room bool)
 	// opens and presences are how often it may do that.
 	opens, presences *limits.Pace
 
@@ -128,9 +129,13 @@ type Conn struct {
 	mu   sync.Mutex
 	room *sync.Cond // the outbox has room again, or the connection ended
 	// Guarded by mu.
-	docs    map[string]*document
-	out     []answer
-	bytes   int      // of out
+	docs  map[string]*document
+	out   []answer
+	bytes int  // of out and resumed
+	held  int  // those of them that hold was told of
+	tight bool // and there was no room
+	// resumed are how many bytes of documents' names queries brought that wait for their results, by their ids.
+	resumed map[string]int
 	news    []*place // those with something to take
 	asked   bool     // there may be news of queries
 	shown   map[shown]*place
@@ -141,37 +146,12 @@ type Conn struct {
 	over    bool // the pass has ended, and the connection with it
 	// parting are the documents that the client may not read any more and was not told so.
 	parting map[string]*parting
+	// absent are the documents that the client is subscribed to as far as it knows and that it may
+	// not read: true are those that it has from when it could.
+	absent map[string]bool
 
 	left []func() // to be called when what Send wrote last has left; owned by Send
 }
-
-// answer is a message that waits to be sent, after everything that is new in a place if
-// there is one; there may be no message then.
-type answer struct {
-	msg    []byte
-	shared *ws.Shared // a message in place of msg that others get, too
-	// build, when set, makes msg at the last moment, and says whether it has more. So a
-	// document is shown as it is then, not older than operations that were sent before.
-	build func() (msg []byte, more bool)
-	// show, when set, is build of an answer with a document, which may be large.
-	show  func() (msg []byte, large *largeAnswer)
-	place *place
-	// request is refused when the place cannot be read; nil to close the connection then.
-	request *request
-}
-
-// size is about how many bytes an answer holds; it does not change while it waits.
-func (a *answer) size() int {
-	const itself = 512 // with a place or a request that is kept, as most have
-	if a.shared != nil {
-		return itself + len(a.shared.Text())
-	}
-	return itself + len(a.msg)
-}
-
-// maxOutbox bounds the answers that wait for a peer that does not read: Receive
-// then waits, and the peer's requests with it.
-const maxOutbox = 4 << 20
 
 // maxPiece is about how many bytes go out in one write.
 const maxPiece = 256 << 10
@@ -182,12 +162,14 @@ const maxClient = storage.MaxName
 // Connect makes the handler of a new connection of somebody who may do what pass says.
 // wake is called when there is something to send.
 func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
-	return p.ConnectIn(context.Background(), pass, wake)
+	return p.ConnectIn(context.Background(), pass, wake, func(int) bool { return true })
 }
 
-// ConnectIn is Connect with a context, for whose values what the connection asks for is done.
-func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func()) *Conn {
-	c := &Conn{p: p, pass: pass, wake: wake, docs: map[string]*document{}, shown: map[shown]*place{}, src: p.opt.NewID()}
+// ConnectIn is Connect with a context, for whose values what the connection asks for is done, and with whom to tell
+// how many bytes more, or with a negative number less, wait for the peer, in steps of 64 KiB; hold reports whether there
+// is room for them: see ws.Conn.Hold.
+func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func(), hold func(bytes int) (room bool)) *Conn {
+	c := &Conn{p: p, pass: pass, wake: wake, hold: hold, docs: map[string]*document{}, shown: map[shown]*place{}, src: p.opt.NewID()}
 	c.room = sync.NewCond(&c.mu)
 	c.opens = limits.NewPace(&p.opens)
 	c.presences = limits.NewPace(&p.presences)
@@ -247,15 +229,6 @@ func (c *Conn) Receive(data []byte) *ws.CloseError {
 	return r2.end
 }
 
-// waitForRoom slows down a peer that asks and does not read the answers.
-func (c *Conn) waitForRoom() {
-	c.mu.Lock()
-	for c.bytes > maxOutbox && !c.ended {
-		c.room.Wait()
-	}
-	c.mu.Unlock()
-}
-
 func (c *Conn) dispatch(r *request) *ws.CloseError {
 	switch r.a {
 	case "hs":
@@ -297,27 +270,6 @@ func (c *Conn) handshake(r *request) *ws.CloseError {
 	}
 	c.say(appendGreeting(nil, "hs", c.src))
 	return nil
-}
-
-// push adds an answer. Called with the lock held, or before anything else.
-func (c *Conn) push(a answer) {
-	if c.ended || c.over {
-		return
-	}
-	c.out = append(c.out, a)
-	c.bytes += a.size()
-	if a.place != nil {
-		a.place.owed++
-	}
-}
-
-func (c *Conn) say(msg []byte) { c.tell(answer{msg: msg}) }
-
-func (c *Conn) tell(a answer) {
-	c.mu.Lock()
-	c.push(a)
-	c.mu.Unlock()
-	c.wake()
 }
 
 // refuse answers a request with an error, or ends the connection when the request is not
@@ -387,7 +339,8 @@ func (c *Conn) clear() func() {
 	for _, pl := range places {
 		pl.gone = true
 	}
-	c.out, c.bytes, c.news, c.shown, c.parting = nil, 0, nil, map[shown]*place{}, nil
+	c.weigh(-c.bytes)
+	c.out, c.news, c.shown, c.parting, c.absent, c.resumed = nil, nil, map[shown]*place{}, nil, nil, nil
 	c.room.Broadcast()
 	return func() {
 		c.presence.Close()

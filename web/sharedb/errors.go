@@ -7,6 +7,7 @@ import (
 	"quire/ot"
 	"quire/session"
 	"quire/web/sharedb/wire"
+	"quire/web/ws"
 )
 
 // The codes that this package sends besides those of package wire.
@@ -94,12 +95,21 @@ func told(err error) (*wire.Error, bool) {
 	return &wire.Error{Code: r.code, Message: r.message}, r.again
 }
 
-// unreadable returns what a client is told that asked to read. A document that cannot be
-// read may stay so, and must not keep the connection from being of use for others.
-func unreadable(err error) (*wire.Error, bool) {
-	e, again := told(err)
-	code := session.AsError(err).Code
-	return e, again && (code == session.CodeBusy || code == session.CodeRate)
+// unreadable returns what a client is told that asked to read, or why its connection is closed
+// instead. A document that cannot be read may stay so, and must not keep the connection from being
+// of use for others.
+func unreadable(err error) (*wire.Error, *ws.CloseError) {
+	if e, ok := err.(*wire.Error); ok {
+		return e, nil
+	}
+	e, _ := told(err)
+	switch why := session.AsError(err); why.Code {
+	case session.CodeBusy, session.CodeRate:
+		return e, tryAgain(e)
+	case session.CodeUnauthenticated:
+		return e, unauthenticated(why)
+	}
+	return e, nil
 }
 
 // badOp returns what a client is told about an operation or a content that cannot be

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,24 +19,37 @@ import (
 	"quire/web/auth"
 	"quire/web/sharedb"
 	"quire/web/webtest"
+	"quire/web/ws"
 )
 
 // world is a server with one connection, in a bubble.
 type world struct {
-	t       testing.TB
-	manager *session.Manager
-	proto   *sharedb.Protocol
-	conn    *sharedb.Conn
-	peer    webtest.Peer
+	t        testing.TB
+	store    session.Store
+	dialects []sharedb.Dialect
+	manager  *session.Manager
+	proto    *sharedb.Protocol
+	conn     *sharedb.Conn
+	peer     webtest.Peer
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t}
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	w.manager = session.New(session.Options{Store: mem.New(), Types: types(), Logger: quiet})
-	w.proto = sharedb.New(sharedb.Options{Manager: w.manager, Dialects: dialects(), NewID: letters(), Logger: quiet})
-	w.conn = w.proto.Connect(auth.Anybody(), func() {})
+	w := &world{t: t, store: mem.New(), dialects: dialects()}
+	w.start()
 	return w
+}
+
+func (w *world) start() {
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	w.manager = session.New(session.Options{Store: w.store, Types: types(), Logger: quiet})
+	w.proto = sharedb.New(sharedb.Options{Manager: w.manager, Dialects: w.dialects, NewID: letters(), Logger: quiet})
+	w.conn = w.proto.Connect(auth.Anybody(), func() {})
+}
+
+// restart has another server on what the first one stored.
+func (w *world) restart() {
+	w.stop()
+	w.start()
 }
 
 // as has somebody else connected in the place of who was before.
@@ -184,9 +200,11 @@ func TestAnswersAreBounded(t *testing.T) {
 		w := newWorld(t)
 		defer w.stop()
 		asked := 0
+		var over atomic.Bool
+		defer over.Store(true) // before the world stops, and lets it go on
 		go func() {
-			for range 100_000 {
-				if asked++; w.conn.Receive([]byte(`{"a":"xx","pad":"`+strings.Repeat("x", 1000)+`"}`)) != nil {
+			for !over.Load() && asked < 100_000 {
+				if asked++; w.conn.Receive([]byte(`{"a":"xx","pad":"`+strings.Repeat("x", 8000)+`"}`)) != nil {
 					return
 				}
 			}
@@ -197,6 +215,96 @@ func TestAnswersAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatRequestsKeepIsBounded lets a peer that reads no answers ask for what is small with requests that are
+// large. They do not stay, or are counted.
+func TestWhatRequestsKeepIsBounded(t *testing.T) {
+	pad, ids := strings.Repeat("x", 1<<17), make([]string, 1500)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%q", fmt.Sprint("document-", i, strings.Repeat("x", 80)))
+	}
+	for _, m := range []string{
+		`{"a":"f","c":"c","d":"d","pad":"` + pad + `"}`, `{"a":"s","c":"c","d":"d","v":0,"b":"` + pad + `"}`, `{"a":"bf","c":"c","b":[` + strings.Join(ids, ",") + `]}`,
+		`{"a":"qs","id":%d,"c":"c","q":{},"pad":"` + pad + `"}`, `{"a":"qs","id":%d,"c":"c","q":{},"r":[[` + strings.Join(ids, ",null],[") + `,null]]}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			defer w.stop()
+			before := heap()
+			asked := 0
+			var over atomic.Bool
+			defer over.Store(true)
+			go func() {
+				for !over.Load() && asked < 64 {
+					if w.conn.Receive([]byte(strings.Replace(m, "%d", fmt.Sprint(asked), 1))) != nil && !over.Load() {
+						t.Error("it is closed")
+					}
+					asked++
+				}
+			}()
+			synctest.Wait()
+			if kept := int64(heap()) - int64(before); asked == 0 || kept > 6<<20 {
+				t.Errorf("%.60s: %d requests, and %d bytes are kept", m, asked, kept)
+			}
+		})
+	}
+}
+
+// heap returns how many bytes are in use.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// TestHeldIsCounted has a peer ask and read nothing: what waits for it is told in steps, where there is no room
+// for it the peer has to wait sooner, and all is given back in the end.
+func TestHeldIsCounted(t *testing.T) {
+	for _, room := range []int{64 << 20, 1 << 20} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			defer w.stop()
+			held := 0
+			conn := w.proto.ConnectIn(context.Background(), auth.Anybody(), func() {}, func(n int) bool { held += n; return held <= room })
+			asked := 0
+			var over atomic.Bool
+			go func() {
+				for !over.Load() && asked < 10_000 {
+					conn.Receive([]byte(`{"a":"xx","pad":"` + strings.Repeat("x", 8000) + `"}`))
+					asked++
+				}
+			}()
+			synctest.Wait()
+			if most := min(room, 4<<20) + 64<<10; held < most/2 || held > most || asked == 10_000 {
+				t.Errorf("room for %d: %d bytes are held of %d answers", room, held, asked)
+			}
+			waiting := asked
+			one := &small{}
+			conn.Send(one)
+			synctest.Wait()
+			if went := one.waiting / 9000; room < 4<<20 && asked > waiting+1 || room > 4<<20 && asked < waiting+went/2 {
+				t.Errorf("room for %d: after %d bytes went, %d answers more", room, one.waiting, asked-waiting)
+			}
+			over.Store(true)
+			conn.Ended()
+			if synctest.Wait(); held != 0 {
+				t.Errorf("%d bytes are held when it has ended", held)
+			}
+		})
+	}
+}
+
+// small is a peer's end that takes some bytes and no more.
+type small struct{ waiting int }
+
+func (s *small) SendText(p []byte)       { s.waiting += len(p) }
+func (s *small) SendShared(m *ws.Shared) { s.waiting += len(m.Text()) }
+func (s *small) SendAround(head []byte, m *ws.Shared, tail []byte) {
+	s.SendText(slices.Concat(head, m.Text(), tail))
+}
+func (s *small) Waiting() int      { return s.waiting }
+func (s *small) Close(int, string) {}
 
 // FuzzReceive feeds a connection with anything, a line a message. Whatever comes, an
 // answer is JSON, and a sound request after it is answered.

@@ -63,6 +63,10 @@ func (c *Conn) document(r *request, rev session.Revision, typ ot.Type, doc ot.Do
 	if err != nil {
 		return c.unread(r, err), nil
 	}
+	if !c.MayRead(r.doc) { // not after the wait
+		left()
+		return r.with([]byte(notThere)), nil
+	}
 	body := x.share(func() any { return ws.NewShared(dialect.AppendDoc(make([]byte, 0, size+size/16), doc)) }).(*ws.Shared)
 	head := r.with(appendName(data, "data"))
 	return nil, &largeAnswer{head[:len(head)-1], body, []byte("}}"), left}

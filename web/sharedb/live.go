@@ -3,6 +3,7 @@ package sharedb
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"quire/ot"
 	"quire/ot/jsonscan"
@@ -57,9 +58,11 @@ func (c codec) Object(typ ot.Type, doc ot.Doc) *jsonvalue.Object {
 
 // live is a query subscription as its request came.
 type live struct {
-	req      *request // on bytes of its own
-	known    []wanted
-	answered bool // owned by Send
+	req     *request // on bytes of its own
+	resumes bool     // it says what the client has
+	// Owned by Send.
+	known    []wanted // that; nil once it was answered
+	answered bool
 }
 
 // queryRequest handles qf, qs and qu.
@@ -70,6 +73,7 @@ func (c *Conn) queryRequest(r *request) *wire.Error {
 	}
 	if r.a == "qu" {
 		c.queries.Unsubscribe(id)
+		c.resume(id, nil)
 		c.say(append(appendMember([]byte(`{"a":"qu"`), "id", []byte(id)), '}'))
 		return nil
 	}
@@ -88,12 +92,42 @@ func (c *Conn) queryRequest(r *request) *wire.Error {
 		return c.queryFetch(r, id, q)
 	}
 	// What the message is made of is gone when the result comes.
-	l := &live{req: r.keep(), known: known}
+	c.resume(id, known)
+	l := &live{req: r.keep(), resumes: r.value("r") != nil, known: known}
 	ids := make([]string, len(known))
 	for i, x := range known {
 		ids[i] = x.d
 	}
-	return c.queries.Subscribe(query.Request{ID: id, Collection: r.c, Query: q, Resume: r.value("r") != nil, Known: ids, Tag: l})
+	bad = c.queries.Subscribe(query.Request{ID: id, Collection: r.c, Query: q, Resume: l.resumes, Known: ids, Tag: l})
+	if bad != nil {
+		c.resume(id, nil)
+	}
+	return bad
+}
+
+// resume counts what a query that waits for its result says that its client has, nil when it waits
+// no more.
+func (c *Conn) resume(id string, known []wanted) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || c.over {
+		return
+	}
+	bytes := 0
+	for _, x := range known {
+		bytes += wantedCost + len(x.d) + len(x.doc)
+	}
+	if before := c.resumed[id]; bytes != before {
+		if c.resumed == nil {
+			c.resumed = map[string]int{}
+		}
+		c.weigh(bytes - before)
+		c.resumed[id] = bytes
+	}
+	if bytes == 0 {
+		delete(c.resumed, id)
+		c.room.Broadcast()
+	}
 }
 
 // queryID returns a query's id, a number, as it is written.
@@ -112,6 +146,11 @@ func (c *Conn) queryFetch(r *request, id string, q *query.Query) *wire.Error {
 		e, _ := told(err)
 		return e
 	}
+	for _, s := range result {
+		s.JSON() // it takes a while, as reading them did: those that may not be read any more are not in it
+	}
+	prefix, _ := wire.Prefix(r.c)
+	result = slices.DeleteFunc(result, func(s *query.Snapshot) bool { return !c.MayRead(prefix + s.ID) })
 	c.say(queryAnswer("qf", id, query.Append(appendName([]byte{'{'}, "data"), result)))
 	return nil
 }
@@ -194,9 +233,9 @@ func (c *Conn) queryNews(n *query.News) {
 		c.say(l.req.refused(n.Err))
 	case n.Err != nil:
 		c.say(append(n.Err.Append(appendName([]byte(fmt.Sprintf(`{"a":"q","id":%s`, n.ID)), "error")), '}'))
-	case n.Result != nil && l.req.value("r") != nil:
-		if err := c.resume(n, l); err != nil {
-			e, _ := c.unreadable(err)
+	case n.Result != nil && l.resumes:
+		if err := c.catchUpQuery(n, l); err != nil {
+			e, _ := unreadable(err)
 			c.queries.Unsubscribe(n.ID)
 			c.say(l.req.refused(e))
 		}
@@ -205,15 +244,18 @@ func (c *Conn) queryNews(n *query.News) {
 	case n.Update != nil:
 		c.queryUpdate(n.ID, l.req.c, n.Update)
 	}
-	l.answered = true
+	if !l.answered {
+		l.answered, l.known = true, nil
+		c.resume(n.ID, nil)
+	}
 }
 
 // maxResume is how many bytes of documents a client may ask for that it names itself.
 const maxResume = 64 << 20
 
-// resume answers a client that has had results before: with what it missed of these
+// catchUpQuery answers a client that has had results before: with what it missed of these
 // documents, how the result is another now, and the answer.
-func (c *Conn) resume(n *query.News, l *live) error {
+func (c *Conn) catchUpQuery(n *query.News, l *live) error {
 	data := []byte{'{'}
 	for _, x := range l.known {
 		if x.rev != session.Head {

@@ -181,8 +181,9 @@ func (c *Conn) find(doc, client string, base session.Revision) *place {
 // keep it.
 func (c *Conn) open(docID, cName, dName, client string, rev session.Revision, need func(pl *place, o *session.Opened)) (*place, error) {
 	c.mu.Lock()
-	n := len(c.docs)
-	_, there := c.docs[docID]
+	n := len(c.docs) + len(c.absent)
+	_, absent := c.absent[docID]
+	there := absent || c.docs[docID] != nil
 	c.mu.Unlock()
 	if n >= c.p.opt.MaxDocs && !there {
 		return nil, c.tooMany()
@@ -190,7 +191,7 @@ func (c *Conn) open(docID, cName, dName, client string, rev session.Revision, ne
 	if err := c.mayRead(); err != nil {
 		return nil, err
 	}
-	if err := c.pass.Check(docID, auth.Read); err != nil {
+	if err := c.check(docID, auth.Read); err != nil {
 		return nil, err
 	}
 	pl := &place{doc: docID, c: cName, d: dName, client: client}
@@ -202,7 +203,7 @@ func (c *Conn) open(docID, cName, dName, client string, rev session.Revision, ne
 		return nil, err
 	}
 	c.mu.Lock()
-	if err := c.pass.Check(docID, auth.Read); err != nil { // it took a while
+	if err := c.check(docID, auth.Read); err != nil { // it took a while
 		c.mu.Unlock()
 		sub.Close()
 		return nil, err
@@ -252,6 +253,7 @@ func (c *Conn) release(pl *place) func() {
 // subscribeTo makes a place the one that a client is subscribed through, nil for none, and
 // returns what to do once the lock, which is held, is given up.
 func (c *Conn) subscribeTo(doc string, pl *place) func() {
+	delete(c.absent, doc)
 	d := c.docs[doc]
 	if d == nil {
 		return func() {}
@@ -267,8 +269,11 @@ func (c *Conn) subscribeTo(doc string, pl *place) func() {
 // hold keeps a new place's news from being sent until letGo. Called with the lock held.
 func hold(pl *place) { pl.queued, pl.held = true, true }
 
-// letGo ends hold.
+// letGo ends hold, if there is a place.
 func (c *Conn) letGo(pl *place) {
+	if pl == nil {
+		return
+	}
 	c.mu.Lock()
 	held := pl.held
 	if held {

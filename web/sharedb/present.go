@@ -31,7 +31,7 @@ func (m member) Send(msg *ws.Shared) {
 	c.mu.Lock()
 	if c.over {
 		// Nothing is sent any more.
-	} else if c.bytes <= 2*maxOutbox {
+	} else if c.bytes <= 2*c.allowance() {
 		c.push(answer{shared: msg})
 	} else if c.closing == nil {
 		c.closing = &ws.CloseError{Code: ws.CloseTryAgain, Reason: "too many messages wait"}
@@ -54,11 +54,15 @@ func (c *Conn) presenceRequest(r *request) *wire.Error {
 		}
 		seq = int64(f)
 	}
-	switch r.a {
-	case "ps":
-		return c.presence.Subscribe(channel, seq)
-	case "pu":
+	if r.a == "pu" {
 		return c.presence.Unsubscribe(channel, seq)
+	}
+	// The others have everybody on the channel asked, and answer.
+	if err := c.p.opt.Manager.Pace(c.ctx, c.presences, "presences on this connection"); err != nil {
+		return &wire.Error{Code: wire.CodeLimit, Message: err.Message}
+	}
+	if r.a == "ps" {
+		return c.presence.Subscribe(channel, seq)
 	}
 	return c.presence.Request(channel)
 }

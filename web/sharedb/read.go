@@ -21,7 +21,7 @@ func (c *Conn) fetch(r *request) *ws.CloseError {
 		return c.refuseRead(r, err)
 	}
 	k := r.keep()
-	c.tell(answer{show: func() ([]byte, *largeAnswer) {
+	c.tell(answer{keeps: len(k.raw), show: func() ([]byte, *largeAnswer) {
 		v, err := c.view(k.doc, session.Head)
 		if err != nil {
 			return c.unread(k, err), nil
@@ -34,9 +34,9 @@ func (c *Conn) fetch(r *request) *ws.CloseError {
 // unread returns the answer to a request to read that failed, once it is the request's
 // turn; none when the connection is closed for it.
 func (c *Conn) unread(r *request, err error) []byte {
-	e, again := c.unreadable(err)
-	if again {
-		c.closeWith(tryAgain(e))
+	e, end := unreadable(err)
+	if end != nil {
+		c.closeWith(end)
 		return nil
 	}
 	return r.refused(e)
@@ -52,12 +52,9 @@ func (c *Conn) snapshot(doc string) ([]byte, error) {
 	return append(dst, '}'), err
 }
 
-// catchUp has the operations from a revision on sent, and an answer after them.
+// catchUp has the operations from a revision on sent, and an answer after them. Of a document that
+// may not be read there are none.
 func (c *Conn) catchUp(docID, cName, dName string, rev session.Revision, subscribe bool, a answer) error {
-	if !c.MayRead(docID) { // it is not there, and there is nothing to send
-		c.tell(a)
-		return nil
-	}
 	client := ""
 	if subscribe {
 		client = c.src
@@ -71,7 +68,19 @@ func (c *Conn) catchUp(docID, cName, dName string, rev session.Revision, subscri
 		c.push(a)
 	})
 	done()
-	return err
+	if !hidden(err) {
+		return err
+	}
+	if subscribe {
+		c.mu.Lock()
+		had := c.absent[docID]
+		c.mu.Unlock()
+		if err := c.miss(docID, had); err != nil {
+			return err
+		}
+	}
+	c.tell(a)
+	return nil
 }
 
 // subscribe answers as fetch does and sends the operations from then on.
@@ -82,31 +91,49 @@ func (c *Conn) subscribe(r *request) *ws.CloseError {
 		}
 		return nil
 	}
-	pl, o, data, err := c.subscribeNow(r.doc, r.c, r.d, largeFrom)
+	n, err := c.subscribeNow(r.doc, r.c, r.d, largeFrom)
 	if err != nil {
 		return c.refuseRead(r, err)
 	}
-	if data == nil {
-		k := r.keep()
-		typ, doc := o.Doc()
-		c.tell(answer{show: func() ([]byte, *largeAnswer) { return c.document(k, o.Rev, typ, doc, together{c, o}) }})
+	k := r.keep()
+	c.mu.Lock()
+	if n.large == nil {
+		c.push(answer{msg: r.with(n.shown())})
 	} else {
-		c.say(r.with(data))
+		c.push(answer{keeps: len(k.raw), show: func() ([]byte, *largeAnswer) {
+			typ, doc := n.large.Doc()
+			return c.document(k, n.large.Rev, typ, doc, together{c, n.large})
+		}})
 	}
-	if pl != nil {
-		c.letGo(pl)
-	}
+	c.mu.Unlock()
+	c.letGo(n.place)
+	c.wake()
 	return nil
 }
 
-// subscribeNow subscribes to a document from now on and returns it as it is. News of the
-// place are held until it was told. There is no place when it may not be read. A document of so many bytes or more is not
-// written, but only opened.
-func (c *Conn) subscribeNow(docID, cName, dName string, most int) (*place, *session.Opened, []byte, error) {
-	if !c.MayRead(docID) {
-		data, err := c.snapshot(docID)
-		return nil, nil, data, err
+// A newcomer is a document that was subscribed to and has not been shown yet. News of the place
+// are held until then. There is no place when it may not be read.
+type newcomer struct {
+	d     string
+	place *place
+	data  []byte
+	large *session.Opened // in place of data
+}
+
+// notThere is what is shown of a document that is not there.
+const notThere = `{"v":0,"type":null}`
+
+// shown returns what to show: nothing when it has become a document that may not be read meanwhile.
+// Called with the lock held.
+func (n *newcomer) shown() []byte {
+	if n.place != nil && n.place.gone {
+		return []byte(notThere)
 	}
+	return n.data
+}
+
+// subscribeNow subscribes to a document from now on. A document of so many bytes or more is not written, but only opened.
+func (c *Conn) subscribeNow(docID, cName, dName string, most int) (newcomer, error) {
 	var o *session.Opened
 	done := func() {}
 	pl, err := c.open(docID, cName, dName, c.src, session.Head, func(pl *place, opened *session.Opened) {
@@ -115,12 +142,15 @@ func (c *Conn) subscribeNow(docID, cName, dName string, most int) (*place, *sess
 		done = c.subscribeTo(docID, pl)
 	})
 	done()
+	if hidden(err) {
+		return newcomer{d: dName, data: []byte(notThere)}, c.miss(docID, false)
+	}
 	if err != nil {
-		return nil, nil, nil, err
+		return newcomer{}, err
 	}
 	typ, doc := o.Doc()
 	if typ != nil && o.Size() >= most && c.p.dialects.stored[typ.Name()] != nil {
-		return pl, o, nil, nil
+		return newcomer{d: dName, place: pl, large: o}, nil
 	}
 	data, err := c.p.appendSnapshot([]byte{'{'}, o.Rev, typ, doc, false)
 	if err != nil {
@@ -128,9 +158,9 @@ func (c *Conn) subscribeNow(docID, cName, dName string, most int) (*place, *sess
 		done = c.subscribeTo(docID, nil)
 		c.mu.Unlock()
 		done()
-		return nil, nil, nil, err
+		return newcomer{}, err
 	}
-	return pl, o, append(data, '}'), nil
+	return newcomer{d: dName, place: pl, data: append(data, '}')}, nil
 }
 
 func (c *Conn) unsubscribe(r *request) *ws.CloseError {
@@ -161,18 +191,11 @@ func (r *request) with(data []byte) []byte {
 
 // refuseRead answers a request to read that failed.
 func (c *Conn) refuseRead(r *request, err error) *ws.CloseError {
-	e, again := c.unreadable(err)
-	if again {
-		return tryAgain(e)
+	e, end := unreadable(err)
+	if end != nil {
+		return end
 	}
 	return c.refuse(r, e)
-}
-
-func (c *Conn) unreadable(err error) (*wire.Error, bool) {
-	if e, ok := err.(*wire.Error); ok {
-		return e, false
-	}
-	return unreadable(err)
 }
 
 // maxBulk is about how many bytes of documents go into one answer; clients take several.
@@ -217,7 +240,11 @@ func (c *Conn) bulk(r *request) *ws.CloseError {
 // bulkSnapshots answers with documents as they are now.
 func (c *Conn) bulkSnapshots(r *request, list []wanted) {
 	a, cName := r.a, r.c
-	c.tell(answer{build: func() ([]byte, bool) {
+	keeps := 0
+	for _, x := range list {
+		keeps += wantedCost + len(x.d) + len(x.doc)
+	}
+	c.tell(answer{keeps: keeps, build: func() ([]byte, bool) {
 		data := []byte{'{'}
 		for len(list) > 0 && len(data) < maxBulk {
 			value, err := c.snapshot(list[0].doc)
@@ -233,9 +260,9 @@ func (c *Conn) bulkSnapshots(r *request, list []wanted) {
 
 // entry returns what stands for a document that cannot be read in an answer about many.
 func (c *Conn) entry(err error) []byte {
-	e, again := c.unreadable(err)
-	if again {
-		c.closeWith(tryAgain(e))
+	e, end := unreadable(err)
+	if end != nil {
+		c.closeWith(end)
 	}
 	return append(e.Append([]byte(`{"error":`)), '}')
 }
@@ -247,28 +274,30 @@ func appendBulk(a, c string, data []byte) []byte {
 
 // bulkSubscribe subscribes to documents and answers with them as they are now.
 func (c *Conn) bulkSubscribe(r *request, list []wanted) {
-	data := []byte{'{'}
-	var held []*place // news of theirs have to come after the answer
+	var fresh []newcomer
+	bytes := 0
 	flush := func() {
+		data := []byte{'{'}
 		c.mu.Lock()
+		for i := range fresh {
+			data = append(appendKey(data, fresh[i].d), fresh[i].shown()...)
+		}
 		c.push(answer{msg: appendBulk(r.a, r.c, data)})
 		c.mu.Unlock()
-		for _, pl := range held {
-			c.letGo(pl)
+		for i := range fresh {
+			c.letGo(fresh[i].place)
 		}
 		c.wake()
-		data, held = []byte{'{'}, nil
+		fresh, bytes = nil, 0
 		c.waitForRoom()
 	}
 	for _, x := range list {
-		pl, _, value, err := c.subscribeNow(x.doc, r.c, x.d, math.MaxInt)
+		n, err := c.subscribeNow(x.doc, r.c, x.d, math.MaxInt)
 		if err != nil {
-			value = c.entry(err)
-		} else if pl != nil {
-			held = append(held, pl)
+			n = newcomer{d: x.d, data: c.entry(err)}
 		}
-		data = append(appendKey(data, x.d), value...)
-		if len(data) > maxBulk {
+		fresh = append(fresh, n)
+		if bytes += len(n.d) + len(n.data); bytes > maxBulk {
 			flush()
 		}
 	}
@@ -292,9 +321,9 @@ func (c *Conn) bulkOps(r *request, list []wanted) *ws.CloseError {
 			good = appendVersion(good, x.d, version(x.rev))
 			continue
 		}
-		e, again := c.unreadable(err)
-		if again {
-			return tryAgain(e)
+		e, end := unreadable(err)
+		if end != nil {
+			return end
 		}
 		failed = e
 		bad = appendVersion(bad, x.d, version(x.rev))

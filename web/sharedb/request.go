@@ -44,9 +44,14 @@ func parse(data []byte) (*request, bool) {
 	return r, err == nil && in.End() == nil
 }
 
-// keep returns the request on bytes of its own, to be used later.
+// keep returns the request on bytes of its own, to be used later: of a large one what refused
+// sends back.
 func (r *request) keep() *request {
-	k, _ := parse(append([]byte(nil), r.raw...))
+	raw := append([]byte(nil), r.raw...)
+	if len(raw) > maxEcho {
+		raw = append(r.address(), '}')
+	}
+	k, _ := parse(raw)
 	k.a, k.c, k.d, k.doc, k.rev = r.a, r.c, r.d, r.doc, r.rev
 	return k
 }
@@ -198,6 +203,9 @@ type wanted struct {
 	rev    session.Revision // Head for a document without a version
 }
 
+// wantedCost is about how many bytes a wanted takes beside its names.
+const wantedCost = 48
+
 // bulk reads the documents of a bulk request, each once, and whether they come with
 // versions.
 func (r *request) bulk(most int, tooMany func() *wire.Error) (list []wanted, versions bool, bad *wire.Error) {
@@ -262,17 +270,23 @@ func (r *request) refused(e *wire.Error) []byte {
 		open, _ := bytes.CutSuffix(bytes.TrimSpace(r.raw), []byte("}"))
 		dst = append(dst, bytes.TrimSpace(open)...)
 	} else {
-		dst = append(dst, '{')
-		for _, m := range r.members {
-			switch m.name {
-			case "a", "c", "d", "id", "ch", "pv", "seq", "src", "v", "b":
-				if len(m.value) <= maxEcho && json.Valid(m.value) {
-					dst = appendMember(dst, m.name, m.value)
-				}
+		dst = r.address()
+	}
+	return append(e.Append(appendName(dst, "error")), '}')
+}
+
+// address begins an answer with what the sender of a large request finds the addressee by.
+func (r *request) address() []byte {
+	dst := []byte{'{'}
+	for _, m := range r.members {
+		switch m.name {
+		case "a", "c", "d", "id", "ch", "pv", "seq", "src", "v", "b":
+			if len(m.value) <= maxEcho && json.Valid(m.value) {
+				dst = appendMember(dst, m.name, m.value)
 			}
 		}
 	}
-	return append(e.Append(appendName(dst, "error")), '}')
+	return dst
 }
 
 // whole reports whether the request is JSON throughout. What is nested too deep for

@@ -16,8 +16,12 @@ import (
 // permit for operations, readable for queries, member for presence. A document that may not be
 // read is one that is not there.
 //
-// A submission counts as made when permit let it in: one that arrives after a right was taken
-// is refused, one that had been let in before is committed.
+// A submission counts as made when permit let it in: one that arrives after the right to write
+// was taken is refused, one that had been let in before is committed, and one of those that is
+// sent again is acknowledged. One in a document that may not be read any more has no answer:
+// an error would have the client throw away what it has, and so it keeps it, and sends it again
+// on another connection. That it is made to open when the document may be read again, since
+// there is no message that subscribes a client anew.
 
 // watchPass begins to look at what the pass allows.
 func (c *Conn) watchPass() {
@@ -46,9 +50,12 @@ func (c *Conn) readable(prefix string) []auth.Pattern {
 
 // view returns a document at a revision, as session.Manager.View does.
 func (c *Conn) view(doc string, rev session.Revision) (session.View, error) {
-	switch {
-	case c.MayRead(doc):
+	if c.MayRead(doc) {
 		return c.p.opt.Manager.View(c.ctx, doc, rev)
+	}
+	switch why := c.pass.Ended(); {
+	case why != nil:
+		return session.View{}, why
 	case rev != session.Head && rev > session.Unborn:
 		return session.View{}, session.Errorf(session.CodeFuture, "revision %d, head %d", rev, session.Unborn)
 	}
@@ -71,15 +78,68 @@ func (c *Conn) author() session.User {
 }
 
 // permit refuses an operation that the client may not make.
-func (c *Conn) permit(r *request, s *submission) error {
-	err := c.pass.Check(r.doc, auth.Write)
-	if err == nil {
+func (c *Conn) permit(r *request) error {
+	return c.check(r.doc, auth.Write)
+}
+
+// check is auth.Pass.Check; the error is errHidden when the document may not be read.
+func (c *Conn) check(doc string, need auth.Role) error {
+	switch err := c.pass.Check(doc, need); {
+	case err == nil:
+		return nil
+	case err.Code == session.CodeNotFound:
+		return errHidden
+	default:
+		return err
+	}
+}
+
+var errHidden = session.Errorf(session.CodeNotFound, "no such document")
+
+// hidden reports whether open or permit failed because a document may not be read.
+func hidden(err error) bool { return err == errHidden }
+
+// refuseHidden refuses an operation in a document that may not be read, as in any that is not
+// there; in one that could be read before it leaves it without an answer.
+func (c *Conn) refuseHidden(r *request, s *submission, err error) *ws.CloseError {
+	c.mu.Lock()
+	if d := c.docs[r.doc]; d != nil && d.subscribed != nil {
+		c.await(r.doc, true) // what Send will find out
+	}
+	withheld := c.absent[r.doc]
+	c.changed = c.changed || withheld // it may be readable by now
+	c.mu.Unlock()
+	if withheld {
+		c.wake()
 		return nil
 	}
-	if _, creates := s.does.(session.Creation); err.Code == session.CodeNotFound && !creates && r.rev != session.Head && r.rev > session.Unborn {
-		return session.Errorf(session.CodeFuture, "") // as of any document that is not there
+	if _, creates := s.does.(session.Creation); !creates && r.rev != session.Head && r.rev > session.Unborn {
+		err = session.Errorf(session.CodeFuture, "")
 	}
-	return err
+	return c.refuseOp(r, s, err)
+}
+
+// await notes that the client, as far as it knows, is subscribed to a document that it may not
+// read, and whether it has it from when it could. Called with the lock held.
+func (c *Conn) await(doc string, had bool) {
+	if c.absent == nil {
+		c.absent = map[string]bool{}
+	}
+	c.absent[doc] = had
+}
+
+// miss subscribes to a document that may not be read: see await.
+func (c *Conn) miss(doc string, had bool) error {
+	c.mu.Lock()
+	if _, there := c.absent[doc]; !there && len(c.docs)+len(c.absent) >= c.p.opt.MaxDocs {
+		c.mu.Unlock()
+		return c.tooMany()
+	}
+	c.await(doc, had)
+	c.changed = true // it may be readable by now
+	c.mu.Unlock()
+	c.wake()
+	return nil
 }
 
 // unauthenticated ends a connection whose pass has ended.
@@ -88,7 +148,9 @@ func unauthenticated(why *session.Error) *ws.CloseError {
 }
 
 // parting is a document that the client has lost the right to read. It is told so when what
-// it had submitted before has its answer: it would take the news for that.
+// it had submitted before has its answer. It is told by an answer to a fetch that it did not
+// make, the one error that its document emits and nothing more: one of an operation it would
+// take for the end of what it has in flight.
 type parting struct {
 	c, d   string
 	places []*place
@@ -102,7 +164,7 @@ func (c *Conn) review(w Sender) (over bool) {
 		return c.over
 	}
 	c.changed = false
-	docs := slices.Collect(maps.Keys(c.docs))
+	docs, absent := slices.Collect(maps.Keys(c.docs)), slices.Collect(maps.Keys(c.absent))
 	c.mu.Unlock()
 	if why := c.pass.Ended(); why != nil {
 		c.mu.Lock()
@@ -119,6 +181,9 @@ func (c *Conn) review(w Sender) (over bool) {
 			c.presence.Withdraw(id)
 			c.leaveDoc(id)
 		}
+	}
+	if slices.ContainsFunc(absent, c.MayRead) {
+		c.closeWith(&ws.CloseError{Code: ws.CloseTryAgain, Reason: "a document may be read now"})
 	}
 	return false
 }
@@ -145,6 +210,7 @@ func (c *Conn) leaveDoc(id string) {
 		}
 		c.parting[id] = &parting{doc.subscribed.c, doc.subscribed.d, append([]*place(nil), doc.places...)}
 		doc.subscribed = nil
+		c.await(id, true)
 	}
 	var done []func()
 	for _, pl := range append([]*place(nil), doc.places...) {
@@ -178,6 +244,6 @@ func (c *Conn) part(w Sender) {
 	c.mu.Unlock()
 	for _, p := range gone {
 		e := wire.Errorf(codeForbidden, "You may not read this document any more")
-		w.SendText(append(e.Append(appendName(appendHead(nil, "op", p.c, p.d), "error")), '}'))
+		w.SendText(append(e.Append(appendName(appendHead(nil, "f", p.c, p.d), "error")), '}'))
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"quire/session"
 	"quire/web/auth"
+	"quire/web/sharedb"
 )
 
 const rich = "http://sharejs.org/types/rich-text/v1"
@@ -96,7 +97,7 @@ func TestReaderCannotWrite(t *testing.T) {
 		w.as(pass)
 		for _, m := range []string{
 			`"c":"c","d":"d","v":1,"seq":1,"op":[{"insert":"x"}]`, `"c":"c","d":"d","v":null,"seq":2,"op":[{"insert":"x"}]`,
-			`"c":"c","d":"d","v":1,"seq":3,"src":"A","op":[{"insert":"x"}]`, `"c":"c","d":"d","v":1,"seq":1,"src":"A","op":[]`,
+			`"c":"c","d":"d","v":1,"seq":3,"src":"A","op":[{"insert":"x"}]`, `"c":"c","d":"d","v":1,"seq":2,"src":"A","op":[]`,
 			`"c":"c","d":"d","v":1,"seq":4,"del":true`, `"c":"c","d":"d","v":null,"seq":5,"del":true`,
 			`"c":"c","d":"new","v":null,"seq":6,"create":{"type":"json0","data":1}`, `"c":"c","d":"new","v":0,"seq":7,"create":{"type":"json0","data":1}`,
 			`"c":"c","d":"d","v":1,"seq":8,"op":[{"insert":"x"}],"create":{"type":"json0"},"del":true`,
@@ -124,6 +125,83 @@ func TestReaderCannotWrite(t *testing.T) {
 		entries, err := w.manager.Entries(context.Background(), "c/d", 0, session.Head, 10)
 		if err != nil || len(entries) != 1 || entries[0].Author != "rita" {
 			t.Errorf("recorded is %+v, %v", entries, err)
+		}
+	})
+}
+
+// TestRepeated sends operations again that were made before the right to write went: each is
+// acknowledged with the version it has, over a restart too, and nothing is stored. Those of
+// another author, and those that never arrived, are refused.
+func TestRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		identity := func(author string, role auth.Role) *auth.Pass {
+			return auth.NewPass(auth.Identity{Author: author, Kind: auth.Token, Grants: []auth.Grant{{Docs: "*", Role: role}}})
+		}
+		w.as(identity("rita", auth.Write))
+		made := []string{
+			`"c":"c","d":"made","v":null,"seq":1,"create":{"type":"json0","data":{}}`,
+			`"c":"c","d":"edited","v":null,"seq":2,"create":{"type":"rich-text","data":[{"insert":"text"}]}`,
+			`"c":"c","d":"edited","v":1,"seq":3,"op":[{"insert":"x"}]`,
+			`"c":"c","d":"gone","v":null,"seq":4,"create":{"type":"text-unicode","data":"text"}`,
+			`"c":"c","d":"gone","v":1,"seq":5,"del":true`,
+		}
+		w.say(`{"a":"hs","id":"rita-1"}`)
+		for _, m := range made {
+			if got := w.only(w.say(`{"a":"op",` + m + `}`)); got.Error != nil {
+				t.Fatal(m, got.Error)
+			}
+		}
+		for _, restarted := range []bool{false, true} {
+			if restarted {
+				w.restart()
+			}
+			for _, test := range []struct {
+				who, op string
+				acked   bool
+			}{
+				{"rita", made[0], true}, {"rita", made[2], true}, {"rita", made[4], true},
+				{"rita", `"c":"c","d":"edited","v":2,"seq":6,"op":[{"insert":"y"}]`, false},
+				{"rita", `"c":"c","d":"new","v":null,"seq":1,"create":{"type":"json0","data":{}}`, false},
+				{"mallory", made[0], false}, {"mallory", made[2], false},
+			} {
+				w.as(identity(test.who, auth.Read))
+				w.say(`{"a":"hs","id":"rita-1"}`)
+				got := w.only(w.say(`{"a":"op","src":"rita-1",` + test.op + `}`))
+				if acked := got.Error == nil; acked != test.acked || !acked && got.Error.Code != "forbidden" {
+					t.Errorf("%s, restarted %v: %s is answered %+v", test.who, restarted, test.op, got)
+				}
+			}
+		}
+		for id, rev := range map[string]session.Revision{"c/made": 0, "c/edited": 1, "c/gone": 1, "c/new": session.Unborn} {
+			if v, err := w.manager.View(context.Background(), id, session.Head); err != nil || v.Rev != rev {
+				t.Errorf("%s is at revision %d, %v", id, v.Rev, err)
+			}
+		}
+		w.stop()
+	})
+}
+
+// TestUnreadableAreCounted subscribes to documents that may not be read: to as many as to others, and no more.
+func TestUnreadableAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.stop()
+		w.proto.Close()
+		w.proto = sharedb.New(sharedb.Options{Manager: w.manager, Dialects: dialects(), NewID: letters(), MaxDocs: 3})
+		w.as(auth.NewPass(auth.Identity{Author: "eve", Kind: auth.Token, Grants: []auth.Grant{{Docs: "open/*", Role: auth.Read}}}))
+		for i, m := range []string{
+			`{"a":"s","c":"closed","d":"1"}`, `{"a":"bs","c":"closed","b":{"2":0}}`, `{"a":"s","c":"open","d":"3"}`, `{"a":"s","c":"closed","d":"1"}`,
+			`{"a":"s","c":"closed","d":"4"}`, `{"a":"s","c":"closed","d":"4","v":0}`, `{"a":"s","c":"open","d":"4"}`, `{"a":"bs","c":"closed","b":["1","4"]}`,
+		} {
+			said := strings.Join(w.say(m), "\n")
+			if refused := strings.Contains(said, "ERR_LIMIT_EXCEEDED"); refused != (i > 3) {
+				t.Errorf("%s is answered %s", m, said)
+			}
+		}
+		w.say(`{"a":"bu","c":"closed","b":["1","2"]}`)
+		if said := w.say(`{"a":"s","c":"open","d":"4"}`); strings.Contains(said[0], "error") {
+			t.Errorf("with room again: %s", said)
 		}
 	})
 }

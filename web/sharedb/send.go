@@ -79,7 +79,7 @@ func (c *Conn) sendAnswers(w Sender) bool {
 		}
 		c.mu.Lock()
 		if len(c.out) > 0 && !more { // else the connection has ended, or there is more of it
-			c.bytes -= c.out[0].size()
+			c.weigh(-c.out[0].size())
 			c.out[0] = answer{}
 			c.out = c.out[1:]
 			c.room.Broadcast()

@@ -27,8 +27,8 @@ var (
 // TestSimulation runs the whole protocol, from clients that do what npm's sharedb does over
 // JSON messages to sessions and a store, in one goroutine that a seed drives: which message
 // is delivered next, who edits, creates or deletes, whose connection drops with what in
-// flight, when the server is killed and started again. In the end every client must hold
-// what the store holds, every acknowledged operation must be there exactly once, where it
+// flight, when the server is killed and started again, who may read and write and whose credentials
+// end. In the end, when everybody may write again, every client must hold what the store holds, every acknowledged operation must be there exactly once, where it
 // was acknowledged, and none that was refused.
 func TestSimulation(t *testing.T) {
 	for _, k := range []kind{
@@ -69,6 +69,8 @@ type sim struct {
 	seed    uint64
 	proto   *sharedb.Protocol
 	clients []*simClient
+	// settling: nobody loses a right any more.
+	settling bool
 }
 
 // simClient is a client with its link to the server.
@@ -77,6 +79,11 @@ type simClient struct {
 	name string
 	conn *shareConn
 	link *link
+	// role is what it may do, in pass, that of its connection; auth.None is nothing at all.
+	role auth.Role
+	pass *auth.Pass
+	// blind: it could not read at some time, and was told of what it sent again as of what never was.
+	blind bool
 	// What became of its operations, by document, src and seq.
 	acked, refused, unsure map[opName]int64
 }
@@ -127,7 +134,7 @@ func simulate(t *testing.T, k kind, seed uint64) {
 	}
 	s.start()
 	for i := range 2 + s.Rng.IntN(4) {
-		c := &simClient{s: s, name: fmt.Sprintf("client-%d", i), acked: map[opName]int64{}, refused: map[opName]int64{}, unsure: map[opName]int64{}}
+		c := &simClient{s: s, name: fmt.Sprintf("client-%d", i), role: auth.Write, acked: map[opName]int64{}, refused: map[opName]int64{}, unsure: map[opName]int64{}}
 		c.conn = &shareConn{dialect: k.dialect, legacy: s.Rng.IntN(4) == 0, send: c.send}
 		for _, d := range simDocs {
 			c.watch(c.conn.doc(simCollection, d))
@@ -152,7 +159,7 @@ func (c *simClient) watch(d *shareDoc) {
 	d.dropped = func(o *shareOp, err error, sure bool) {
 		c.s.log("%s drops seq %d of %s: %v", c.name, o.seq, o.src, err)
 		switch {
-		case sure:
+		case sure && !c.blind:
 			c.refused[opName{d.d, o.src, o.seq}] = 0
 		default:
 			c.unsure[opName{d.d, o.src, o.seq}] = 0
@@ -201,9 +208,34 @@ func (s *sim) step() {
 		}
 		s.proto.Close()
 		s.start()
+	case n < 97 && !s.settling:
+		c.give([]auth.Role{auth.None, auth.Read, auth.Write, auth.Write}[s.Rng.IntN(4)])
+		if s.Rng.IntN(8) == 0 {
+			c.pass.End(session.Errorf(session.CodeUnauthenticated, "over"))
+		}
 	default:
 		s.Advance(time.Duration(s.Rng.IntN(200)) * time.Millisecond)
 	}
+}
+
+// give has a client do something else with the documents, also on the connection that it has.
+func (c *simClient) give(role auth.Role) {
+	c.s.log("%s may %v", c.name, role)
+	c.role, c.blind = role, c.blind || role == auth.None
+	if c.pass == nil {
+		c.pass = auth.NewPass(auth.Identity{})
+	}
+	if c.pass.Ended() == nil {
+		c.pass.Set(c.identity())
+	}
+}
+
+func (c *simClient) identity() auth.Identity {
+	i := auth.Identity{Author: c.name, Kind: auth.Token}
+	if c.role > auth.None {
+		i.Grants = []auth.Grant{{Docs: "*", Role: c.role}}
+	}
+	return i
 }
 
 func (c *simClient) connect() {
@@ -211,7 +243,8 @@ func (c *simClient) connect() {
 		return
 	}
 	l := &link{}
-	l.conn = c.s.proto.Connect(auth.Anybody(), func() { l.wanted = true })
+	c.pass = auth.NewPass(c.identity())
+	l.conn = c.s.proto.Connect(c.pass, func() { l.wanted = true })
 	l.wanted = true
 	c.link = l
 	c.conn.opened()
@@ -276,7 +309,7 @@ func (c *simClient) deliver() {
 	l.toServer = l.toServer[1:]
 	c.s.log("%s > %s", c.name, data)
 	if end := l.conn.Receive(data); end != nil {
-		if end.Code != ws.CloseTryAgain {
+		if end.Code != ws.CloseTryAgain && end.Code != ws.CloseUnauthenticated {
 			panic(end)
 		}
 		l.waiting = 0
@@ -326,6 +359,10 @@ func (c *simClient) idle() bool {
 // settle heals the world and lets everything run until nothing is left to do.
 func (s *sim) settle() {
 	s.Calm()
+	s.settling = true
+	for _, c := range s.clients {
+		c.give(auth.Write)
+	}
 	for round := 0; ; round++ {
 		busy := false
 		for _, c := range s.clients {

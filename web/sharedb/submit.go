@@ -130,11 +130,20 @@ func (c *Conn) submit(r *request) *ws.CloseError {
 	if bad != nil {
 		return c.refuse(r, bad)
 	}
-	if err := c.permit(r, s); err != nil {
-		return c.refuseOp(r, s, err)
+	refusal := c.permit(r)
+	switch {
+	case hidden(refusal):
+		return c.refuseHidden(r, s, refusal)
+	case refusal != nil && r.value("src") == nil:
+		return c.refuseOp(r, s, refusal)
 	}
 	pl, err := c.board(r, s)
-	if err != nil {
+	switch {
+	case hidden(err):
+		return c.refuseHidden(r, s, err)
+	case refusal != nil && !passing(err):
+		return c.repeat(r, s, pl, refusal)
+	case err != nil:
 		return c.refuseOp(r, s, err)
 	}
 	defer c.letGo(pl)
@@ -156,6 +165,26 @@ func (c *Conn) submit(r *request) *ws.CloseError {
 		return c.refuseOp(r, s, err)
 	}
 	return nil
+}
+
+// passing reports whether an error is one that the client is not told of: its connection ends, and it
+// tries again.
+func passing(err error) bool {
+	e, ok := err.(*session.Error)
+	return ok && (e.Code == session.CodeUnauthenticated || refusals[e.Code].again)
+}
+
+// repeat acknowledges an operation that the client must not make any more, and that it sends
+// again because it had made it before; else it refuses it. The place is nil when there is none.
+func (c *Conn) repeat(r *request, s *submission, pl *place, refusal error) *ws.CloseError {
+	if pl != nil {
+		defer c.letGo(pl)
+		if pl.sub.Repeat(s.seq) {
+			return nil
+		}
+		c.bail(pl, s.seq)
+	}
+	return c.refuseOp(r, s, refusal)
 }
 
 // board takes an operation in flight, in a place that sends what its client misses.

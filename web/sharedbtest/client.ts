@@ -38,11 +38,14 @@ export class Client {
   /** Every error that no callback was there for. */
   readonly errors: unknown[] = [];
   readonly #server: Server;
+  readonly #protocols: string[];
   #wire: Wire;
 
-  constructor(server: Server) {
+  /** With the subprotocols that it offers: a browser's way to say who it is. */
+  constructor(server: Server, protocols: string[] = []) {
     this.#server = server;
-    this.#wire = new Wire(server.url);
+    this.#protocols = protocols;
+    this.#wire = new Wire(server.url, protocols);
     this.connection = new sharedb.Connection(this.#wire as never);
     this.connection.on("error", (error) => this.errors.push(error));
     this.connection.on("doc" as never, ((doc: Doc) => void doc.on("error", (error) => this.errors.push(error))) as never);
@@ -62,7 +65,7 @@ export class Client {
 
   /** Connects again after the connection broke. */
   reconnect(): void {
-    this.#wire = new Wire(this.#server.url);
+    this.#wire = new Wire(this.#server.url, this.#protocols);
     (this.connection as any).bindToSocket(this.#wire);
   }
 

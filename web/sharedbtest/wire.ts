@@ -14,8 +14,8 @@ export class Wire {
   #up: string[] | undefined;
   #down: string[] | undefined;
 
-  constructor(url: string) {
-    const socket = new WebSocket(url, {
+  constructor(url: string, protocols: string[] = []) {
+    const socket = new WebSocket(url, protocols, {
       perMessageDeflate: false,
       allowSynchronousEvents: false, // each message by itself, as in a browser
     });

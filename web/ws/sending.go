@@ -7,8 +7,8 @@ import (
 	"quire/session/limits"
 )
 
-// sending counts the large writes under way, in bytes: in all, and those to one address. What is lent to several of
-// them counts once, and once for each address.
+// sending counts the large writes under way, and what Hold adds, in bytes: in all, and those to one address. What is
+// lent to several of them counts once, and once for each address.
 type sending struct {
 	most int
 
@@ -73,6 +73,22 @@ func (s *sending) leave(to netip.Addr, own int, parts []part) {
 	}
 }
 
+// Hold counts so many bytes more that the handler keeps for the peer, other than what it has sent, with what
+// Options.MaxSending bounds; they are given back with a negative number, all of them before or in Ended. It reports
+// whether there is room: where there is none the peer has to take each write at once, or is cut off. It may be called
+// from any goroutine.
+func (c *Conn) Hold(n int) (room bool) {
+	s := &c.s.sending
+	if n <= 0 {
+		s.leave(c.from, -n, nil)
+		return true
+	}
+	if room = s.enter(c.from, n, nil); !room && !c.nc.wire.hurried() {
+		c.nc.wire.hurry(c.s.opt.HurryTime)
+	}
+	return room
+}
+
 // flush sends what was gathered and reports whether the connection still works. A peer that takes little
 // at a time holds a large write in memory for as long as it likes while there is room; else it has to
 // take it at once.
@@ -81,23 +97,27 @@ func (c *Conn) flush() bool {
 	if err != nil || len(parts) == 0 {
 		return err == nil
 	}
+	wire, hurry := &c.nc.wire, c.nc.wire.hurried()
 	if size > maxPooled {
-		s, own := c.s, size
+		own := size
 		for _, p := range parts {
 			own -= len(p.data)
 		}
-		if !s.sending.enter(c.from, own, parts) {
-			c.nc.wire.hurry(s.opt.HurryTime)
-			defer c.nc.wire.hurry(0)
-		}
-		defer s.sending.leave(c.from, own, parts)
+		hurry = !c.s.sending.enter(c.from, own, parts) || hurry
+		defer c.s.sending.leave(c.from, own, parts)
+	}
+	if hurry {
+		wire.hurry(c.s.opt.HurryTime)
 	}
 	n, err := c.nc.flush(parts)
 	if n > 0 {
 		c.sent.Add(int64(n))
 		c.s.opt.Sent(n)
 	}
-	if c.nc.wire.tooSlow() {
+	if wire.hurried() {
+		wire.hurry(0)
+	}
+	if wire.tooSlow() {
 		c.s.opt.Limited(limits.Sending)
 	}
 	return err == nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -48,6 +49,62 @@ func TestSluggardsAreBounded(t *testing.T) {
 	case <-left.ended:
 		t.Error("the one that there was room for is gone")
 	default:
+	}
+}
+
+// TestHeldIsCounted: what a handler keeps for a peer counts with what the peer does not take, and when that is too
+// much, a write that had all the time there is has it no more.
+func TestHeldIsCounted(t *testing.T) {
+	const size, most = 24 << 20, 256 << 20
+	limited := make(chan limits.Name, 10)
+	h := serve(t, Options{MaxSending: most, HurryTime: 100 * time.Millisecond, Limited: func(n limits.Name) { limited <- n }})
+	ctx := context.Background()
+	c, sluggard := h.dial(peer.CompressionDisabled)
+	if err := c.Write(ctx, peer.MessageText, fmt.Appendf(nil, "flood %d", size)); err != nil {
+		t.Fatal(err)
+	}
+	for counted := 0; counted < size; { // the write is under way
+		sluggard.c.s.sending.mu.Lock()
+		counted = sluggard.c.s.sending.all
+		sluggard.c.s.sending.mu.Unlock()
+		runtime.Gosched()
+	}
+	if !sluggard.c.Hold(most/4 - 2*size) {
+		t.Error("there is no room where there is some")
+	}
+	select {
+	case <-sluggard.ended:
+		t.Error("a peer that there is room for is gone")
+	default:
+	}
+	if sluggard.c.Hold(size) {
+		t.Error("there is room where there is none")
+	}
+	<-sluggard.ended
+	if name := <-limited; name != limits.Sending {
+		t.Errorf("what was too much: %s", name)
+	}
+	sluggard.c.Hold(2*size - most/4)
+	sluggard.c.Hold(-size)
+	reader, quick := h.dial(peer.CompressionDisabled)
+	reader.SetReadLimit(-1)
+	if !quick.c.Hold(1) || quick.c.Hold(most) {
+		t.Error("there is room for everything")
+	}
+	quick.c.Hold(-1 - most)
+	if !quick.c.nc.wire.hurried() {
+		t.Error("it is in no hurry")
+	}
+	for _, size := range []int{100, size} { // what the kernel takes at once is taken, and the hurry has passed
+		if err := reader.Write(ctx, peer.MessageText, fmt.Appendf(nil, "flood %d", size)); err != nil {
+			t.Fatal(err)
+		}
+		if _, msg, err := reader.Read(ctx); err != nil || len(msg) != size {
+			t.Fatalf("who reads: %d bytes, %v", len(msg), err)
+		}
+	}
+	if quick.c.nc.wire.hurried() || len(limited) > 0 {
+		t.Error("it is in a hurry still")
 	}
 }
 

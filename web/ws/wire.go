@@ -93,14 +93,29 @@ func (w *wire) end() time.Time {
 	return w.until
 }
 
-// hurry has the next patient write end within d; 0 takes that back.
+// hurry has the patient write under way, or the next one, end within d; 0 takes that back.
 func (w *wire) hurry(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.armed, w.soon = time.Time{}, time.Time{}
 	if d > 0 {
 		w.soon = time.Now().Add(d)
+		w.interrupt()
 	}
+}
+
+// interrupt has a patient write under way look at when it ends. Called with the lock held.
+func (w *wire) interrupt() {
+	if w.patient {
+		_ = w.Conn.SetWriteDeadline(w.end())
+	}
+}
+
+// hurried reports whether hurry was called and not taken back.
+func (w *wire) hurried() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.soon.IsZero()
 }
 
 // tooSlow reports whether a write did not end as soon as hurry wanted, once.

@@ -53,6 +53,7 @@ func (l *live) result(s *subscription) *Result {
 	r := &Result{Snapshots: slices.Clone(l.order)}
 	if s.req.Resume {
 		r.Diff = between(s.req.Known, l.order)
+		s.req.Known = nil // it is asked for once
 	}
 	return r
 }

@@ -13,8 +13,12 @@ import (
 // supported is what a refusal tells the client.
 const supported = `supported are {} for the whole collection, {"filter":{field:value}} with strings, numbers, booleans and null, and {"sort":[[field,1|-1]]}, on top-level fields of json0 documents`
 
-// maxTerms bounds the fields of a filter and of a sort, each.
-const maxTerms = 32
+// maxTerms bounds the fields of a filter and of a sort, each; maxQuery the bytes of a query, which
+// lasts as long as its subscription.
+const (
+	maxTerms = 32
+	maxQuery = 16 << 10
+)
 
 // Query is what is asked of a collection. It is immutable.
 //
@@ -41,9 +45,12 @@ type term struct {
 
 // Parse reads the "q" of a message: JSON, where nothing at all and null are the query for
 // the whole collection. Absent and null members count the same. It fails with
-// CodeUnsupported for anything that Query does not say.
+// CodeUnsupported for anything that Query does not say, CodeLimit past 16 KiB.
 func Parse(data []byte) (*Query, *wire.Error) {
 	q := &Query{}
+	if len(data) > maxQuery {
+		return nil, wire.Errorf(wire.CodeLimit, "A query of %d bytes, limit %d", len(data), maxQuery)
+	}
 	if in := jsonscan.New(data); in.Peek() == 0 {
 		data = []byte("null")
 	}

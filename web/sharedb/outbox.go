@@ -1,0 +1,92 @@
+package sharedb
+
+import "quire/web/ws"
+
+// answer is a message that waits to be sent, after everything that is new in a place if
+// there is one; there may be no message then.
+type answer struct {
+	msg    []byte
+	shared *ws.Shared // a message in place of msg that others get, too
+	// build, when set, makes msg at the last moment, and says whether it has more. So a
+	// document is shown as it is then, not older than operations that were sent before.
+	build func() (msg []byte, more bool)
+	// show, when set, is build of an answer with a document, which may be large.
+	show  func() (msg []byte, large *largeAnswer)
+	place *place
+	// keeps is how many bytes build or show needs.
+	keeps int
+	// request is refused when the place cannot be read; nil to close the connection then.
+	request *request
+}
+
+// size is about how many bytes an answer holds; it does not change while it waits.
+func (a *answer) size() int {
+	const itself = 512 // with a place or a request that is kept, as most have
+	n := itself + len(a.msg) + a.keeps
+	if a.shared != nil {
+		n += len(a.shared.Text())
+	}
+	if a.request != nil {
+		n += len(a.request.raw)
+	}
+	return n
+}
+
+// maxOutbox bounds the answers that wait for a peer that does not read: Receive
+// then waits, and the peer's requests with it.
+const maxOutbox = 4 << 20
+
+// holdStep is in which steps the answers that wait are counted as held, from one step on.
+const holdStep = 64 << 10
+
+// waitForRoom slows down a peer that asks and does not read the answers.
+func (c *Conn) waitForRoom() {
+	c.mu.Lock()
+	for c.bytes > c.allowance() && !c.ended {
+		c.room.Wait()
+	}
+	c.mu.Unlock()
+}
+
+// allowance is how many bytes of answers may wait before the peer does. Called with the lock held.
+func (c *Conn) allowance() int {
+	if c.tight {
+		return holdStep
+	}
+	return maxOutbox
+}
+
+// weigh adds to the bytes of the answers that wait. Called with the lock held.
+func (c *Conn) weigh(bytes int) {
+	c.bytes += bytes
+	steps := c.bytes / holdStep * holdStep
+	switch more := steps - c.held; {
+	case more > 0:
+		c.tight = !c.hold(more)
+	case more < 0:
+		c.hold(more)
+		c.tight = c.tight && steps > 0
+	}
+	c.held = steps
+}
+
+// push adds an answer. Called with the lock held, or before anything else.
+func (c *Conn) push(a answer) {
+	if c.ended || c.over {
+		return
+	}
+	c.out = append(c.out, a)
+	c.weigh(a.size())
+	if a.place != nil {
+		a.place.owed++
+	}
+}
+
+func (c *Conn) say(msg []byte) { c.tell(answer{msg: msg}) }
+
+func (c *Conn) tell(a answer) {
+	c.mu.Lock()
+	c.push(a)
+	c.mu.Unlock()
+	c.wake()
+}
