@@ -54,15 +54,15 @@ type bridge struct {
 	rev    session.Revision // where the guests' cursors are
 	typ    ot.Type          // of the content there
 	guests []*guest
-	steps  int
 }
 
 // asker is a connection to be told everything.
 type asker struct {
 	c *Conn
-	// entered: it is a subscriber now, and gets what is published from here on.
-	entered bool
-	again   bool // removals as well
+	// entry is the channel's count of entries when it became a subscriber: it got what was published
+	// since. 0: whatever it got, it is to be told again.
+	entry uint64
+	again bool // removals as well
 }
 
 // guest is a person of another protocol who has a cursor.
@@ -71,7 +71,7 @@ type guest struct {
 	user   session.User
 	cursor ot.Cursor
 	pv     uint64
-	step   int // that published it last
+	told   uint64 // the channel's count of entries when it was published last
 }
 
 // bridge gives a channel the bridge to a document. Called with the lock held.
@@ -121,7 +121,6 @@ func (b *bridge) step() {
 	b.askers, b.leaving = nil, nil
 	stopped := b.stopped
 	b.mu.Unlock()
-	b.steps++
 	if stopped {
 		b.worker.Stop()
 		if b.sub != nil {
@@ -137,7 +136,7 @@ func (b *bridge) step() {
 	}
 	for _, a := range askers {
 		for _, g := range b.guests {
-			if a.entered && g.step == b.steps || !a.c.member.MayRead(b.docID) {
+			if 0 < a.entry && a.entry <= g.told || !a.c.member.MayRead(b.docID) {
 				continue
 			}
 			p := b.publication(g)
@@ -283,9 +282,10 @@ func (b *bridge) dismiss(gone func(*guest) bool) {
 }
 
 func (b *bridge) publish(g *guest) {
-	g.step = b.steps
 	p := b.publication(g)
-	send(b.hub.noted(&p, g.client, ""), g.client, message(g.client, &p), audience{doc: b.docID})
+	subs, entries := b.hub.noted(&p, g.client, "")
+	g.told = entries
+	send(subs, g.client, message(g.client, &p), audience{doc: b.docID})
 }
 
 func (b *bridge) publication(g *guest) Publication {

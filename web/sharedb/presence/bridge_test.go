@@ -140,6 +140,26 @@ func (m *member) hears(want ...string) {
 
 const who = `,"name":"name of ada","color":"#c2410c"}`
 
+// Who comes to a channel is told once who is there, whether the bridge to the document is made for them or is there.
+func TestToldOnce(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			defer w.stop()
+			w.create("notes/p1", "delta", `[{"insert":"hello\n"}]`)
+			w.editor("ada", "notes/p1").cursor("[[3,1],[5,5]]")
+			members := []*member{join(t, w.hub, "A"), join(t, w.hub, "B"), join(t, w.hub, "C"), join(t, w.hub, "D")}
+			for _, m := range members {
+				go func() { m.ok(m.Subscribe("notes.p1", 1)) }()
+			}
+			settle()
+			for _, m := range members {
+				m.hears(`ada {"index":1,"length":2` + who + ` v1`)
+			}
+		})
+	}
+}
+
 func TestBridge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -220,7 +220,8 @@ func (c *Conn) Publish(p Publication) *wire.Error {
 // the books: last is what was there before. Called with the lock held.
 func (c *Conn) pass(p, last *Publication, src string, m *ws.Shared) {
 	if to := c.of(p.Channel, p.Doc); c.in(to) {
-		send(c.hub.noted(p, src, c.member.Scope()), src, m, to)
+		subs, _ := c.hub.noted(p, src, c.member.Scope())
+		send(subs, src, m, to)
 		p.heard = true
 	} else if last != nil && last.heard {
 		return // that is to be removed still

@@ -100,6 +100,7 @@ type Hub struct {
 type channel struct {
 	name     string
 	subs     []*Conn // replaced when changed
+	entries  uint64  // subscribers that there have been
 	bridge   *bridge // nil when the channel is of no document
 	departed []departed
 }
@@ -185,7 +186,8 @@ func (h *Hub) enter(name string, c *Conn, returning bool) []*Conn {
 			h.bridge(ch, doc)
 		}
 	}
-	ch.tell(asker{c, true, returning})
+	ch.entries++
+	ch.tell(asker{c, ch.entries, returning})
 	return before
 }
 
@@ -221,7 +223,7 @@ func (h *Hub) retell(name string, c *Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if ch := h.channels[name]; ch != nil {
-		ch.tell(asker{c, false, true})
+		ch.tell(asker{c, 0, true})
 	}
 }
 
@@ -238,13 +240,13 @@ func (ch *channel) tell(a asker) {
 }
 
 // noted keeps the books of a channel for a publication of a source, and returns who is
-// to be told.
-func (h *Hub) noted(p *Publication, src, scope string) []*Conn {
+// to be told, and the channel's count of entries.
+func (h *Hub) noted(p *Publication, src, scope string) (subs []*Conn, entries uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	ch := h.channels[p.Channel]
 	if ch == nil {
-		return nil
+		return nil, 0
 	}
 	if p.Doc != nil {
 		ch.remember(src, scope, p)
@@ -252,7 +254,7 @@ func (h *Hub) noted(p *Publication, src, scope string) []*Conn {
 			h.bridge(ch, doc)
 		}
 	}
-	return ch.subs
+	return ch.subs, ch.entries
 }
 
 // remember notes that a presence in a document is there, or was removed.
