@@ -55,7 +55,7 @@ func (c *Config) flags() *flag.FlagSet {
 	fs.DurationVar(&c.StopWithin, "stop-within", 10*time.Second, "most `time` that stopping may take")
 	fs.DurationVar(&c.ComeBack, "come-back", 3*time.Second, "`time` over which clients are told to spread their return after a stop")
 	fs.DurationVar(&c.LockTimeout, "lock-timeout", 2*time.Second, "`time` to wait for another process to let go of the data")
-	fs.BoolVar(&c.HookPrivate, "hooks-private", false, "let webhooks be sent to loopback and private addresses, `true or false`")
+	fs.BoolVar(&c.HookPrivate, "hooks-private", false, "let webhooks be sent to loopback and private addresses")
 	fs.DurationVar(&c.HookGiveUp, "hooks-give-up", 24*time.Hour, "`time` that a webhook is tried before it becomes a dead letter")
 	fs.DurationVar(&c.HookOwner, "hooks-owner-within", 90*24*time.Hour, "`time` after which a webhook of who is no operator ends unless its owner was seen with the right to it")
 	c.authConfig.flags(fs)

@@ -38,11 +38,11 @@ func (c *authConfig) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.AuthURL, "auth-url", "", "`address` of the application that is asked who sends a request and what they may do")
 	fs.DurationVar(&c.AuthTimeout, "auth-timeout", 3*time.Second, "`time` that the application at auth-url has to answer")
 	fs.DurationVar(&c.AuthGrace, "auth-grace", 5*time.Minute, "`time` that open connections go on while the application at auth-url does not answer")
-	fs.BoolVar(&c.AuthLinks, "auth-links", false, "let admins of documents invite people by links, `true or false`")
+	fs.BoolVar(&c.AuthLinks, "auth-links", false, "let admins of documents invite people by links")
 	fs.DurationVar(&c.AuthSession, "auth-session", 30*24*time.Hour, "longest `time` that a login in a browser lasts")
 	fs.DurationVar(&c.AuthMaxLife, "auth-max-life", 400*24*time.Hour, "longest `time` for which a token may be good; revocations are kept that long")
-	fs.BoolVar(&c.AuthEndless, "auth-endless", false, "take tokens that never run out, without exp, `true or false`; revocations are kept for ever then")
-	fs.BoolVar(&c.InsecureOpen, "insecure-open", false, "let everybody who can reach the server do everything, also where it listens to other machines, `true or false`")
+	fs.BoolVar(&c.AuthEndless, "auth-endless", false, "take tokens that never run out, without exp; revocations are kept for ever then")
+	fs.BoolVar(&c.InsecureOpen, "insecure-open", false, "let everybody who can reach the server do everything, also where it listens to other machines")
 }
 
 // Asks reports whether people are asked who they are.

@@ -22,7 +22,7 @@ type watchConfig struct {
 // flags declares the settings and sets them to their defaults.
 func (c *watchConfig) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.LogFormat, "log-format", "text", "`form` of the log on standard error: text or json, one object a line")
-	fs.BoolVar(&c.AccessLog, "access-log", false, "log every request and connection at level info, not debug, `true or false`")
+	fs.BoolVar(&c.AccessLog, "access-log", false, "log every request and connection at level info, not debug")
 	fs.StringVar(&c.AuditLog, "audit-log", "", "`file` to append to, as JSON lines, who did what from where; none when empty; opened again on SIGHUP")
 	fs.StringVar(&c.AdminListen, "admin-listen", "", "`address` of a second listener, for operators: their page, metrics and profiles; none when empty")
 	fs.StringVar(&c.Backups, "backups", "", "`folder` for the backups that operators have the server make; backups in the data folder when empty")

@@ -150,13 +150,17 @@ func usage(out io.Writer, fs *flag.FlagSet) {
 	fmt.Fprint(out, `Usage: quire [serve] [flags]
 
 Settings, each also as an environment variable (QUIRE_MAX_DOCUMENT for --max-document)
-and as a line "max-document = 1000000" in the file that --config names:
+and as a line "max-document = 1000000" in the file that --config names. What is off unless
+it is said is said by its flag alone (--auth-links), else by true (auth-links = true):
 
 `)
 	fs.VisitAll(func(f *flag.Flag) {
 		name, help := flag.UnquoteUsage(f)
+		if _, ok := f.Value.(interface{ IsBoolFlag() bool }); ok {
+			name = ""
+		}
 		fmt.Fprintf(out, "  --%-22s %s", strings.TrimSpace(f.Name+" "+strings.ToUpper(name)), help)
-		if f.DefValue != "" {
+		if f.DefValue != "" && f.DefValue != "false" {
 			fmt.Fprintf(out, " (default %s)", f.DefValue)
 		}
 		fmt.Fprintln(out)

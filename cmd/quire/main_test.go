@@ -37,6 +37,8 @@ func TestCommandLine(t *testing.T) {
 		{args: []string{"--version"}, out: "quire " + Version},
 		{args: []string{"help"}, out: "--listen ADDRESS"},
 		{args: []string{"--help"}, out: "--config FILE"},
+		{args: []string{"help"}, out: "--access-log             log every"},
+		{args: []string{"checkconfig", "--access-log"}, out: "access-log = true\n"},
 		{args: []string{"fly"}, code: exitUsage, err: `there is no command "fly"`},
 		{args: []string{"--fly"}, code: exitUsage, err: "flag provided but not defined: -fly"},
 		{args: []string{"serve", "extra"}, code: exitUsage, err: `unexpected argument "extra"`},
