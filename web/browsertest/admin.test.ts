@@ -31,6 +31,8 @@ test("an operator signs in, sees what goes on, and closes, shortens and backs up
   await page.getByRole("button", { name: "Sign in" }).click();
 
   await page.locator(".state", { hasText: "ready" }).waitFor();
+  await page.locator(".figure", { hasText: "Acknowledged in" }).getByText(/ms$/).waitFor();
+  await page.locator(".figure", { hasText: "Delivered in" }).getByText("nobody else there").waitFor();
   await page.getByRole("row").filter({ hasText: hostile }).getByRole("button", { name: "Close" }).click();
   await page.getByRole("button", { name: "Close it" }).click();
   await page.locator(".said", { hasText: "was closed" }).waitFor();

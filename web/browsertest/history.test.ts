@@ -218,7 +218,10 @@ test("revisions are named, found again, renamed, moved and forgotten", async () 
   await row("to Bob & co / draft").waitFor();
   assert.deepEqual(await labels(), [["to Bob & co / draft", 2, "Ada"]]);
   assert.equal(await page.locator('.edits li[data-to="2"] .label').textContent(), "to Bob & co / draft");
+  assert.equal(await row("to Bob & co / draft").locator(".about").innerText(), "revision 2 · Ada");
   assert.equal(await page.locator(".tick").count(), 1);
+  const [told, slider] = [await page.locator(".history .toast").boundingBox(), await page.locator(".timeline").boundingBox()];
+  assert.ok(told!.y + told!.height <= slider!.y, "what is told covers no slider");
   await picture(page, "history-labels");
   // A name that is taken is not taken away from where it is.
   await page.locator("#label-name").fill("to Bob & co / draft");
@@ -398,6 +401,7 @@ test("the past of a rich text is shown as the editor shows it, restored and colo
   await page.getByRole("button", { name: "Hide colours" }).click();
   await until(highlighted, (have) => have.length === 0);
 
+  const before = await untilRich(server, "rich", [page], () => true);
   await openHistory(page);
   await page.keyboard.press("Home");
   await settled(page, 0);
@@ -406,6 +410,10 @@ test("the past of a rich text is shown as the editor shows it, restored and colo
   await page.locator("dialog.history").waitFor({ state: "detached" });
   const doc = await untilRich(server, "rich", [page], ([, line]) => line === "p Hello world");
   assert.deepEqual(doc, [{ insert: "Title\nHello world\n" }] satisfies DeltaDoc);
+  // Taken back at once, from where it is told: the restoring alone, though the history shows it as one with the edits before it.
+  await page.locator(".toast").getByRole("button", { name: "Undo" }).click();
+  await page.getByText(/^The version was put back\./).first().waitFor();
+  assert.deepEqual(await untilRich(server, "rich", [page], ([, line]) => line !== "p Hello world"), before);
   assert.deepEqual(ada.complaints, []);
 });
 

@@ -372,6 +372,10 @@ test("authors are called by their names in the history and in the colours, and n
   const listed = new Set(await ada.page.locator(".edits .author").allTextContents());
   assert.deepEqual([...listed].sort(), want.map(([name]) => name));
   assert.equal(await ada.page.locator(".edits .author", { hasText: "Bob" }).first().getAttribute("title"), "idp|7f2");
+  await bob.page.evaluate(() => fetch("/api/docs/plan/labels/sent", { method: "PUT", headers: { "content-type": "application/json" }, body: '{"rev":1}' }));
+  await ada.page.keyboard.press("Escape");
+  await ada.page.locator(".history-button").click();
+  await ada.page.locator(".labels .about", { hasText: "revision 1 · Bob" }).waitFor();
   await picture(ada.page, "rights-names");
   assert.deepEqual(ada.complaints, []);
 

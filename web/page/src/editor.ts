@@ -311,7 +311,7 @@ class EditorPage {
           if (!doc) throw new ApiError("not_found", "There is no such document.");
           return { head: doc.rev, oldest: doc.oldest ?? 0 };
         },
-        say: (words) => this.#say(words),
+        say: (words, undo) => this.#say(words, undo),
         closed: () => (this.#history = undefined),
       });
     } catch (error) {
@@ -524,11 +524,15 @@ class EditorPage {
     void this.#begin(type);
   }
 
-  #say(words: string): void {
-    this.#said.textContent = this.#spoken.textContent = words;
+  /** Says a sentence for a while; with a button by which what it tells of is undone, for longer. */
+  #say(words: string, undo?: () => void): void {
+    const hide = () => (this.#said.hidden = true);
+    this.#spoken.textContent = words;
+    this.#said.replaceChildren(words);
+    if (undo) this.#said.append(" ", this.#link("Undo", () => { hide(); undo(); }));
     this.#said.hidden = false;
     clearTimeout(this.#saying);
-    this.#saying = setTimeout(() => (this.#said.hidden = true), 6_000);
+    this.#saying = setTimeout(hide, undo ? 20_000 : 6_000);
   }
 
   #link(label: string, click: () => void): HTMLElement {

@@ -11,7 +11,7 @@ const root = document.getElementById("admin")!;
 
 /** Shows a form for a token, and why it is wanted. */
 function showSignIn(why: string): void {
-  const token = el("input", { type: "password", required: true, autocomplete: "off", attrs: { "aria-label": "Token" } });
+  const token = el("input", { type: "password", required: true, placeholder: "Token", autocomplete: "off", attrs: { "aria-label": "Token" } });
   const problem = el("p", { className: "problem", attrs: { role: "alert" } }, why);
   const form = el("form", { className: "card sign-in" },
     el("h1", {}, "Quire for operators"),
@@ -42,8 +42,9 @@ function figure(name: string): { node: HTMLElement; set(text: string): void } {
   };
 }
 
-function latency(l: server.Latency): string {
-  return l.p50_ms === null || l.p99_ms === null ? "–" : `${few(l.p50_ms)} / ${few(l.p99_ms)} ms`;
+/** Returns how long something takes, or why that is not known. */
+function latency(l: server.Latency, none: string): string {
+  return l.p50_ms === null || l.p99_ms === null ? none : `${few(l.p50_ms)} / ${few(l.p99_ms)} ms`;
 }
 
 /** Shows the server until somebody has to sign in. */
@@ -92,9 +93,9 @@ function show(): void {
     state.textContent = s.ready ? "ready" : "not ready";
     state.className = s.ready ? "state" : "state bad";
     set("Edits/s", few(s.operations_per_second));
-    set("Acknowledged in", latency(s.latency.acknowledge));
-    set("Delivered in", latency(s.latency.deliver));
-    set("Disk took", latency(s.latency.append));
+    set("Acknowledged in", latency(s.latency.acknowledge, "no edits"));
+    set("Delivered in", latency(s.latency.deliver, s.latency.acknowledge.count > 0 ? "nobody else there" : "no edits"));
+    set("Disk took", latency(s.latency.append, "no edits"));
     set("Connections", `${s.connections.toLocaleString("en")}${s.streams > 0 ? ` + ${count(s.streams, "stream")}` : ""}`);
     set("Documents in memory", `${s.sessions.toLocaleString("en")}, open ${count(s.places, "time")}`);
     set("Not saved", count(s.unsaved_documents, "document"));

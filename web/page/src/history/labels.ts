@@ -2,11 +2,12 @@ import { ApiError } from "../api.js";
 import { confirmed } from "../dialog.js";
 import { el } from "../dom.js";
 import { moment } from "../moment.js";
-import { visible } from "../names.js";
+import { visible, type AuthorNames } from "../names.js";
 import type { Label, ServerPast } from "./past.js";
 
 export interface LabelPanelOptions {
   readonly past: ServerPast;
+  readonly names: AuthorNames;
   /** Returns the revision that is shown. */
   rev(): number;
   /** Somebody wants to see a revision. */
@@ -116,7 +117,8 @@ export class LabelPanel {
   }
 
   #row(label: Label): HTMLElement {
-    const { name, rev, time } = label;
+    const { name, rev, author, time } = label;
+    const about = `revision ${rev.toLocaleString("en")} · ${this.#options.names.call(author)}`;
     const tool = (words: string, sign: string, click: () => void) =>
       el("button", { type: "button", className: "tiny", title: words, attrs: { "aria-label": `${words}: ${name}` }, on: { click } }, sign);
     const rename = () => {
@@ -136,8 +138,8 @@ export class LabelPanel {
       input.select();
     };
     const row = el("li", { attrs: { "data-label": name } },
-      el("button", { type: "button", className: "label", title: `Set ${moment(time)}`, on: { click: () => this.#options.goto(rev) } }, visible(name)),
-      el("span", { className: "about" }, `revision ${rev.toLocaleString("en")}`),
+      el("button", { type: "button", className: "label", title: visible(name), on: { click: () => this.#options.goto(rev) } }, visible(name)),
+      el("span", { className: "about", title: `Set ${moment(time)}` }, about),
       ...(this.#locked ? [] : [
         tool("Move to the revision that is shown", "⇤", () => void this.#move(label)),
         tool("Rename", "✎", rename),

@@ -98,7 +98,7 @@ export class ServerPast implements Past {
   }
 
   async labels(): Promise<Label[]> {
-    return (await call<{ labels: Label[] }>(`${this.#base}/labels`)).labels;
+    return (await this.#told<{ labels: Label[] }>("/labels")).labels;
   }
 
   /** Names a revision; a name that is there is moved to it. */

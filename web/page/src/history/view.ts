@@ -36,8 +36,8 @@ export interface HistoryHost {
   author(): string;
   /** The newest revision and the oldest that can be read. Rejects with ApiError. */
   bounds(): Promise<{ head: number; oldest: number }>;
-  /** Shows a sentence on the page. */
-  say(words: string): void;
+  /** Shows a sentence on the page, with a way to undo what it tells of. */
+  say(words: string, undo?: () => void): void;
   /** It was closed. */
   closed(): void;
 }
@@ -93,6 +93,7 @@ export class HistoryView {
     });
     this.#labels = new LabelPanel({
       past: this.#past,
+      names: host.authors.names,
       rev: () => this.#scrubber.wanted ?? this.#bounds.head,
       goto: (rev) => this.#goto(rev),
       changed: (labels) => this.#showLabels(labels),
@@ -109,8 +110,7 @@ export class HistoryView {
         el("aside", { id: "history-side", className: "history-side", attrs: { "aria-label": "Labels and edits" } },
           this.#labels.element,
           el("section", { className: "edit-panel", attrs: { "aria-labelledby": "edits-title" } }, el("h3", { id: "edits-title" }, "Edits"), this.#side))),
-      el("footer", { className: "history-foot" }, this.#timeline.element, this.#about),
-      this.#done,
+      el("footer", { className: "history-foot" }, this.#timeline.element, this.#about, this.#done),
       this.#spoken);
     this.lock(host.locked);
     document.body.append(this.#dialog);
@@ -273,11 +273,23 @@ export class HistoryView {
       "Restore");
     if (!yes) return;
     try {
+      const author = this.#host.author();
       const made = await this.#past.restore(rev);
-      this.#host.say(`The document is what it was at revision ${rev.toLocaleString("en")}. This is revision ${made.rev.toLocaleString("en")} now.`);
+      this.#host.say(`The document is what it was at revision ${rev.toLocaleString("en")}. This is revision ${made.rev.toLocaleString("en")} now.`, () => void this.#takeBack(author, made.rev));
       this.#dialog.close();
     } catch (error) {
       this.#failed("The version was not restored.", error, () => void this.#askRestore());
+    }
+  }
+
+  /** Undoes what was just restored, from the page: what others did since stays. */
+  async #takeBack(author: string, restored: number): Promise<void> {
+    try {
+      const { rev } = await this.#past.revert(author, restored - 1, restored);
+      this.#host.say(`The version was put back. This is revision ${rev.toLocaleString("en")} now.`);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#host.say(`The version was not put back. ${reasons[error.code] ?? error.message}`);
     }
   }
 
