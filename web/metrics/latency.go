@@ -30,8 +30,8 @@ type Latencies struct {
 	Append      Latency `json:"append"`
 }
 
-// Latency returns how long edits took in about the last minute, or since it was asked
-// last if that is longer ago.
+// Latency returns how long edits took in about the last minute, or, if that is longer, since it was
+// asked last before that; since the start when it was not.
 func (m *Metrics) Latency() Latencies {
 	now := time.Now()
 	return Latencies{m.acks.latency(m.ack, m.started, now), m.delivers.latency(m.deliver, m.started, now), m.appends.latency(m.sync, m.started, now)}
@@ -60,14 +60,14 @@ func (r *recent) latency(h prometheus.Histogram, started, now time.Time) Latency
 	to := read(h, now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.points) == 0 {
+		r.points = []point{{at: started, counts: make([]uint64, len(to.counts))}}
+	}
 	for len(r.points) > 1 && now.Sub(r.points[1].at) >= recentSpan {
 		r.points = r.points[1:]
 	}
-	from := point{at: started, counts: make([]uint64, len(to.counts))}
-	if len(r.points) > 0 {
-		from = r.points[0]
-	}
-	if n := len(r.points); n == 0 || now.Sub(r.points[n-1].at) >= recentStep {
+	from := r.points[0]
+	if now.Sub(r.points[len(r.points)-1].at) >= recentStep {
 		r.points = append(r.points, to)
 	}
 	counts := make([]uint64, len(to.counts))

@@ -156,7 +156,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestLatency asks how long something took: of what lay between two looks alone.
+// TestLatency asks how long something took: of the last minute, or since the last look before it.
 func TestLatency(t *testing.T) {
 	m := New(func() session.Stats { return session.Stats{} }, func() int { return 0 }, func() int { return 0 })
 	start := m.started
@@ -168,13 +168,16 @@ func TestLatency(t *testing.T) {
 	if l.Count != 100 || *l.P50 > 2 || *l.P99 > 1000 || *l.P99 < *l.P50 || l.Over != 1 {
 		t.Errorf("%+v", l)
 	}
-	if l := m.acks.latency(m.ack, start, start.Add(30*time.Second)); l.Count != 0 || l.P50 != nil || l.Over != 29 {
-		t.Errorf("when nothing happened: %+v", l)
+	if l := m.acks.latency(m.ack, start, start.Add(30*time.Second)); l.Count != 100 || l.Over != 30 {
+		t.Errorf("looked at again within a minute: %+v", l)
 	}
 	for range 100 {
 		m.ack.Observe(0.5)
 	}
 	if l := m.acks.latency(m.ack, start, start.Add(2*time.Minute)); l.Count != 100 || *l.P50 < 250 || l.Over > 91 {
 		t.Errorf("two minutes later: %+v", l)
+	}
+	if l := m.acks.latency(m.ack, start, start.Add(4*time.Minute)); l.Count != 0 || l.P50 != nil || l.Over != 120 {
+		t.Errorf("when nothing happened: %+v", l)
 	}
 }
