@@ -36,6 +36,7 @@ test("an operator signs in, sees what goes on, and closes, shortens and backs up
   await page.getByRole("row").filter({ hasText: hostile }).getByRole("button", { name: "Close" }).click();
   await page.getByRole("button", { name: "Close it" }).click();
   await page.locator(".said", { hasText: "was closed" }).waitFor();
+  await page.locator(".figure", { hasText: "Acknowledged in" }).getByText(/ms$/).waitFor(); // looked at more than once
   await page.getByText("No document is in memory.").waitFor();
 
   await page.getByRole("tab", { name: "All documents" }).click();

@@ -367,6 +367,8 @@ test("authors are called by their names in the history and in the colours, and n
   const colored = await ada.page.locator(".blame-bar .author").evaluateAll((authors) => authors.map((author) => [author.textContent, author.getAttribute("title")]));
   const want = [["Ada (idp|7f1)", "idp|7f1"], ["Bob", "idp|7f2"], ["operator", ""], ["\u0410da[U+202E] (idp|7f3)", "idp|7f3"]];
   assert.deepEqual(colored.sort(), want);
+  const colors = await ada.page.locator(".blame-bar .author").evaluateAll((authors) => authors.map((author) => (author as HTMLElement).style.getPropertyValue("--peer")));
+  assert.equal(new Set(colors).size, 4, `people who chose one colour are told apart: ${colors}`);
   await ada.page.locator(".history-button").click();
   await ada.page.locator(".edits .author", { hasText: "Bob" }).waitFor();
   const listed = new Set(await ada.page.locator(".edits .author").allTextContents());

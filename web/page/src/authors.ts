@@ -4,7 +4,7 @@ import { colors, inkOn, noColor, paint } from "./person.js";
 
 /**
  * What authors are called, and their colours: their own where it is known when it is first asked
- * for, else one of those to choose from, mostly the same one always. What has the
+ * for, and nobody else's, else one of those to choose from, mostly the same one always. What has the
  * class, or is a highlight, of an author finds the colour in `--peer`.
  */
 export class Authors {
@@ -49,8 +49,8 @@ export class Authors {
 
   #choose(author: string): string {
     const own = author === "" ? noColor : this.#own(author);
-    if (own && /^#[0-9a-f]{6}$/i.test(own)) return own;
     const taken = new Set([...this.#known.values()].map(({ color }) => color));
+    if (own && /^#[0-9a-f]{6}$/i.test(own) && !taken.has(own)) return own;
     const start = hash(author) % colors.length;
     const order = colors.map((_, i) => colors[(start + i) % colors.length]!);
     return order.find((color) => !taken.has(color)) ?? order[0]!;

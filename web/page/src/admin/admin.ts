@@ -54,6 +54,7 @@ function show(): void {
   const figures = new Map(names.map((name) => [name, figure(name)]));
   const set = (name: (typeof names)[number], text: string) => figures.get(name)!.set(text);
   const about = el("p", { className: "about" });
+  const note = el("p", { className: "note" });
   const state = el("strong", { className: "state", attrs: { role: "status" } });
   const wrong = el("ul", { className: "wrong", attrs: { "aria-label": "What is wrong" } });
   const said = el("p", { className: "said", attrs: { role: "status" } });
@@ -95,6 +96,7 @@ function show(): void {
     set("Edits/s", few(s.operations_per_second));
     set("Acknowledged in", latency(s.latency.acknowledge, "no edits"));
     set("Delivered in", latency(s.latency.deliver, s.latency.acknowledge.count > 0 ? "nobody else there" : "no edits"));
+    note.textContent = `Times are the median and the 99th of 100, of the last ${span(s.latency.acknowledge.over_seconds)}.`;
     set("Disk took", latency(s.latency.append, "no edits"));
     set("Connections", `${s.connections.toLocaleString("en")}${s.streams > 0 ? ` + ${count(s.streams, "stream")}` : ""}`);
     set("Documents in memory", `${s.sessions.toLocaleString("en")}, open ${count(s.places, "time")}`);
@@ -150,7 +152,7 @@ function show(): void {
     el("header", {}, el("h1", {}, "Quire"), about, state),
     wrong,
     el("dl", { className: "figures" }, ...names.map((name) => figures.get(name)!.node)),
-    el("p", { className: "note" }, "Times are the median and the 99th of 100, of about the last minute."),
+    note,
     el("div", { className: "tabs", attrs: { role: "tablist" } }, ...tabs),
     said, place,
     el("details", {}, el("summary", {}, "Limits"), limits),
