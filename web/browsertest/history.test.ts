@@ -498,8 +498,10 @@ test("a long history is loaded as it is scrolled, and found from the slider", as
 test("where older revisions are not kept, the history begins later and says so; what is named is still to be seen", async () => {
   const server = await QuireServer.start("--history-keep", "4");
   await ask(server, "POST", "", { id: "short" }, "Ada");
-  for (let i = 0; i < 20; i++) await write(server, "short", ["Ada", i > 0 ? [i, "x"] : ["x"]]);
-  await ask(server, "PUT", "/short/labels/early", { rev: 3 });
+  for (let i = 0; i < 20; i++) {
+    await write(server, "short", ["Ada", i > 0 ? [i, "x"] : ["x"]]);
+    if (i === 3) await ask(server, "PUT", "/short/labels/early", { rev: 3 }); // while it is sure to be there
+  }
   // What is not to be kept goes soon after a start.
   await server.kill("SIGTERM");
   await server.start();
