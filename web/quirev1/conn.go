@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -387,6 +388,8 @@ type message struct {
 	head []byte
 	body *ws.Shared // may be nil
 	tail []byte
+	// shows is the document whose content is in it, if any: it is not sent to who may not read that any more.
+	shows *place
 }
 
 // push adds an answer. Called with the lock held.
@@ -431,6 +434,7 @@ func (c *Conn) Send(w Sender) bool {
 	out := c.out
 	c.left = append(c.left, c.owed...)
 	c.out, c.bytes, c.owed = nil, 0, nil
+	out = slices.DeleteFunc(out, func(msg message) bool { return msg.shows != nil && msg.shows.role < auth.Read })
 	leave, bye := c.leave, c.bye
 	c.leave = false
 	c.room.Broadcast()

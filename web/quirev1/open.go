@@ -69,8 +69,14 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 		}
 		return unable
 	}
+	left, err := c.holdLarge(opened, req.Resume)
+	if err != nil { // the connection has ended
+		sub.Close()
+		return nil
+	}
 	pl.sub, pl.role = sub, c.pass.Role(doc)
 	if pl.role < auth.Read { // since it was asked for
+		left()
 		sub.Close()
 		if old != nil { // it was replaced
 			c.mu.Lock()
@@ -82,19 +88,13 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 		}
 		return lost()
 	}
-	msg, left, err := c.openedMessage(opened, doc, m.Client, c.told(pl.role), req.Resume)
-	if err != nil { // the connection has ended
-		sub.Close()
-		return nil
-	}
+	msg := c.openedMessage(opened, pl, c.told(pl.role), req.Resume)
 	c.mu.Lock()
 	ended := c.ended || c.over
 	if !ended {
 		c.docs[doc] = pl
 		c.pushMessage(msg)
-		if left != nil {
-			c.owed = append(c.owed, left)
-		}
+		c.owed = append(c.owed, left)
 		c.queue(pl)
 	}
 	c.mu.Unlock()
@@ -102,9 +102,7 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 		old.sub.Close()
 	}
 	if ended {
-		if left != nil {
-			left()
-		}
+		left()
 		sub.Close()
 		return nil
 	}
@@ -116,25 +114,30 @@ func (c *Conn) open(m *ClientMessage) *session.Error {
 // sharedFrom is from how many bytes on the copies of documents that are sent are counted.
 const sharedFrom = 64 << 10
 
-// openedMessage makes the answer to an open, and returns how to say that it has left, nil for a small one. A large
-// content is the same for all who open it at one revision, and counted once: as it is and compressed.
-func (c *Conn) openedMessage(o *session.Opened, doc, client, role string, resumed bool) (msg message, left func(), err error) {
+// holdLarge waits until the answer to an open may be made, and returns how to say that it has left. A large content is
+// the same for all who open it at one revision, and counted once: as it is and compressed.
+func (c *Conn) holdLarge(o *session.Opened, resumed bool) (left func(), err error) {
+	if size := o.Size(); !resumed && size >= sharedFrom {
+		return o.Hold(c.ctx, c.p.opt.Manager, 2*size)
+	}
+	return func() {}, nil
+}
+
+// openedMessage makes the answer to an open. See holdLarge.
+func (c *Conn) openedMessage(o *session.Opened, pl *place, role string, resumed bool) message {
 	size := o.Size()
-	msg.head = appendOpening(make([]byte, 0, 256), doc, client, role, o, resumed)
-	if resumed || size < sharedFrom {
-		if !resumed {
-			msg.head = appendSum(o.AppendContent(msg.head), o)
-		}
-		return msg, nil, nil
+	msg := message{head: appendOpening(make([]byte, 0, 256), pl.doc, pl.client, role, o, resumed), shows: pl}
+	switch {
+	case resumed:
+	case size < sharedFrom:
+		msg.head = appendSum(o.AppendContent(msg.head), o)
+	default:
+		msg.body = o.Shared(c.p.contentKey, func() any {
+			return ws.NewShared(o.AppendContent(make([]byte, 0, size+size/16)))
+		}).(*ws.Shared)
+		msg.tail = appendSum(nil, o)
 	}
-	if left, err = o.Hold(c.ctx, c.p.opt.Manager, 2*size); err != nil {
-		return msg, nil, err
-	}
-	msg.body = o.Shared(c.p.contentKey, func() any {
-		return ws.NewShared(o.AppendContent(make([]byte, 0, size+size/16)))
-	}).(*ws.Shared)
-	msg.tail = appendSum(nil, o)
-	return msg, left, nil
+	return msg
 }
 
 // user returns who a client is that says it is u, nil for nobody.

@@ -131,6 +131,7 @@ type Conn struct {
 	// Guarded by mu.
 	docs  map[string]*document
 	out   []answer
+	pins  int  // answers of them that keep a large document
 	bytes int  // of out and resumed
 	held  int  // those of them that hold was told of
 	tight bool // and there was no room
@@ -340,6 +341,10 @@ func (c *Conn) clear() func() {
 		pl.gone = true
 	}
 	c.weigh(-c.bytes)
+	for i := range c.out {
+		c.out[i].drop()
+	}
+	c.pins = 0
 	c.out, c.news, c.shown, c.parting, c.absent, c.resumed = nil, nil, map[shown]*place{}, nil, nil, nil
 	c.room.Broadcast()
 	return func() {

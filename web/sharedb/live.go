@@ -146,12 +146,35 @@ func (c *Conn) queryFetch(r *request, id string, q *query.Query) *wire.Error {
 		e, _ := told(err)
 		return e
 	}
-	for _, s := range result {
-		s.JSON() // it takes a while, as reading them did: those that may not be read any more are not in it
+	err = c.tellLarge(query.Size(result), func() []byte {
+		for _, s := range result {
+			s.JSON() // it takes a while, as reading them did: those that may not be read any more are not in it
+		}
+		result = slices.DeleteFunc(result, func(s *query.Snapshot) bool { return !c.mayReadAll(r.c, []*query.Snapshot{s}) })
+		return queryAnswer("qf", id, query.Append(appendName([]byte{'{'}, "data"), result))
+	})
+	if err != nil {
+		e, _ := told(err)
+		return e
 	}
-	prefix, _ := wire.Prefix(r.c)
-	result = slices.DeleteFunc(result, func(s *query.Snapshot) bool { return !c.MayRead(prefix + s.ID) })
-	c.say(queryAnswer("qf", id, query.Append(appendName([]byte{'{'}, "data"), result)))
+	return nil
+}
+
+// mayReadAll reports whether every one of these documents of a collection may be read now.
+func (c *Conn) mayReadAll(collection string, list []*query.Snapshot) bool {
+	prefix, _ := wire.Prefix(collection)
+	return !slices.ContainsFunc(list, func(s *query.Snapshot) bool { return !c.MayRead(prefix + s.ID) })
+}
+
+// mayReadDiff is mayReadAll of what comes into a result.
+func (c *Conn) mayReadDiff(collection string, diff query.Diff) bool {
+	return !slices.ContainsFunc(diff, func(step query.Step) bool { return !c.mayReadAll(collection, step.Values) })
+}
+
+// outdated ends the connection instead of news of a query with what may not be read any more: those after it are of who
+// had them.
+func (c *Conn) outdated() []byte {
+	c.closeWith(&ws.CloseError{Code: ws.CloseTryAgain, Reason: "a document may not be read any more"})
 	return nil
 }
 
@@ -240,7 +263,17 @@ func (c *Conn) queryNews(n *query.News) {
 			c.say(l.req.refused(e))
 		}
 	case n.Result != nil:
-		c.say(queryAnswer("qs", n.ID, query.Append(appendName([]byte{'{'}, "data"), n.Result.Snapshots)))
+		err := c.tellLarge(query.Size(n.Result.Snapshots), func() []byte {
+			if !c.mayReadAll(l.req.c, n.Result.Snapshots) {
+				return c.outdated()
+			}
+			return queryAnswer("qs", n.ID, query.Append(appendName([]byte{'{'}, "data"), n.Result.Snapshots))
+		})
+		if err != nil {
+			e, _ := told(err)
+			c.queries.Unsubscribe(n.ID)
+			c.say(l.req.refused(e))
+		}
 	case n.Update != nil:
 		c.queryUpdate(n.ID, l.req.c, n.Update)
 	}
@@ -256,7 +289,9 @@ const maxResume = 64 << 20
 // catchUpQuery answers a client that has had results before: with what it missed of these
 // documents, how the result is another now, and the answer.
 func (c *Conn) catchUpQuery(n *query.News, l *live) error {
-	data := []byte{'{'}
+	var views []session.View
+	var asked []wanted
+	size := 0
 	for _, x := range l.known {
 		if x.rev != session.Head {
 			if err := c.catchUp(x.doc, l.req.c, x.d, x.rev, false, answer{}); err != nil {
@@ -264,23 +299,45 @@ func (c *Conn) catchUpQuery(n *query.News, l *live) error {
 			}
 			continue
 		}
-		value, err := c.snapshot(x.doc)
+		v, err := c.view(x.doc, session.Head)
 		if err != nil {
 			return err
 		}
-		if data = append(appendKey(data, x.d), value...); len(data) > maxResume {
+		views, asked = append(views, v), append(asked, x)
+		if v.Type != nil {
+			if _, err := c.p.dialects.of(v.Type); err != nil {
+				return err
+			}
+			size += v.Type.Size(v.Doc)
+		}
+		if size > maxResume {
 			return wire.Errorf(wire.CodeLimit, "The documents asked for have more than %d bytes, the limit", maxResume)
 		}
 	}
-	if len(n.Result.Diff) > 0 {
-		c.say(queryDiff(n.ID, n.Result.Diff.Append(nil)))
+	for _, step := range n.Result.Diff {
+		size += query.Size(step.Values)
 	}
-	answer := []byte{'{'}
-	if len(data) > 1 {
-		answer = appendMember(answer, "data", append(data, '}'))
-	}
-	c.say(queryAnswer("qs", n.ID, answer))
-	return nil
+	return c.tellLarge(size, func() []byte {
+		if !c.mayReadDiff(l.req.c, n.Result.Diff) {
+			return c.outdated()
+		}
+		if len(n.Result.Diff) > 0 {
+			c.say(queryDiff(n.ID, n.Result.Diff.Append(nil)))
+		}
+		data := []byte{'{'}
+		for i, v := range views {
+			if !c.MayRead(asked[i].doc) { // not after the wait
+				v = session.View{Rev: session.Unborn}
+			}
+			data, _ = c.p.appendSnapshot(append(appendKey(data, asked[i].d), '{'), v.Rev, v.Type, v.Doc, false) // its type is known
+			data = append(data, '}')
+		}
+		answer := []byte{'{'}
+		if len(data) > 1 {
+			answer = appendMember(answer, "data", append(data, '}'))
+		}
+		return queryAnswer("qs", n.ID, answer)
+	})
 }
 
 func queryDiff(id string, diff []byte) []byte {
@@ -291,7 +348,16 @@ func queryDiff(id string, diff []byte) []byte {
 // client's own: these are acknowledged.
 func (c *Conn) queryUpdate(id, collection string, u *query.Update) {
 	if diff := u.JSON(); diff != nil {
-		c.say(queryDiff(id, diff))
+		err := c.tellLarge(len(diff), func() []byte {
+			if !c.mayReadDiff(collection, u.Diff) {
+				return c.outdated()
+			}
+			return queryDiff(id, diff)
+		})
+		if err != nil {
+			c.closeWith(&ws.CloseError{Code: ws.CloseTryAgain, Reason: unreadableNow})
+			return
+		}
 	}
 	for _, b := range u.Ops {
 		m, err := c.messages(b)

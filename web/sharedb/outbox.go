@@ -6,15 +6,16 @@ import "quire/web/ws"
 // there is one; there may be no message then.
 type answer struct {
 	msg    []byte
-	shared *ws.Shared // a message in place of msg that others get, too
-	// build, when set, makes msg at the last moment, and says whether it has more. So a
-	// document is shown as it is then, not older than operations that were sent before.
-	build func() (msg []byte, more bool)
-	// show, when set, is build of an answer with a document, which may be large.
-	show  func() (msg []byte, large *largeAnswer)
+	shared *ws.Shared   // a message in place of msg that others get, too
+	large  *largeAnswer // in place of msg
+	// show, when set, makes msg or large at the last moment, and says whether it has more. So a
+	// document is shown as it is then, not older than operations that were sent before, and to
+	// who may read it then.
+	show  func() (msg []byte, large *largeAnswer, more bool)
 	place *place
-	// keeps is how many bytes build or show needs.
+	// keeps is how many bytes show needs, beside a large document that pins says it keeps.
 	keeps int
+	pins  bool
 	// request is refused when the place cannot be read; nil to close the connection then.
 	request *request
 }
@@ -26,10 +27,32 @@ func (a *answer) size() int {
 	if a.shared != nil {
 		n += len(a.shared.Text())
 	}
+	if a.large != nil {
+		n += len(a.large.head) + len(a.large.body.Text()) + len(a.large.tail)
+	}
 	if a.request != nil {
 		n += len(a.request.raw)
 	}
 	return n
+}
+
+// drop is called in place of sending it.
+func (a *answer) drop() {
+	if a.large != nil {
+		a.large.left()
+	}
+}
+
+// pop takes out the first answer. Called with the lock held.
+func (c *Conn) pop() {
+	a := &c.out[0]
+	c.weigh(-a.size())
+	if a.pins {
+		c.pins--
+	}
+	*a = answer{}
+	c.out = c.out[1:]
+	c.room.Broadcast()
 }
 
 // maxOutbox bounds the answers that wait for a peer that does not read: Receive
@@ -42,7 +65,7 @@ const holdStep = 64 << 10
 // waitForRoom slows down a peer that asks and does not read the answers.
 func (c *Conn) waitForRoom() {
 	c.mu.Lock()
-	for c.bytes > c.allowance() && !c.ended {
+	for (c.bytes > c.allowance() || c.pins > 1) && !c.ended {
 		c.room.Wait()
 	}
 	c.mu.Unlock()
@@ -73,10 +96,14 @@ func (c *Conn) weigh(bytes int) {
 // push adds an answer. Called with the lock held, or before anything else.
 func (c *Conn) push(a answer) {
 	if c.ended || c.over {
+		a.drop()
 		return
 	}
 	c.out = append(c.out, a)
 	c.weigh(a.size())
+	if a.pins {
+		c.pins++
+	}
 	if a.place != nil {
 		a.place.owed++
 	}

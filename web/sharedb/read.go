@@ -21,12 +21,15 @@ func (c *Conn) fetch(r *request) *ws.CloseError {
 		return c.refuseRead(r, err)
 	}
 	k := r.keep()
-	c.tell(answer{keeps: len(k.raw), show: func() ([]byte, *largeAnswer) {
+	c.tell(answer{keeps: len(k.raw), show: func() (msg []byte, large *largeAnswer, more bool) {
 		v, err := c.view(k.doc, session.Head)
-		if err != nil {
-			return c.unread(k, err), nil
+		if err == nil {
+			msg, large, err = c.document(k.envelope(), k.doc, v.Rev, v.Type, v.Doc, alone{c})
 		}
-		return c.document(k, v.Rev, v.Type, v.Doc, alone{c})
+		if err != nil {
+			msg = c.unread(k, err)
+		}
+		return msg, large, false
 	}})
 	return nil
 }
@@ -40,16 +43,6 @@ func (c *Conn) unread(r *request, err error) []byte {
 		return nil
 	}
 	return r.refused(e)
-}
-
-// snapshot returns a document as it is now.
-func (c *Conn) snapshot(doc string) ([]byte, error) {
-	v, err := c.view(doc, session.Head)
-	if err != nil {
-		return nil, err
-	}
-	dst, err := c.p.appendSnapshot([]byte{'{'}, v.Rev, v.Type, v.Doc, false)
-	return append(dst, '}'), err
 }
 
 // catchUp has the operations from a revision on sent, and an answer after them. Of a document that
@@ -91,28 +84,25 @@ func (c *Conn) subscribe(r *request) *ws.CloseError {
 		}
 		return nil
 	}
-	n, err := c.subscribeNow(r.doc, r.c, r.d, largeFrom)
+	n, err := c.subscribeNow(r.doc, r.c, r.d)
 	if err != nil {
 		return c.refuseRead(r, err)
 	}
 	k := r.keep()
-	c.mu.Lock()
-	if n.large == nil {
-		c.push(answer{msg: r.with(n.shown())})
-	} else {
-		c.push(answer{keeps: len(k.raw), show: func() ([]byte, *largeAnswer) {
-			typ, doc := n.large.Doc()
-			return c.document(k, n.large.Rev, typ, doc, together{c, n.large})
-		}})
-	}
-	c.mu.Unlock()
-	c.letGo(n.place)
-	c.wake()
+	c.introduce(n, len(k.raw), func() (msg []byte, large *largeAnswer, more bool) {
+		if n.large == nil {
+			return k.with(c.content(&n)), nil, false
+		}
+		if msg, large, err = c.showLarge(&n, k.envelope(), k.doc); err != nil {
+			msg = c.unread(k, err)
+		}
+		return msg, large, false
+	})
 	return nil
 }
 
 // A newcomer is a document that was subscribed to and has not been shown yet. News of the place
-// are held until then. There is no place when it may not be read.
+// are held until its answer waits. There is no place when it may not be read.
 type newcomer struct {
 	d     string
 	place *place
@@ -121,19 +111,33 @@ type newcomer struct {
 }
 
 // notThere is what is shown of a document that is not there.
-const notThere = `{"v":0,"type":null}`
+const notThere = `"v":0,"type":null`
 
-// shown returns what to show: nothing when it has become a document that may not be read meanwhile.
-// Called with the lock held.
-func (n *newcomer) shown() []byte {
-	if n.place != nil && n.place.gone {
-		return []byte(notThere)
+// content returns what to show of a document that is not large: nothing when it may not be read any more.
+func (c *Conn) content(n *newcomer) []byte {
+	if n.place != nil && !c.MayRead(n.place.doc) {
+		return []byte("{" + notThere + "}")
 	}
 	return n.data
 }
 
-// subscribeNow subscribes to a document from now on. A document of so many bytes or more is not written, but only opened.
-func (c *Conn) subscribeNow(docID, cName, dName string, most int) (newcomer, error) {
+// showLarge is content of a large document, as an answer.
+func (c *Conn) showLarge(n *newcomer, e envelope, id string) ([]byte, *largeAnswer, error) {
+	if !c.MayRead(id) {
+		return e.notThere(), nil, nil
+	}
+	typ, doc := n.large.Doc()
+	return c.document(e, id, n.large.Rev, typ, doc, together{c, n.large})
+}
+
+// introduce adds the answer with a newcomer.
+func (c *Conn) introduce(n newcomer, keeps int, show func() ([]byte, *largeAnswer, bool)) {
+	c.tell(answer{keeps: keeps + len(n.data), pins: n.large != nil, show: show})
+	c.letGo(n.place)
+}
+
+// subscribeNow subscribes to a document from now on. A large document is not written, but only opened.
+func (c *Conn) subscribeNow(docID, cName, dName string) (newcomer, error) {
 	var o *session.Opened
 	done := func() {}
 	pl, err := c.open(docID, cName, dName, c.src, session.Head, func(pl *place, opened *session.Opened) {
@@ -143,13 +147,13 @@ func (c *Conn) subscribeNow(docID, cName, dName string, most int) (newcomer, err
 	})
 	done()
 	if hidden(err) {
-		return newcomer{d: dName, data: []byte(notThere)}, c.miss(docID, false)
+		return newcomer{d: dName, data: []byte("{" + notThere + "}")}, c.miss(docID, false)
 	}
 	if err != nil {
 		return newcomer{}, err
 	}
 	typ, doc := o.Doc()
-	if typ != nil && o.Size() >= most && c.p.dialects.stored[typ.Name()] != nil {
+	if typ != nil && o.Size() >= largeFrom && c.p.dialects.stored[typ.Name()] != nil {
 		return newcomer{d: dName, place: pl, large: o}, nil
 	}
 	data, err := c.p.appendSnapshot([]byte{'{'}, o.Rev, typ, doc, false)
@@ -244,18 +248,39 @@ func (c *Conn) bulkSnapshots(r *request, list []wanted) {
 	for _, x := range list {
 		keeps += wantedCost + len(x.d) + len(x.doc)
 	}
-	c.tell(answer{keeps: keeps, build: func() ([]byte, bool) {
+	c.tell(answer{keeps: keeps, show: func() (msg []byte, large *largeAnswer, more bool) {
 		data := []byte{'{'}
 		for len(list) > 0 && len(data) < maxBulk {
-			value, err := c.snapshot(list[0].doc)
+			x := list[0]
+			v, err := c.view(x.doc, session.Head)
+			isLarge := err == nil && v.Type != nil && v.Type.Size(v.Doc) >= largeFrom
+			if isLarge && len(data) > 1 {
+				break // it goes alone
+			}
+			list = list[1:]
+			if isLarge {
+				if msg, large, err = c.document(bulkOf(a, cName, x.d), x.doc, v.Rev, v.Type, v.Doc, alone{c}); err == nil {
+					return msg, large, len(list) > 0
+				}
+			}
+			var value []byte
+			if err == nil {
+				value, err = c.p.appendSnapshot([]byte{'{'}, v.Rev, v.Type, v.Doc, false)
+				value = append(value, '}')
+			}
 			if err != nil {
 				value = c.entry(err)
 			}
-			data = append(appendKey(data, list[0].d), value...)
-			list = list[1:]
+			data = append(appendKey(data, x.d), value...)
 		}
-		return appendBulk(a, cName, data), len(list) > 0
+		return appendBulk(a, cName, data), nil, len(list) > 0
 	}})
+}
+
+// bulkOf returns what is around a document that goes alone in an answer about many.
+func bulkOf(a, cName, d string) envelope {
+	msg := appendName(appendText(appendText([]byte{'{'}, "a", a), "c", cName), "data")
+	return envelope{head: append(appendKey(append(msg, '{'), d), '{'), tail: []byte("}}}")}
 }
 
 // entry returns what stands for a document that cannot be read in an answer about many.
@@ -274,34 +299,48 @@ func appendBulk(a, c string, data []byte) []byte {
 
 // bulkSubscribe subscribes to documents and answers with them as they are now.
 func (c *Conn) bulkSubscribe(r *request, list []wanted) {
+	a, cName := r.a, r.c
 	var fresh []newcomer
 	bytes := 0
 	flush := func() {
-		data := []byte{'{'}
-		c.mu.Lock()
-		for i := range fresh {
-			data = append(appendKey(data, fresh[i].d), fresh[i].shown()...)
+		list := fresh
+		c.tell(answer{keeps: bytes, show: func() ([]byte, *largeAnswer, bool) {
+			data := []byte{'{'}
+			for i := range list {
+				data = append(appendKey(data, list[i].d), c.content(&list[i])...)
+			}
+			return appendBulk(a, cName, data), nil, false
+		}})
+		for i := range list {
+			c.letGo(list[i].place)
 		}
-		c.push(answer{msg: appendBulk(r.a, r.c, data)})
-		c.mu.Unlock()
-		for i := range fresh {
-			c.letGo(fresh[i].place)
-		}
-		c.wake()
 		fresh, bytes = nil, 0
 		c.waitForRoom()
 	}
 	for _, x := range list {
-		n, err := c.subscribeNow(x.doc, r.c, x.d, math.MaxInt)
+		n, err := c.subscribeNow(x.doc, cName, x.d)
 		if err != nil {
 			n = newcomer{d: x.d, data: c.entry(err)}
+		}
+		if n.large != nil { // it goes alone
+			c.introduce(n, 0, func() ([]byte, *largeAnswer, bool) {
+				msg, large, err := c.showLarge(&n, bulkOf(a, cName, n.d), x.doc)
+				if err != nil {
+					msg = appendBulk(a, cName, append(appendKey([]byte{'{'}, n.d), c.entry(err)...))
+				}
+				return msg, large, false
+			})
+			c.waitForRoom()
+			continue
 		}
 		fresh = append(fresh, n)
 		if bytes += len(n.d) + len(n.data); bytes > maxBulk {
 			flush()
 		}
 	}
-	flush()
+	if len(fresh) > 0 || len(list) == 0 {
+		flush()
+	}
 }
 
 // bulkOps answers with the operations of documents since versions, subscribing to them
@@ -358,28 +397,36 @@ func (c *Conn) past(r *request) *ws.CloseError {
 	if err := c.mayRead(); err != nil {
 		return c.refuseRead(r, err)
 	}
-	rev, at := r.rev, session.View{}
-	var err error
+	k := r.keep()
+	c.tell(answer{keeps: len(k.raw), show: func() (msg []byte, large *largeAnswer, more bool) {
+		msg, large, err := c.showPast(k)
+		if err != nil && session.AsError(err).Code == session.CodeFuture {
+			msg = k.refused(wire.Errorf(wire.CodeUnknown, "Missing ops"))
+		} else if err != nil {
+			msg = c.unread(k, err)
+		}
+		return msg, large, false
+	}})
+	return nil
+}
+
+// showPast answers a request for the past.
+func (c *Conn) showPast(r *request) ([]byte, *largeAnswer, error) {
+	rev := r.rev
 	if ts := r.value("ts"); r.a == "nt" && ts != nil {
 		f, _ := asNumber(ts)
 		f = math.Floor(min(max(f, -1), 1<<53))
-		rev, err = c.revisionAt(r.doc, time.UnixMilli(int64(f)))
+		var err error
+		if rev, err = c.revisionAt(r.doc, time.UnixMilli(int64(f))); err != nil {
+			return nil, nil, err
+		}
 	} else if r.a == "nt" {
 		rev = session.Head
 	}
-	if err == nil {
-		at, err = c.view(r.doc, rev)
-	}
-	if err != nil && session.AsError(err).Code == session.CodeFuture {
-		return c.refuse(r, wire.Errorf(wire.CodeUnknown, "Missing ops"))
-	}
-	dst := appendMember([]byte{'{'}, "id", id)
-	if err == nil {
-		dst, err = c.p.appendSnapshot(dst, at.Rev, at.Type, at.Doc, true)
-	}
+	at, err := c.view(r.doc, rev)
 	if err != nil {
-		return c.refuseRead(r, err)
+		return nil, nil, err
 	}
-	c.say(append(appendText(append(dst, `,"m":null`...), "a", r.a), '}'))
-	return nil
+	e := envelope{head: appendMember([]byte{'{'}, "id", r.value("id")), tail: append(appendText([]byte(`,"m":null`), "a", r.a), '}'), typed: true}
+	return c.document(e, r.doc, at.Rev, at.Type, at.Doc, alone{c})
 }

@@ -70,19 +70,13 @@ func (c *Conn) sendAnswers(w Sender) bool {
 		if len(c.left) > 0 || w.Waiting() >= c.piece() || a.place != nil && !c.pull(w, a.place) {
 			return false
 		}
-		more, large := false, (*largeAnswer)(nil)
-		if a.build != nil {
-			a.msg, more = a.build()
-		}
+		more := false
 		if a.show != nil {
-			a.msg, large = a.show()
+			a.msg, a.large, more = a.show()
 		}
 		c.mu.Lock()
 		if len(c.out) > 0 && !more { // else the connection has ended, or there is more of it
-			c.weigh(-c.out[0].size())
-			c.out[0] = answer{}
-			c.out = c.out[1:]
-			c.room.Broadcast()
+			c.pop()
 		}
 		done, lost, stuck := func() {}, false, false
 		if pl := a.place; pl != nil {
@@ -100,9 +94,9 @@ func (c *Conn) sendAnswers(w Sender) bool {
 			w.SendText(a.request.refused(wire.Errorf(wire.CodeUnknown, "%s", unreadableNow)))
 		case lost:
 			c.closeWith(&ws.CloseError{Code: ws.CloseTryAgain, Reason: unreadableNow})
-		case large != nil:
-			w.SendAround(large.head, large.body, large.tail)
-			c.left = append(c.left, large.left)
+		case a.large != nil:
+			w.SendAround(a.large.head, a.large.body, a.large.tail)
+			c.left = append(c.left, a.large.left)
 		case a.shared != nil:
 			w.SendShared(a.shared)
 		case len(a.msg) > 0:

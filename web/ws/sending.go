@@ -98,7 +98,7 @@ func (c *Conn) flush() bool {
 		return err == nil
 	}
 	wire, hurry := &c.nc.wire, c.nc.wire.hurried()
-	if size > maxPooled {
+	if size > maxPooled || len(parts) > 1 { // something lent is large, whatever of it is sent
 		own := size
 		for _, p := range parts {
 			own -= len(p.data)

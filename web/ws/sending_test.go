@@ -108,6 +108,33 @@ func TestHeldIsCounted(t *testing.T) {
 	}
 }
 
+// TestLentIsCounted: what is lent to a write keeps memory by its own size, however small it is on the wire.
+func TestLentIsCounted(t *testing.T) {
+	h := serve(t, Options{})
+	_, sluggard := h.dial(peer.CompressionNoContextTakeover)
+	m := NewShared(make([]byte, 4<<20))
+	if n := len(m.deflated()); n >= maxPooled {
+		t.Fatalf("%d bytes on the wire", n)
+	}
+	var again func(c *Conn)
+	again = func(c *Conn) {
+		c.SendShared(m)
+		sluggard.tell(again)
+	}
+	sluggard.tell(again)
+	for counted := 0; counted < len(m.text); { // a write waits for the peer
+		sluggard.c.s.sending.mu.Lock()
+		counted = sluggard.c.s.sending.all
+		sluggard.c.s.sending.mu.Unlock()
+		runtime.Gosched()
+	}
+	_ = sluggard.c.nc.cut()
+	<-sluggard.ended
+	if s := &h.s.sending; s.all != 0 || len(s.each) != 0 || len(s.lent) != 0 {
+		t.Errorf("%d, %v, %v are left", s.all, s.each, s.lent)
+	}
+}
+
 // TestHurry: neither of the ends of writes takes the other back.
 func TestHurry(t *testing.T) {
 	a, b := net.Pipe()

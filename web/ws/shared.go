@@ -72,8 +72,15 @@ func (m *Shared) around(head, tail []byte, deflate bool) (before, shared, after 
 		first |= 0x40
 		shared, head, tail = m.deflated(), stored(nil, head), append(stored(nil, tail), 0)
 	}
-	before = make([]byte, 0, 10+len(head))
-	before = binary.BigEndian.AppendUint64(append(before, first, 127), uint64(len(head)+len(shared)+len(tail)))
+	before = append(make([]byte, 0, 10+len(head)), first)
+	switch n := len(head) + len(shared) + len(tail); { // browsers refuse a length that takes more bytes than it has to
+	case n <= 125:
+		before = append(before, byte(n))
+	case n <= math.MaxUint16:
+		before = binary.BigEndian.AppendUint16(append(before, 126), uint16(n))
+	default:
+		before = binary.BigEndian.AppendUint64(append(before, 127), uint64(n))
+	}
 	return append(before, head...), shared, tail
 }
 

@@ -2,9 +2,15 @@ package ws
 
 import (
 	"bytes"
+	"compress/flate"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +59,46 @@ func TestSendAround(t *testing.T) {
 		})
 		if _, _, err := c.Read(ctx); peer.CloseStatus(err) != CloseTryAgain {
 			t.Errorf("the end: %v", err)
+		}
+	}
+}
+
+// TestAroundFrame: the header of a frame says its length in as few bytes as there may be, since browsers refuse others, and
+// what it carries is the message.
+func TestAroundFrame(t *testing.T) {
+	random := make([]byte, sharedFrom)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
+	for name, text := range map[string][]byte{
+		"tiny when compressed": bytes.Repeat([]byte("x"), sharedFrom), "small when compressed": bytes.Repeat(random[:1000], 66), "large": random,
+		"at the border": random[:math.MaxUint16], "past it": random[:math.MaxUint16+1],
+	} {
+		for _, deflate := range []bool{false, true} {
+			before, shared, after := NewShared(text).around(nil, nil, deflate)
+			frame := slices.Concat(before, shared, after)
+			header, n := 2, int(frame[1])
+			switch n {
+			case 126:
+				header, n = 4, int(binary.BigEndian.Uint16(frame[2:]))
+			case 127:
+				header, n = 10, int(binary.BigEndian.Uint64(frame[2:]))
+			}
+			want := 2
+			if n > math.MaxUint16 {
+				want = 10
+			} else if n > 125 {
+				want = 4
+			}
+			if header != want || len(frame) != header+n {
+				t.Errorf("%s, compressed %t: a header of %d bytes for %d, in all %d", name, deflate, header, n, len(frame))
+			}
+			got := frame[header:]
+			if deflate {
+				in := flate.NewReader(io.MultiReader(bytes.NewReader(got), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff")))
+				got, _ = io.ReadAll(in)
+			}
+			if frame[0]&0x40 != 0 != deflate || !bytes.Equal(got, text) {
+				t.Errorf("%s, compressed %t: not the message", name, deflate)
+			}
 		}
 	}
 }

@@ -203,8 +203,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx, protocol string, start func(c *
 		ctx.Error("the server is stopping", fasthttp.StatusServiceUnavailable)
 		return
 	}
-	info, since := trail.Of(ctx), time.Now()
-	deflates := strings.Contains(string(ctx.Request.Header.Peek("Sec-WebSocket-Extensions")), "permessage-deflate")
+	info, since, deflates := trail.Of(ctx), time.Now(), agree(&ctx.Request.Header)
 	from := s.opt.Address(ctx)
 	upgrader := s.upgrader
 	upgrader.Subprotocols = []string{protocol}

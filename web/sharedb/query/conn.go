@@ -208,7 +208,7 @@ func (c *Conn) Take() ([]News, error) {
 }
 
 // size is about how many bytes of documents are in the news.
-func (n *News) size() (bytes int) {
+func (n *News) size() int {
 	var snapshots []*Snapshot
 	switch {
 	case n.Result != nil:
@@ -218,10 +218,7 @@ func (n *News) size() (bytes int) {
 			snapshots = append(snapshots, step.Values...)
 		}
 	}
-	for _, s := range snapshots {
-		bytes += s.size()
-	}
-	return bytes
+	return Size(snapshots)
 }
 
 // tell hands news to a subscription's connection, unless it has ended the query.

@@ -60,6 +60,14 @@ func snapshot(codec Codec, id string, v session.View) *Snapshot {
 // size returns about how much memory the snapshot holds, in bytes.
 func (s *Snapshot) size() int { return 128 + len(s.ID) + s.typ.Size(s.doc) }
 
+// Size returns about how many bytes snapshots hold.
+func Size(result []*Snapshot) (bytes int) {
+	for _, s := range result {
+		bytes += s.size()
+	}
+	return bytes
+}
+
 // JSON returns the snapshot as results and diffs have it,
 // {"v":1,"data":{…},"type":"…","d":"…"}, where json0 has no type. It is made once, and
 // must not be changed.
