@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"slices"
 	"time"
 
 	"quire/session"
@@ -144,24 +145,31 @@ func (a *Authority) begin(ctx context.Context, id Identity, links []string, more
 	return &Login{Cookie: cookie, Identity: &id}, nil
 }
 
-// Logout ends the login that a pass was given by, and every live pass by it. It does
-// nothing to others. Unavailable means that it has ended, but that this is not yet saved.
-func (a *Authority) Logout(ctx context.Context, p *Pass) *session.Error {
-	if p.hold == nil {
-		return nil
-	}
-	p.hold.mu.Lock()
-	s, ok := p.hold.src.(*loginSource)
-	p.hold.mu.Unlock()
-	if !ok {
-		return nil
+// Logout ends the login of a cookie, and every live pass by it, and returns whose it was; nil when there is none.
+// Unavailable means that it has ended, but that this is not yet saved; it may be called again. Codes: unavailable, busy.
+func (a *Authority) Logout(ctx context.Context, cookie string) (who *Identity, refusal *session.Error) {
+	if cookie == "" || a.Open() {
+		return nil, nil
 	}
 	done, refusal := a.write(ctx)
 	if refusal != nil {
-		return refusal
+		return nil, refusal
 	}
 	defer done()
-	return a.settle(ctx, a.forget(s.login)...)
+	hash := hashOf(cookie)
+	a.mu.Lock()
+	l := a.logins[hash]
+	if l != nil {
+		who = l.Identity
+	}
+	a.mu.Unlock()
+	switch {
+	case l != nil:
+		return who, a.settle(ctx, a.forget(l)...)
+	case slices.ContainsFunc(a.owed, func(n storage.Note) bool { return n.Key == sessionNotes+hash }):
+		return nil, a.settle(ctx)
+	}
+	return nil, nil
 }
 
 // session returns the source of the rights of a login by its cookie; nil when there is none, and when it is over

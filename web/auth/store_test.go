@@ -42,7 +42,11 @@ func TestWithdrawnThoughNotWritten(t *testing.T) {
 		}
 
 		store.Fail(storagetest.SetNotes, 100, nil)
-		said := []*session.Error{a.WithdrawLink(ctx, op, "plans/a", info.ID), a.Logout(ctx, live[1])}
+		logout := func() *session.Error {
+			_, refusal := a.Logout(ctx, bob.Cookie)
+			return refusal
+		}
+		said := []*session.Error{a.WithdrawLink(ctx, op, "plans/a", info.ID), logout()}
 		_, refusal = a.Revoke(ctx, op, auth.Revocation{JTI: "stolen"})
 		for i, refusal := range append(said, refusal) {
 			if refusal == nil || refusal.Code != session.CodeUnavailable {
@@ -55,7 +59,13 @@ func TestWithdrawnThoughNotWritten(t *testing.T) {
 		if _, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Token: token}); refusal == nil {
 			t.Error("a login is made that cannot be kept")
 		}
+		if refusal := logout(); refusal == nil || refusal.Code != session.CodeUnavailable {
+			t.Errorf("a second logout before the first is written: %v", refusal)
+		}
 		store.Heal()
+		if refusal := logout(); refusal != nil {
+			t.Errorf("a logout that can be written again: %v", refusal)
+		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		a.Close()
