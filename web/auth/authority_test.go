@@ -35,6 +35,7 @@ func newAuthority(t *testing.T, opt auth.Options) *auth.Authority {
 	if opt.Store == nil {
 		opt.Store = mem.New()
 	}
+	opt.Rounds = 10
 	a, err := auth.New(opt)
 	if err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ type Key struct {
 	// Alg is the algorithm; a token that says another is not verified by this key.
 	Alg string
 
-	print   string // tells keys apart, whatever their ID
+	print   string // tells keys apart, whatever their ID; of a secret it is not to be kept
 	public  any    // []byte, ed25519.PublicKey, *rsa.PublicKey or *ecdsa.PublicKey
 	private any    // nil: not known
 }
@@ -56,7 +56,7 @@ func NewKey(id string, key any) (Key, error) {
 		if len(k) < minSecret {
 			return Key{}, fmt.Errorf("a secret of %d bytes is too short; it needs %d", len(k), minSecret)
 		}
-		return Key{id, HS256, printOf(k), k, k}, nil
+		return Key{id, HS256, secretPrint + printOf(k), k, k}, nil
 	case ed25519.PrivateKey:
 		out, err := NewKey(id, k.Public())
 		out.private = k
@@ -90,6 +90,9 @@ func publicKey(id, alg string, key any) (Key, error) {
 	der, err := x509.MarshalPKIXPublicKey(key)
 	return Key{id, alg, printOf(der), key, nil}, err
 }
+
+// secretPrint begins Key.print of a secret.
+const secretPrint = "secret:"
 
 func printOf(data []byte) string {
 	sum := sha256.Sum256(data)

@@ -33,6 +33,7 @@ type Login struct {
 type login struct {
 	Hash  string    `json:"hash"` // of the cookie's value
 	Begun time.Time `json:"begun"`
+	Key   string    `json:"key,omitempty"` // Identity.Key, as it is kept; see keptAs
 
 	// Guarded by Authority.mu.
 	Links    []string           `json:"links,omitempty"` // ids of the invitations that a guest took up; replaced, not changed
@@ -126,7 +127,7 @@ func (a *Authority) begin(ctx context.Context, id Identity, links []string, more
 		id.Expires = end
 	}
 	cookie := newSecret()
-	l := &login{Hash: hashOf(cookie), Begun: now, Links: links, Identity: &id, holds: map[*hold]struct{}{}}
+	l := &login{Hash: hashOf(cookie), Begun: now, Key: a.keptAs(id.Key), Links: links, Identity: &id, holds: map[*hold]struct{}{}}
 	a.mu.Lock()
 	n, own := len(a.logins), a.seats[l.seat()]
 	a.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -64,9 +65,32 @@ func (a *Authority) SetKeys(keys []Key) {
 	a.endWithdrawn() // the next sweep forgets the logins
 }
 
-// knows reports whether a key is among the Authority's own; mu is held.
+// fetchedKey begins Identity.Key where the key is from Options.JWKS.
+const fetchedKey = "jwks:"
+
+// knows reports whether a key by which a token was signed is in use; mu is held.
 func (a *Authority) knows(print string) bool {
-	return slices.ContainsFunc(a.keys, func(k Key) bool { return k.print == print })
+	print, fetched := strings.CutPrefix(print, fetchedKey)
+	return slices.ContainsFunc(a.keys, func(k Key) bool { return k.print == print }) || fetched && a.remote != nil && a.remote.knows(print)
+}
+
+// refetch has the keys at Options.JWKS fetched again if tokens that are in use were signed by some, so that they end
+// with them.
+func (a *Authority) refetch(ctx context.Context) {
+	if a.remote == nil {
+		return
+	}
+	used := func(id *Identity) bool { return strings.HasPrefix(id.Key, fetchedKey) }
+	any := false
+	a.mu.Lock()
+	for _, l := range a.logins {
+		any = any || used(l.Identity)
+	}
+	holds := slices.Collect(maps.Keys(a.holds))
+	a.mu.Unlock()
+	if any || slices.ContainsFunc(holds, func(h *hold) bool { return h.pass.Ended() == nil && used(h.pass.Identity()) }) {
+		a.remote.again(ctx)
+	}
 }
 
 // withdrawn returns why an identity is not good any more, nil when it is; mu is held.

@@ -138,8 +138,9 @@ func (a *Authority) verify(ctx context.Context, token string) (id *Identity, our
 	if end := a.opt.Now().Add(a.opt.MaxLife); !a.opt.Endless && id.Expires.After(end) {
 		return nil, true, session.Errorf(session.CodeUnauthenticated, "the token is good for more than %d days, which is the limit", int(a.opt.MaxLife.Hours()/24))
 	}
-	if i := signer(t, fitting); i < own {
-		id.Key = fitting[i].print
+	i := signer(t, fitting)
+	if id.Key = fitting[i].print; i >= own {
+		id.Key = fetchedKey + id.Key
 	}
 	return id, true, nil
 }
