@@ -1,6 +1,8 @@
 package hooks
 
 import (
+	"time"
+
 	"quire/session"
 	"quire/web/auth"
 )
@@ -72,7 +74,14 @@ func (h *Hooks) Disown(rev auth.Revocation) {
 	h.mu.Unlock()
 	for _, r := range runners {
 		if k := r.hook(); rev.Concerns(k.Namespace, k.Owner, k.Token) {
-			r.disable("the rights of its owner were withdrawn")
+			r.disable(ownerRevoked)
 		}
 	}
+}
+
+const ownerRevoked = "the rights of its owner were withdrawn"
+
+// withdrawn reports whether a revocation should have disabled the hook, whose owner was not seen since.
+func (k *Hook) withdrawn(rev auth.Revocation) bool {
+	return k.State == stateActive && rev.Concerns(k.Namespace, k.Owner, k.Token) && !k.Seen.Truncate(time.Second).After(rev.At)
 }
