@@ -144,6 +144,7 @@ type Authority struct {
 	holds     map[*hold]struct{}
 	logins    map[string]*login     // by the hash of the cookie
 	seats     map[string]int        // how many of the logins are of one; see login.seat
+	parties   map[string]int        // see login.party
 	named     map[string]bool       // guests who are logged in, by author
 	links     map[string]*link      // by id
 	revoked   map[string]Revocation // by key
@@ -160,7 +161,7 @@ func New(opt Options) (*Authority, error) {
 		writing: make(chan struct{}, 1),
 		holds:   map[*hold]struct{}{},
 		logins:  map[string]*login{},
-		seats:   map[string]int{}, named: map[string]bool{},
+		seats:   map[string]int{}, parties: map[string]int{}, named: map[string]bool{},
 		links: map[string]*link{}, leaving: map[string]*link{}, kept: map[string]string{},
 		revoked: map[string]Revocation{}, revokedIn: map[string]int{},
 	}

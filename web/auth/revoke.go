@@ -177,9 +177,7 @@ func (a *Authority) takeOff(key string) {
 	if r.Namespace == nil {
 		return
 	}
-	if a.revokedIn[*r.Namespace]--; a.revokedIn[*r.Namespace] == 0 {
-		delete(a.revokedIn, *r.Namespace)
-	}
+	leave(a.revokedIn, *r.Namespace)
 }
 
 // revokes refuses a revocation for which there is no room, by somebody in a namespace; mu is held.
@@ -188,7 +186,7 @@ func (a *Authority) revokes(r Revocation, by string) *session.Error {
 	switch _, there := a.revoked[r.key()]; {
 	case there:
 	case by != "" && len(a.revoked) >= max(1, a.opt.MaxRevoked/2): // the rest is for operators
-		return session.Errorf(session.CodeTooMany, "there are %d revocations, which is the limit for others than operators", len(a.revoked))
+		return session.Errorf(session.CodeTooMany, "there are %d revocations, which is the limit for others than operators", max(1, a.opt.MaxRevoked/2))
 	case len(a.revoked) >= a.opt.MaxRevoked:
 		return session.Errorf(session.CodeTooMany, "there are %d revocations, which is the limit", a.opt.MaxRevoked)
 	case by != "" && a.revokedIn[by] >= most:

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,6 +166,51 @@ func TestRevokedWithinTheSecond(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTenantsLeavePlaces has a tenant with many admins and invitations, and an admin in no namespace with many invitations,
+// take what logins and invitations they can: others still get some.
+func TestTenantsLeavePlaces(t *testing.T) {
+	k := hs256(t)
+	for _, ns := range []string{"acme", ""} {
+		a := newAuthority(t, auth.Options{Keys: []auth.Key{k}, Links: true, MaxSessions: 40, MaxLinks: 40})
+		boss := func(i int, ns string) *auth.Pass {
+			c := claims(fmt.Sprint("boss", i), time.Hour, auth.Grant{Docs: "acme/*", Role: auth.Admin}, auth.Grant{Docs: "beta/*", Role: auth.Admin})
+			c.Namespace = ns
+			return admit(t, a, auth.Credentials{Token: sign(t, k, c)})
+		}
+		invitations, guests := 0, 0
+		for i := range 40 {
+			if ns == "" {
+				i = 0
+			}
+			_, secret, refusal := a.CreateLink(ctx, boss(i, ns), auth.LinkRequest{Docs: "acme/a", Role: auth.Read})
+			if refusal != nil {
+				continue
+			}
+			invitations++
+			for range 40 {
+				if _, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Link: secret, Name: "Ada"}); refusal == nil {
+					guests++
+				}
+			}
+		}
+		if want := map[string]int{"acme": 20, "": 4}[ns]; invitations != want || guests > 20 || guests < 16 {
+			t.Errorf("one party in the namespace %q has %d invitations, want %d, and %d guests of 40", ns, invitations, want, guests)
+		}
+		_, secret, refusal := a.CreateLink(ctx, boss(99, "beta"), auth.LinkRequest{Docs: "beta/a", Role: auth.Read})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		for range 4 {
+			if _, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Link: secret, Name: "Cy"}); refusal != nil {
+				t.Errorf("another's guest: %v", refusal)
+			}
+		}
+		if _, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Token: sign(t, k, claims("bob", time.Hour, write))}); refusal != nil {
+			t.Errorf("somebody in no namespace: %v", refusal)
+		}
+	}
 }
 
 // TestOneDoesNotTakeAllPlaces checks that neither one invitation nor one author can take all logins, nor one

@@ -207,6 +207,25 @@ func TestDisownedThoughNotWritten(t *testing.T) {
 	}
 }
 
+// TestTenantsLeaveHooks has many admins of one namespace register what they can: others still can.
+func TestTenantsLeaveHooks(t *testing.T) {
+	r := newRig(t, Options{MaxHooks: 20})
+	register := func(author, namespace string) bool {
+		by := holder(author, namespace, auth.Grant{Docs: "*", Role: auth.Admin})
+		status, _ := r.ask(by, "POST", Prefix, `{"url":"http://127.0.0.1:1","docs":"`+namespace+`/"}`)
+		return status == 201
+	}
+	n := 0
+	for i := range 20 {
+		if register(fmt.Sprint("boss", i), "acme") {
+			n++
+		}
+	}
+	if n != 10 || !register("tina", "beta") || !register("op", "") {
+		t.Errorf("a namespace has %d of 20 hooks", n)
+	}
+}
+
 // listing counts what of a store is looked at.
 type listing struct {
 	Store
