@@ -139,7 +139,7 @@ func parsePEM(data []byte) (keys []Key, err error) {
 	for len(data) > 0 {
 		block, rest := pem.Decode(data)
 		if block == nil || !bytes.HasPrefix(data, pemBegin) || bytes.Count(data[:len(data)-len(rest)], pemBegin) != 1 {
-			return nil, fmt.Errorf("after %d PEM blocks there is something that is none", len(keys))
+			return nil, fmt.Errorf("its PEM block %d is none that can be read", len(keys)+1)
 		}
 		data = bytes.TrimSpace(rest)
 		key, err := parseBlock(block)
