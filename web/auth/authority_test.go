@@ -345,6 +345,25 @@ func TestInvitations(t *testing.T) {
 	})
 }
 
+// TestLongName lets somebody in whose name has more bytes than others are shown.
+func TestLongName(t *testing.T) {
+	k := hs256(t)
+	a := newAuthority(t, auth.Options{Keys: []auth.Key{k}})
+	for name, want := range map[string]string{
+		strings.Repeat("n", 64):         strings.Repeat("n", 64),
+		strings.Repeat("n", 65):         strings.Repeat("n", 61) + "…",
+		"a" + strings.Repeat("é", 100):  "a" + strings.Repeat("é", 30) + "…",
+		"ab" + strings.Repeat("é", 100): "ab" + strings.Repeat("é", 29) + "…",
+		"Константин Константинович Константинопольский": "Константин Константинович Конст…",
+	} {
+		c := claims("kk", time.Hour, write)
+		c.Name = name
+		if got := admit(t, a, auth.Credentials{Token: sign(t, k, c)}).Identity().Name; got != want || len(got) > 64 {
+			t.Errorf("%s is called %q (%d bytes), want %q", name, got, len(got), want)
+		}
+	}
+}
+
 func TestLogout(t *testing.T) {
 	k := hs256(t)
 	a := newAuthority(t, auth.Options{Keys: []auth.Key{k}})
