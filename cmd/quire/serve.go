@@ -179,6 +179,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		GiveUp:      c.HookGiveUp,
 		OwnerWithin: c.HookOwner,
 		Names:       authority.NamesOf,
+		Revoked:     authority.Revocations(auth.Anybody()),
 		Name:        "quire " + version(),
 		Observer:    hooks.Observer{Delivered: met.HookDelivered, Failed: met.HookFailed, Dead: met.HookDead},
 		Logger:      m.Logger,

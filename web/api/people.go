@@ -69,19 +69,16 @@ func (a *API) login(r *request) error {
 
 // logout serves DELETE /api/session. Whoever is not logged in, or not any more, may do it, too.
 func (a *API) logout(r *request) error {
-	who := a.opt.Credentials(r.ctx)
-	if who.Session == "" {
+	cookie := a.opt.Credentials(r.ctx).Session
+	if cookie == "" {
 		r.ctx.SetStatusCode(fasthttp.StatusNoContent)
 		return nil
 	}
-	who.Token = "" // it is about the cookie
-	if pass, refusal := a.opt.Auth.Admit(r.c, who); refusal == nil {
-		defer a.opt.Auth.Release(pass)
-		audit.SetWho(r.ctx, pass.Identity().Who())
-		if refusal := a.opt.Auth.Logout(r.c, pass); refusal != nil {
-			return refusal
-		}
-	} else if refusal.Code != session.CodeUnauthenticated {
+	who, refusal := a.opt.Auth.Logout(r.c, cookie)
+	if who != nil {
+		audit.SetWho(r.ctx, who.Who())
+	}
+	if refusal != nil {
 		return refusal
 	}
 	a.setCookie(r, "", time.Unix(1, 0))

@@ -126,8 +126,8 @@ type Identity struct {
 	// Kind is how they showed it, ID the token's jti or the invitation's id; empty: none.
 	Kind Kind
 	ID   string
-	// Key tells by which of the Authority's own keys a token was signed; empty: by another.
-	Key string
+	// Key tells by which key of the Authority's a token was signed; empty: there was none.
+	Key string `json:"-"`
 }
 
 // Role returns what they may do with a document by its id, whether or not there is such a

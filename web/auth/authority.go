@@ -23,6 +23,8 @@ type Store interface {
 type Options struct {
 	// Keys verify tokens, until SetKeys replaces them.
 	Keys []Key
+	// Rounds is how often secrets among them are hashed before what comes of it is kept. Default 600,000.
+	Rounds int
 	// JWKS is the address of a JSON Web Key Set (RFC 7517) with further public keys, fetched
 	// when they are needed. Empty: none.
 	JWKS string
@@ -95,6 +97,7 @@ func (o Options) withDefaults() Options {
 	dur(&o.CallbackTimeout, 3*time.Second)
 	dur(&o.CallbackGrace, 5*time.Minute)
 	dur(&o.SessionLife, 30*24*time.Hour)
+	num(&o.Rounds, 600_000)
 	num(&o.CallbackAtOnce, 64)
 	num(&o.CallbackCache, 10_000)
 	num(&o.MaxSessions, 100_000)
@@ -131,8 +134,9 @@ type Authority struct {
 	// which they are made.
 	writing chan struct{}
 	// Guarded by writing.
-	owed    []storage.Note   // that took effect and could not be written
-	leaving map[string]*link // invitations that were withdrawn, by id, until that is written
+	owed    []storage.Note    // that took effect and could not be written
+	kept    map[string]string // how logins keep secrets that sign tokens, by Key.print; see keptAs
+	leaving map[string]*link  // invitations that were withdrawn, by id, until that is written
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -140,6 +144,7 @@ type Authority struct {
 	holds     map[*hold]struct{}
 	logins    map[string]*login     // by the hash of the cookie
 	seats     map[string]int        // how many of the logins are of one; see login.seat
+	parties   map[string]int        // see login.party
 	named     map[string]bool       // guests who are logged in, by author
 	links     map[string]*link      // by id
 	revoked   map[string]Revocation // by key
@@ -156,8 +161,8 @@ func New(opt Options) (*Authority, error) {
 		writing: make(chan struct{}, 1),
 		holds:   map[*hold]struct{}{},
 		logins:  map[string]*login{},
-		seats:   map[string]int{}, named: map[string]bool{},
-		links: map[string]*link{}, leaving: map[string]*link{},
+		seats:   map[string]int{}, parties: map[string]int{}, named: map[string]bool{},
+		links: map[string]*link{}, leaving: map[string]*link{}, kept: map[string]string{},
 		revoked: map[string]Revocation{}, revokedIn: map[string]int{},
 	}
 	if a.opt.Store != nil {
@@ -170,7 +175,7 @@ func New(opt Options) (*Authority, error) {
 		return a, nil
 	}
 	if a.opt.JWKS != "" {
-		a.remote = newKeySet(a.opt)
+		a.remote = newKeySet(a.opt, a.endWithdrawn)
 	}
 	if a.opt.Callback != "" {
 		a.app = newApplication(a.opt)

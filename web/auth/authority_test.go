@@ -35,6 +35,7 @@ func newAuthority(t *testing.T, opt auth.Options) *auth.Authority {
 	if opt.Store == nil {
 		opt.Store = mem.New()
 	}
+	opt.Rounds = 10
 	a, err := auth.New(opt)
 	if err != nil {
 		t.Fatal(err)
@@ -344,6 +345,25 @@ func TestInvitations(t *testing.T) {
 	})
 }
 
+// TestLongName lets somebody in whose name has more bytes than others are shown.
+func TestLongName(t *testing.T) {
+	k := hs256(t)
+	a := newAuthority(t, auth.Options{Keys: []auth.Key{k}})
+	for name, want := range map[string]string{
+		strings.Repeat("n", 64):         strings.Repeat("n", 64),
+		strings.Repeat("n", 65):         strings.Repeat("n", 61) + "…",
+		"a" + strings.Repeat("é", 100):  "a" + strings.Repeat("é", 30) + "…",
+		"ab" + strings.Repeat("é", 100): "ab" + strings.Repeat("é", 29) + "…",
+		"Константин Константинович Константинопольский": "Константин Константинович Конст…",
+	} {
+		c := claims("kk", time.Hour, write)
+		c.Name = name
+		if got := admit(t, a, auth.Credentials{Token: sign(t, k, c)}).Identity().Name; got != want || len(got) > 64 {
+			t.Errorf("%s is called %q (%d bytes), want %q", name, got, len(got), want)
+		}
+	}
+}
+
 func TestLogout(t *testing.T) {
 	k := hs256(t)
 	a := newAuthority(t, auth.Options{Keys: []auth.Key{k}})
@@ -352,8 +372,10 @@ func TestLogout(t *testing.T) {
 		t.Fatal(refusal)
 	}
 	p, q := admit(t, a, auth.Credentials{Session: l.Cookie}), admit(t, a, auth.Credentials{Session: l.Cookie})
-	if refusal := a.Logout(ctx, p); refusal != nil {
-		t.Fatal(refusal)
+	for i := range 2 {
+		if who, refusal := a.Logout(ctx, l.Cookie); refusal != nil || (who != nil) != (i == 0) {
+			t.Fatalf("logout %d: %v, %v", i+1, who, refusal)
+		}
 	}
 	if p.Ended() == nil || q.Ended() == nil {
 		t.Fatal("live passes go on after the logout")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,7 +31,8 @@ func newClient(atOnce int) *http.Client {
 
 // keySet is the keys at an address.
 type keySet struct {
-	opt Options
+	opt     Options
+	fetched func() // called after each time
 
 	fetching chan struct{} // held by who fetches
 
@@ -41,7 +43,26 @@ type keySet struct {
 	tried time.Time // when fetching was begun last
 }
 
-func newKeySet(opt Options) *keySet { return &keySet{opt: opt, fetching: make(chan struct{}, 1)} }
+func newKeySet(opt Options, fetched func()) *keySet {
+	return &keySet{opt: opt, fetched: fetched, fetching: make(chan struct{}, 1)}
+}
+
+// knows reports whether a key is in the set, as far as that is known.
+func (s *keySet) knows(print string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.good.IsZero() || slices.ContainsFunc(s.keys, func(k Key) bool { return k.print == print })
+}
+
+// again fetches the keys unless that was done a short while ago.
+func (s *keySet) again(ctx context.Context) {
+	s.mu.Lock()
+	age := s.opt.Now().Sub(s.good)
+	s.mu.Unlock()
+	if age > s.opt.KeysFor/2 {
+		_ = s.refresh(ctx, false) // it is logged
+	}
+}
 
 // fitting returns the keys that may verify a token with such a header. They are fetched
 // when they are old, or none fits. The refusal says that there may be some that cannot be had now.
@@ -118,6 +139,7 @@ func (s *keySet) refresh(ctx context.Context, wait bool) error {
 	s.mu.Lock()
 	s.keys, s.good = keys, now
 	s.mu.Unlock()
+	s.fetched()
 	return nil
 }
 

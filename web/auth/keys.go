@@ -36,7 +36,7 @@ type Key struct {
 	// Alg is the algorithm; a token that says another is not verified by this key.
 	Alg string
 
-	print   string // tells keys apart, whatever their ID
+	print   string // tells keys apart, whatever their ID; of a secret it is not to be kept
 	public  any    // []byte, ed25519.PublicKey, *rsa.PublicKey or *ecdsa.PublicKey
 	private any    // nil: not known
 }
@@ -56,7 +56,7 @@ func NewKey(id string, key any) (Key, error) {
 		if len(k) < minSecret {
 			return Key{}, fmt.Errorf("a secret of %d bytes is too short; it needs %d", len(k), minSecret)
 		}
-		return Key{id, HS256, printOf(k), k, k}, nil
+		return Key{id, HS256, secretPrint + printOf(k), k, k}, nil
 	case ed25519.PrivateKey:
 		out, err := NewKey(id, k.Public())
 		out.private = k
@@ -91,34 +91,57 @@ func publicKey(id, alg string, key any) (Key, error) {
 	return Key{id, alg, printOf(der), key, nil}, err
 }
 
+// secretPrint begins Key.print of a secret.
+const secretPrint = "secret:"
+
 func printOf(data []byte) string {
 	sum := sha256.Sum256(data)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // ParseKeys reads what a key file has: PEM (PKCS #8, PKIX, PKCS #1 or SEC 1, public or
-// private), a JSON Web Key or a set of them, or "hs256:" and a secret. A key's ID is a JWK's kid.
+// private), a JSON Web Key or a set of them, or lines of "hs256:" and a secret. A key's ID is a JWK's kid.
 func ParseKeys(data []byte) ([]Key, error) {
 	data = bytes.TrimSpace(data)
 	switch {
 	case bytes.HasPrefix(data, []byte("{")):
 		return parseJWKs(data)
-	case bytes.HasPrefix(data, []byte("hs256:")):
-		k, err := NewKey("", bytes.Clone(data[len("hs256:"):]))
-		return []Key{k}, err
-	case bytes.HasPrefix(data, []byte("-----BEGIN")):
+	case bytes.HasPrefix(data, secretBegin):
+		return parseSecrets(data)
+	case bytes.HasPrefix(data, pemBegin):
 		return parsePEM(data)
 	}
 	return nil, errors.New(`it is neither PEM, nor a JSON Web Key, nor "hs256:" and a secret`)
 }
 
-func parsePEM(data []byte) (keys []Key, err error) {
-	for {
-		block, rest := pem.Decode(data)
-		if block == nil {
-			break
+// parseSecrets reads secrets, each on a line of its own.
+func parseSecrets(data []byte) (keys []Key, err error) {
+	for line := range bytes.Lines(data) {
+		secret, ok := bytes.CutPrefix(bytes.TrimSpace(line), secretBegin)
+		if !ok {
+			return nil, fmt.Errorf("line %d does not begin with %q as the one before", len(keys)+1, secretBegin)
 		}
-		data = rest
+		k, err := NewKey("", bytes.Clone(secret))
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// How what ParseKeys reads begins.
+var secretBegin, pemBegin = []byte("hs256:"), []byte("-----BEGIN")
+
+// parsePEM reads PEM blocks, with nothing but space between them: what cannot be read is not passed over, or a
+// slip in a file of two keys would take one of them out.
+func parsePEM(data []byte) (keys []Key, err error) {
+	for len(data) > 0 {
+		block, rest := pem.Decode(data)
+		if block == nil || !bytes.HasPrefix(data, pemBegin) || bytes.Count(data[:len(data)-len(rest)], pemBegin) != 1 {
+			return nil, fmt.Errorf("its PEM block %d is none that can be read", len(keys)+1)
+		}
+		data = bytes.TrimSpace(rest)
 		key, err := parseBlock(block)
 		if err != nil {
 			return nil, fmt.Errorf("the PEM block %s: %w", block.Type, err)
@@ -128,9 +151,6 @@ func parsePEM(data []byte) (keys []Key, err error) {
 			return nil, err
 		}
 		keys = append(keys, k)
-	}
-	if keys == nil {
-		return nil, errors.New("it has no PEM block that can be read")
 	}
 	return keys, nil
 }

@@ -95,10 +95,13 @@ func (a *Authority) CreateLink(ctx context.Context, by *Pass, r LinkRequest) (in
 	}
 	defer done()
 	a.mu.Lock()
-	n, own := len(a.links), 0
+	n, own, all := len(a.links), 0, 0
 	for _, o := range a.links {
-		if o.By == l.By && o.Namespace == l.Namespace {
-			own++
+		if o.Namespace == l.Namespace {
+			all++
+			if o.By == l.By {
+				own++
+			}
 		}
 	}
 	_, taken := a.links[l.ID]
@@ -108,6 +111,8 @@ func (a *Authority) CreateLink(ctx context.Context, by *Pass, r LinkRequest) (in
 		return info, "", session.Errorf(session.CodeTooMany, "there are %d invitations, which is the limit", a.opt.MaxLinks)
 	case own >= most && !by.Operator():
 		return info, "", session.Errorf(session.CodeTooMany, "there are %d invitations of yours, which is the limit; withdraw some", most)
+	case l.Namespace != "" && Crowded(n, all, a.opt.MaxLinks):
+		return info, "", session.Errorf(session.CodeTooMany, "there are %d invitations of the namespace %q, which is the limit now; withdraw some", all, l.Namespace)
 	case taken:
 		return info, "", session.Errorf(session.CodeBusy, "try again")
 	}
@@ -306,7 +311,7 @@ func (a *Authority) join(ctx context.Context, secret, name, cookie string) (*Log
 		made, refusal = a.begin(ctx, Identity{
 			Author: a.newGuest(name), Name: name, Namespace: l.Namespace,
 			Grants: []Grant{{l.Docs, l.Role}}, Issued: a.opt.Now().UTC(), Expires: l.Expires, Kind: Link, ID: l.ID,
-		}, []string{l.ID}, note(linkNotes+l.ID, &then))
+		}, l, note(linkNotes+l.ID, &then))
 	}
 	if refusal != nil {
 		return nil, refusal

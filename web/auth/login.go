@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"slices"
 	"time"
 
 	"quire/session"
@@ -32,6 +33,9 @@ type Login struct {
 type login struct {
 	Hash  string    `json:"hash"` // of the cookie's value
 	Begun time.Time `json:"begun"`
+	Key   string    `json:"key,omitempty"` // Identity.Key, as it is kept; see keptAs
+
+	By string `json:"by,omitempty"` // the author whose invitation it was begun by
 
 	// Guarded by Authority.mu.
 	Links    []string           `json:"links,omitempty"` // ids of the invitations that a guest took up; replaced, not changed
@@ -49,13 +53,30 @@ func (l *login) seat() string {
 	return l.Identity.Namespace + "/" + l.Identity.Author
 }
 
+// party is whose login it is when there are many: a namespace's, or outside of all an inviter's; empty: nobody's who
+// answers for others, too.
+func (l *login) party() string {
+	switch {
+	case l.Identity.Namespace != "":
+		return l.Identity.Namespace + "/"
+	case l.By != "":
+		return "\x00" + l.By
+	}
+	return ""
+}
+
 // share is how many of so many places one may take, so that none is kept out by another.
 func share(of int) int { return max(1, of/10) }
+
+// Crowded reports whether a party of many who have own of some places gets no more of them: when half of all are taken
+// it has its share, so that all others together have the rest.
+func Crowded(taken, own, of int) bool { return taken >= of/2 && own >= share(of) }
 
 // seatIn puts a login on the table; mu is held.
 func (a *Authority) seatIn(l *login) {
 	a.logins[l.Hash] = l
 	a.seats[l.seat()]++
+	a.parties[l.party()]++
 	if l.Identity.Kind == Link {
 		a.named[l.Identity.Author] = true
 	}
@@ -70,8 +91,14 @@ func (a *Authority) seatOut(l *login) {
 	l.gone = true
 	delete(a.logins, l.Hash)
 	delete(a.named, l.Identity.Author)
-	if a.seats[l.seat()]--; a.seats[l.seat()] == 0 {
-		delete(a.seats, l.seat())
+	leave(a.seats, l.seat())
+	leave(a.parties, l.party())
+}
+
+// leave takes one off a count, which is forgotten when it is none.
+func leave(counts map[string]int, of string) {
+	if counts[of]--; counts[of] == 0 {
+		delete(counts, of)
 	}
 }
 
@@ -118,22 +145,27 @@ func (a *Authority) Login(ctx context.Context, c Credentials, r LoginRequest) (*
 	return a.begin(ctx, *id, nil)
 }
 
-// begin makes and writes a login; writing is held. more is written together with it.
-func (a *Authority) begin(ctx context.Context, id Identity, links []string, more ...storage.Note) (*Login, *session.Error) {
+// begin makes and writes a login, of a guest by an invitation; writing is held. more is written together with it.
+func (a *Authority) begin(ctx context.Context, id Identity, by *link, more ...storage.Note) (*Login, *session.Error) {
 	now := a.opt.Now().UTC()
 	if end := now.Add(a.opt.SessionLife); id.Expires.IsZero() || end.Before(id.Expires) {
 		id.Expires = end
 	}
 	cookie := newSecret()
-	l := &login{Hash: hashOf(cookie), Begun: now, Links: links, Identity: &id, holds: map[*hold]struct{}{}}
+	l := &login{Hash: hashOf(cookie), Begun: now, Key: a.keptAs(id.Key), Identity: &id, holds: map[*hold]struct{}{}}
+	if by != nil {
+		l.By, l.Links = by.By, []string{by.ID}
+	}
 	a.mu.Lock()
-	n, own := len(a.logins), a.seats[l.seat()]
+	n, own, all := len(a.logins), a.seats[l.seat()], a.parties[l.party()]
 	a.mu.Unlock()
 	switch most := share(a.opt.MaxSessions); {
 	case n >= a.opt.MaxSessions:
 		return nil, session.Errorf(session.CodeTooMany, "there are %d logins, which is the limit", a.opt.MaxSessions)
 	case own >= most:
 		return nil, session.Errorf(session.CodeTooMany, "there are %d logins of this author or by this invitation, which is the limit", most)
+	case l.party() != "" && Crowded(n, all, a.opt.MaxSessions):
+		return nil, session.Errorf(session.CodeTooMany, "there are %d logins of this namespace, or of guests of who made the invitation, which is the limit now", all)
 	}
 	if refusal := a.put(ctx, append(more, note(sessionNotes+l.Hash, l))...); refusal != nil {
 		return nil, refusal
@@ -144,24 +176,31 @@ func (a *Authority) begin(ctx context.Context, id Identity, links []string, more
 	return &Login{Cookie: cookie, Identity: &id}, nil
 }
 
-// Logout ends the login that a pass was given by, and every live pass by it. It does
-// nothing to others. Unavailable means that it has ended, but that this is not yet saved.
-func (a *Authority) Logout(ctx context.Context, p *Pass) *session.Error {
-	if p.hold == nil {
-		return nil
-	}
-	p.hold.mu.Lock()
-	s, ok := p.hold.src.(*loginSource)
-	p.hold.mu.Unlock()
-	if !ok {
-		return nil
+// Logout ends the login of a cookie, and every live pass by it, and returns whose it was; nil when there is none.
+// Unavailable means that it has ended, but that this is not yet saved; it may be called again. Codes: unavailable, busy.
+func (a *Authority) Logout(ctx context.Context, cookie string) (who *Identity, refusal *session.Error) {
+	if cookie == "" || a.Open() {
+		return nil, nil
 	}
 	done, refusal := a.write(ctx)
 	if refusal != nil {
-		return refusal
+		return nil, refusal
 	}
 	defer done()
-	return a.settle(ctx, a.forget(s.login)...)
+	hash := hashOf(cookie)
+	a.mu.Lock()
+	l := a.logins[hash]
+	if l != nil {
+		who = l.Identity
+	}
+	a.mu.Unlock()
+	switch {
+	case l != nil:
+		return who, a.settle(ctx, a.forget(l)...)
+	case slices.ContainsFunc(a.owed, func(n storage.Note) bool { return n.Key == sessionNotes+hash }):
+		return nil, a.settle(ctx)
+	}
+	return nil, nil
 }
 
 // session returns the source of the rights of a login by its cookie; nil when there is none, and when it is over

@@ -144,7 +144,7 @@ func (n *names) turn(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// flush writes what is due, at most notesAtOnce names; the rest waits for the next time.
+// flush writes what is due when it begins.
 func (n *names) flush(ctx context.Context) {
 	done, err := n.turn(ctx)
 	if err != nil {
@@ -152,21 +152,22 @@ func (n *names) flush(ctx context.Context) {
 	}
 	defer done()
 	n.mu.Lock()
-	n.thin()
-	notes, keys := n.take()
-	over := n.closed
-	n.mu.Unlock()
-	if len(notes) > 0 && !over {
-		err = n.store.SetNotes(ctx, "", 0, notes)
-	}
-	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.thin()
+	for left := len(n.due); left > 0 && err == nil && !n.closed; left -= notesAtOnce {
+		notes, keys := n.take()
+		n.mu.Unlock()
+		err = n.store.SetNotes(ctx, "", 0, notes)
+		n.mu.Lock()
+		if err != nil {
+			for _, k := range keys {
+				n.due[k] = struct{}{}
+			}
+		}
+	}
 	n.stop = nil
 	wait := nameEvery
 	if err != nil {
-		for _, k := range keys {
-			n.due[k] = struct{}{}
-		}
 		wait = payEvery
 		if !n.failing {
 			n.log.Warn("the names of authors cannot be written; it is tried again", "err", err, "every", payEvery)
@@ -176,7 +177,7 @@ func (n *names) flush(ctx context.Context) {
 	n.schedule(wait)
 }
 
-// take returns the notes that are to be written now, and whose they are; mu is held.
+// take returns the notes that are to be written next, notesAtOnce at most, and whose they are; mu is held.
 func (n *names) take() (notes []storage.Note, keys []nameKey) {
 	for k := range n.due {
 		if len(notes) == notesAtOnce {

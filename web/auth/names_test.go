@@ -201,6 +201,29 @@ func TestNamesAreWrittenSeldom(t *testing.T) {
 	})
 }
 
+// TestManyComeAtOnce checks that names are written in the time in which they are to be, also those of a great many, and at
+// the end.
+func TestManyComeAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, store := hs256(t), mem.New()
+		opt := auth.Options{Keys: []auth.Key{k}, Store: store}
+		const many = 3500
+		for round, wait := range []time.Duration{11 * time.Second, 0} {
+			a := newAuthority(t, opt)
+			for i := range many {
+				_ = person(t, a, k, "", fmt.Sprint(round, "-", i), "Name", everything).Check("plan", auth.Write)
+			}
+			if time.Sleep(wait); wait == 0 {
+				a.Close()
+			}
+			again := newAuthority(t, opt)
+			for i := range many {
+				wantNames(t, again, "plan", map[string]string{fmt.Sprint(round, "-", i): "Name"}, fmt.Sprint(round, "-", i))
+			}
+		}
+	})
+}
+
 // TestNamesThoughNotWritten checks that while the store fails names are known, and that they are written when it
 // works again.
 func TestNamesThoughNotWritten(t *testing.T) {

@@ -101,6 +101,7 @@ func (a *Authority) load(ctx context.Context) error {
 			return err
 		})
 	}
+	recalled := map[string]string{}
 	if err == nil {
 		err = eachNote(ctx, a.opt.Store, sessionNotes, func(key string, value []byte) error {
 			l := &login{holds: map[*hold]struct{}{}}
@@ -109,6 +110,7 @@ func (a *Authority) load(ctx context.Context) error {
 				err = storage.ErrCorrupt
 			}
 			if err == nil {
+				l.Identity.Key = a.recall(l.Key, recalled)
 				a.seatIn(l)
 			}
 			return err
@@ -143,10 +145,11 @@ const (
 	payEvery   = 15 * time.Second
 )
 
-// sweep forgets logins, invitations and revocations that are over.
+// sweep forgets logins, invitations and revocations that are over, and looks whether keys are.
 func (a *Authority) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	a.refetch(ctx)
 	again := payEvery
 	done, refusal := a.write(ctx)
 	if refusal == nil {

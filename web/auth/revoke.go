@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -64,9 +65,32 @@ func (a *Authority) SetKeys(keys []Key) {
 	a.endWithdrawn() // the next sweep forgets the logins
 }
 
-// knows reports whether a key is among the Authority's own; mu is held.
+// fetchedKey begins Identity.Key where the key is from Options.JWKS.
+const fetchedKey = "jwks:"
+
+// knows reports whether a key by which a token was signed is in use; mu is held.
 func (a *Authority) knows(print string) bool {
-	return slices.ContainsFunc(a.keys, func(k Key) bool { return k.print == print })
+	print, fetched := strings.CutPrefix(print, fetchedKey)
+	return slices.ContainsFunc(a.keys, func(k Key) bool { return k.print == print }) || fetched && a.remote != nil && a.remote.knows(print)
+}
+
+// refetch has the keys at Options.JWKS fetched again if tokens that are in use were signed by some, so that they end
+// with them.
+func (a *Authority) refetch(ctx context.Context) {
+	if a.remote == nil {
+		return
+	}
+	used := func(id *Identity) bool { return strings.HasPrefix(id.Key, fetchedKey) }
+	any := false
+	a.mu.Lock()
+	for _, l := range a.logins {
+		any = any || used(l.Identity)
+	}
+	holds := slices.Collect(maps.Keys(a.holds))
+	a.mu.Unlock()
+	if any || slices.ContainsFunc(holds, func(h *hold) bool { return h.pass.Ended() == nil && used(h.pass.Identity()) }) {
+		a.remote.again(ctx)
+	}
 }
 
 // withdrawn returns why an identity is not good any more, nil when it is; mu is held.
@@ -153,9 +177,7 @@ func (a *Authority) takeOff(key string) {
 	if r.Namespace == nil {
 		return
 	}
-	if a.revokedIn[*r.Namespace]--; a.revokedIn[*r.Namespace] == 0 {
-		delete(a.revokedIn, *r.Namespace)
-	}
+	leave(a.revokedIn, *r.Namespace)
 }
 
 // revokes refuses a revocation for which there is no room, by somebody in a namespace; mu is held.
@@ -164,7 +186,7 @@ func (a *Authority) revokes(r Revocation, by string) *session.Error {
 	switch _, there := a.revoked[r.key()]; {
 	case there:
 	case by != "" && len(a.revoked) >= max(1, a.opt.MaxRevoked/2): // the rest is for operators
-		return session.Errorf(session.CodeTooMany, "there are %d revocations, which is the limit for others than operators", len(a.revoked))
+		return session.Errorf(session.CodeTooMany, "there are %d revocations, which is the limit for others than operators", max(1, a.opt.MaxRevoked/2))
 	case len(a.revoked) >= a.opt.MaxRevoked:
 		return session.Errorf(session.CodeTooMany, "there are %d revocations, which is the limit", a.opt.MaxRevoked)
 	case by != "" && a.revokedIn[by] >= most:

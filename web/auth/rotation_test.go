@@ -3,6 +3,11 @@ package auth_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -109,4 +114,121 @@ func TestKeysAreReplaced(t *testing.T) {
 			t.Error("without keys everybody is let in")
 		}
 	})
+}
+
+// TestPublishedKeyLeaves takes a key out of a published set: what it signed ends soon, although nobody new comes, and
+// what others signed goes on, also after a restart during which the set cannot be had.
+func TestPublishedKeyLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		public, private, _ := ed25519.GenerateKey(nil)
+		stays, err := auth.NewKey("stays", private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves, h := es256(t), &host{}
+		other := `{"kty":"OKP","crv":"Ed25519","kid":"stays","x":"` + base64.RawURLEncoding.EncodeToString(public) + `"}`
+		h.says(200, `{"keys":[`+es256Public+`,`+other+`]}`)
+		opt := auth.Options{JWKS: "http://app/keys", Client: &http.Client{Transport: h}, Store: mem.New()}
+		a := newAuthority(t, opt)
+		var passes [2][]*auth.Pass
+		var cookies [2]auth.Credentials
+		for i, k := range []auth.Key{leaves, stays} {
+			c := auth.Credentials{Token: sign(t, k, claims("ada", 20*time.Hour, write))}
+			l, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Token: c.Token})
+			if refusal != nil {
+				t.Fatal(refusal)
+			}
+			cookies[i] = auth.Credentials{Session: l.Cookie}
+			passes[i] = []*auth.Pass{admit(t, a, c), admit(t, a, cookies[i])}
+		}
+		asked := h.questions()
+		h.says(500, "")
+		time.Sleep(time.Hour)
+		for i, p := range append(passes[0], passes[1]...) {
+			if p.Ended() != nil {
+				t.Errorf("pass %d while the set cannot be had: %v", i, p.Ended())
+			}
+		}
+		a.Close()
+		a = newAuthority(t, opt)
+		passes[0] = []*auth.Pass{admit(t, a, cookies[0])}
+		passes[1] = []*auth.Pass{admit(t, a, cookies[1])}
+		h.says(200, `{"keys":[`+other+`]}`)
+		time.Sleep(15 * time.Minute)
+		synctest.Wait()
+		if p := passes[0][0]; p.Ended() == nil {
+			t.Error("a connection by a key that left the set goes on")
+		}
+		if p := passes[1][0]; p.Ended() != nil {
+			t.Errorf("a connection by another key: %v", p.Ended())
+		}
+		if _, refusal := a.Admit(ctx, cookies[0]); refusal == nil {
+			t.Error("a login by a key that left the set is good")
+		}
+		a.Release(passes[1][0])
+		if _, refusal := a.Logout(ctx, cookies[1].Session); refusal != nil {
+			t.Fatal(refusal)
+		}
+		if n := h.questions() - asked; n > 8 { // one in ten minutes
+			t.Errorf("the set was asked for %d times", n)
+		}
+		asked = h.questions()
+		time.Sleep(time.Hour)
+		if n := h.questions() - asked; n > 0 {
+			t.Errorf("the set was asked for %d times while nobody came by it", n)
+		}
+	})
+}
+
+// TestSecretsAreNotKept checks that what is kept of a login by a secret says little of the secret, and that the login
+// ends with it all the same.
+func TestSecretsAreNotKept(t *testing.T) {
+	store, k := mem.New(), hs256(t)
+	opt := auth.Options{Keys: []auth.Key{k}, Store: store}
+	a := newAuthority(t, opt)
+	login := func() auth.Credentials {
+		l, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Token: sign(t, k, claims("ada", time.Hour, write))})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		return auth.Credentials{Session: l.Cookie}
+	}
+	ada := login()
+	for range 2 {
+		a.Close()
+		a = newAuthority(t, opt)
+		admit(t, a, ada)
+		login()
+	}
+	notes, err := store.Notes(ctx, "", "auth/session/", "", 10)
+	if err != nil || len(notes) != 3 {
+		t.Fatal(len(notes), err)
+	}
+	sum := sha256.Sum256(secret)
+	kept := map[string]bool{}
+	for _, n := range notes {
+		for _, said := range []string{string(secret), base64.RawURLEncoding.EncodeToString(sum[:]), hex.EncodeToString(sum[:])} {
+			if strings.Contains(string(n.Value), said) {
+				t.Errorf("a login keeps %s", n.Value)
+			}
+		}
+		var l struct{ Key string }
+		if err := json.Unmarshal(n.Value, &l); err != nil || !strings.HasPrefix(l.Key, "pbkdf2:") {
+			t.Errorf("a login keeps %s", n.Value)
+		}
+		kept[l.Key] = true
+	}
+	if len(kept) != 1 {
+		t.Errorf("one secret is kept in %d ways, each of which takes time at the start", len(kept))
+	}
+	other, err := auth.NewKey("k1", []byte(strings.Repeat("o", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt.Keys = []auth.Key{other}
+	a.Close()
+	a = newAuthority(t, opt)
+	if _, refusal := a.Admit(ctx, ada); refusal == nil {
+		t.Error("a login is good after its key was replaced")
+	}
 }

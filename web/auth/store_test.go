@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,7 +43,11 @@ func TestWithdrawnThoughNotWritten(t *testing.T) {
 		}
 
 		store.Fail(storagetest.SetNotes, 100, nil)
-		said := []*session.Error{a.WithdrawLink(ctx, op, "plans/a", info.ID), a.Logout(ctx, live[1])}
+		logout := func() *session.Error {
+			_, refusal := a.Logout(ctx, bob.Cookie)
+			return refusal
+		}
+		said := []*session.Error{a.WithdrawLink(ctx, op, "plans/a", info.ID), logout()}
 		_, refusal = a.Revoke(ctx, op, auth.Revocation{JTI: "stolen"})
 		for i, refusal := range append(said, refusal) {
 			if refusal == nil || refusal.Code != session.CodeUnavailable {
@@ -55,7 +60,13 @@ func TestWithdrawnThoughNotWritten(t *testing.T) {
 		if _, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Token: token}); refusal == nil {
 			t.Error("a login is made that cannot be kept")
 		}
+		if refusal := logout(); refusal == nil || refusal.Code != session.CodeUnavailable {
+			t.Errorf("a second logout before the first is written: %v", refusal)
+		}
 		store.Heal()
+		if refusal := logout(); refusal != nil {
+			t.Errorf("a logout that can be written again: %v", refusal)
+		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		a.Close()
@@ -155,6 +166,51 @@ func TestRevokedWithinTheSecond(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTenantsLeavePlaces has a tenant with many admins and invitations, and an admin in no namespace with many invitations,
+// take what logins and invitations they can: others still get some.
+func TestTenantsLeavePlaces(t *testing.T) {
+	k := hs256(t)
+	for _, ns := range []string{"acme", ""} {
+		a := newAuthority(t, auth.Options{Keys: []auth.Key{k}, Links: true, MaxSessions: 40, MaxLinks: 40})
+		boss := func(i int, ns string) *auth.Pass {
+			c := claims(fmt.Sprint("boss", i), time.Hour, auth.Grant{Docs: "acme/*", Role: auth.Admin}, auth.Grant{Docs: "beta/*", Role: auth.Admin})
+			c.Namespace = ns
+			return admit(t, a, auth.Credentials{Token: sign(t, k, c)})
+		}
+		invitations, guests := 0, 0
+		for i := range 40 {
+			if ns == "" {
+				i = 0
+			}
+			_, secret, refusal := a.CreateLink(ctx, boss(i, ns), auth.LinkRequest{Docs: "acme/a", Role: auth.Read})
+			if refusal != nil {
+				continue
+			}
+			invitations++
+			for range 40 {
+				if _, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Link: secret, Name: "Ada"}); refusal == nil {
+					guests++
+				}
+			}
+		}
+		if want := map[string]int{"acme": 20, "": 4}[ns]; invitations != want || guests > 20 || guests < 16 {
+			t.Errorf("one party in the namespace %q has %d invitations, want %d, and %d guests of 40", ns, invitations, want, guests)
+		}
+		_, secret, refusal := a.CreateLink(ctx, boss(99, "beta"), auth.LinkRequest{Docs: "beta/a", Role: auth.Read})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		for range 4 {
+			if _, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Link: secret, Name: "Cy"}); refusal != nil {
+				t.Errorf("another's guest: %v", refusal)
+			}
+		}
+		if _, refusal := a.Login(ctx, auth.Credentials{}, auth.LoginRequest{Token: sign(t, k, claims("bob", time.Hour, write))}); refusal != nil {
+			t.Errorf("somebody in no namespace: %v", refusal)
+		}
+	}
 }
 
 // TestOneDoesNotTakeAllPlaces checks that neither one invitation nor one author can take all logins, nor one

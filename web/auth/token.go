@@ -48,7 +48,7 @@ func Sign(k Key, c Claims) (string, error) {
 
 // identityOf checks what a token or an application says of somebody.
 func identityOf(c *Claims) (*Identity, error) {
-	id := &Identity{Author: c.Subject, Name: c.Name, Namespace: c.Namespace, Grants: c.Grants, Kind: Token, ID: c.ID}
+	id := &Identity{Author: c.Subject, Name: shortened(c.Name), Namespace: c.Namespace, Grants: c.Grants, Kind: Token, ID: c.ID}
 	if c.IssuedAt != nil {
 		id.Issued = c.IssuedAt.Time
 	}
@@ -57,8 +57,11 @@ func identityOf(c *Claims) (*Identity, error) {
 	}
 	for _, f := range []struct{ claim, v string }{{"sub", c.Subject}, {"name", c.Name}, {"ns", c.Namespace}, {"jti", c.ID}} {
 		most := maxAuthor
-		if f.claim == "jti" {
+		switch f.claim {
+		case "jti":
 			most = maxJTI
+		case "name":
+			most = maxToken // it is shortened
 		}
 		if len(f.v) > most || !utf8.ValidString(f.v) || strings.ContainsFunc(f.v, func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }) {
 			return nil, fmt.Errorf("%s has more than %d bytes, or a control character", f.claim, most)
@@ -81,6 +84,15 @@ func identityOf(c *Claims) (*Identity, error) {
 		}
 	}
 	return id, nil
+}
+
+// shortened is a name of at most maxAuthor bytes: nobody is kept out because theirs is longer.
+func shortened(name string) string {
+	if len(name) <= maxAuthor {
+		return name
+	}
+	const more = "…"
+	return strings.ToValidUTF8(name[:maxAuthor-len(more)], "") + more
 }
 
 // verify checks a token and returns who it is. ours says whether it is signed by one of our
@@ -138,8 +150,9 @@ func (a *Authority) verify(ctx context.Context, token string) (id *Identity, our
 	if end := a.opt.Now().Add(a.opt.MaxLife); !a.opt.Endless && id.Expires.After(end) {
 		return nil, true, session.Errorf(session.CodeUnauthenticated, "the token is good for more than %d days, which is the limit", int(a.opt.MaxLife.Hours()/24))
 	}
-	if i := signer(t, fitting); i < own {
-		id.Key = fitting[i].print
+	i := signer(t, fitting)
+	if id.Key = fitting[i].print; i >= own {
+		id.Key = fetchedKey + id.Key
 	}
 	return id, true, nil
 }

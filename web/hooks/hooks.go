@@ -22,6 +22,7 @@ import (
 
 	"quire/session"
 	"quire/storage"
+	"quire/web/auth"
 )
 
 // Store says what documents there are and keeps notes; its contract is storagetest.Store's.
@@ -52,6 +53,8 @@ type Options struct {
 	GiveUp time.Duration
 	// OwnerWithin is how long a hook of who is no operator goes on without a sign of its owner. Default 90 days.
 	OwnerWithin time.Duration
+	// Revoked is what is revoked at the start, for hooks of which that could not be kept when it was. May be nil.
+	Revoked []auth.Revocation
 	// SaveEvery is how long a position may stay unsaved. Default 500 ms.
 	SaveEvery time.Duration
 	// MaxHooks is the most hooks. Default 100.
@@ -192,6 +195,9 @@ func (h *Hooks) load() error {
 			switch hook.State {
 			case stateActive, stateDisabled:
 				r := newRunner(h, hook)
+				if slices.ContainsFunc(h.opt.Revoked, hook.withdrawn) {
+					r.disable(ownerRevoked)
+				}
 				if r.dead, err = h.count(deadOf(hook.ID)); err != nil {
 					return err
 				}

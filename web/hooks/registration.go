@@ -128,8 +128,9 @@ func (h *Hooks) Register(ctx context.Context, k Hook) (Hook, error) {
 		return Hook{}, session.Errorf(session.CodeBusy, "the server is stopping")
 	case n >= h.opt.MaxHooks:
 		return Hook{}, session.Errorf(session.CodeTooMany, "there are %d hooks, which is the limit", n)
-	case k.Confined && h.owned(k.Namespace, k.Owner) >= maxOwned:
-		return Hook{}, session.Errorf(session.CodeTooMany, "you have %d hooks, which is the limit", maxOwned)
+	}
+	if refusal := h.room(&k); refusal != nil {
+		return Hook{}, refusal
 	}
 	if k.Secret == "" {
 		k.Secret = rand.Text() + rand.Text()

@@ -1,6 +1,8 @@
 package hooks
 
 import (
+	"time"
+
 	"quire/session"
 	"quire/web/auth"
 )
@@ -54,14 +56,27 @@ func own(pass *auth.Pass, k *Hook) *session.Error {
 	return nil
 }
 
-// owned returns how many hooks somebody has who is no operator.
-func (h *Hooks) owned(namespace, author string) (n int) {
-	for _, s := range h.List() {
-		if s.Confined && s.Owner == author && s.Namespace == namespace {
-			n++
+// room refuses a hook of who is no operator and has, or whose namespace has, enough of them.
+func (h *Hooks) room(k *Hook) *session.Error {
+	if !k.Confined {
+		return nil
+	}
+	all := h.List()
+	own, tenants := 0, 0
+	for _, s := range all {
+		if s.Confined && s.Namespace == k.Namespace {
+			if tenants++; s.Owner == k.Owner {
+				own++
+			}
 		}
 	}
-	return n
+	switch {
+	case own >= maxOwned:
+		return session.Errorf(session.CodeTooMany, "you have %d hooks, which is the limit", maxOwned)
+	case k.Namespace != "" && auth.Crowded(len(all), tenants, h.opt.MaxHooks):
+		return session.Errorf(session.CodeTooMany, "there are %d hooks of the namespace %q, which is the limit now", tenants, k.Namespace)
+	}
+	return nil
 }
 
 // Disown disables the hooks that were registered by whom, or with the token that, a revocation is about: what
@@ -72,7 +87,14 @@ func (h *Hooks) Disown(rev auth.Revocation) {
 	h.mu.Unlock()
 	for _, r := range runners {
 		if k := r.hook(); rev.Concerns(k.Namespace, k.Owner, k.Token) {
-			r.disable("the rights of its owner were withdrawn")
+			r.disable(ownerRevoked)
 		}
 	}
+}
+
+const ownerRevoked = "the rights of its owner were withdrawn"
+
+// withdrawn reports whether a revocation should have disabled the hook, whose owner was not seen since.
+func (k *Hook) withdrawn(rev auth.Revocation) bool {
+	return k.State == stateActive && rev.Concerns(k.Namespace, k.Owner, k.Token) && !k.Seen.Truncate(time.Second).After(rev.At)
 }

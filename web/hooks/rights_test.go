@@ -6,11 +6,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"quire/session"
 	"quire/storage"
+	"quire/storage/mem"
+	"quire/storage/storagetest"
 	"quire/web/auth"
 )
 
@@ -162,6 +165,64 @@ func TestConfinedHook(t *testing.T) {
 	r.start()
 	if s, err := r.hooks.Get(id); err != nil || s.State != stateDisabled || !s.Confined || s.Owner != "tina" {
 		t.Errorf("after a restart: %+v, %v", s, err)
+	}
+}
+
+// TestDisownedThoughNotWritten starts again after hooks were disabled that could not be written, with what was revoked:
+// who was revoked does not go on, nor those whose hooks are of a later time end.
+func TestDisownedThoughNotWritten(t *testing.T) {
+	under := mem.New()
+	store := storagetest.NewFaulty(under)
+	r := &rig{t: t, store: under, clock: newClock(), opt: Options{Store: store}}
+	r.start()
+	t.Cleanup(func() { r.stop() })
+	register := func(author string) (id string) {
+		t.Helper()
+		by := holder(author, "acme", auth.Grant{Docs: "*", Role: auth.Admin})
+		status, body := r.ask(by, "POST", Prefix, `{"url":"http://127.0.0.1:1","docs":"acme/"}`)
+		if status != 201 {
+			t.Fatal(status, body)
+		}
+		_, id, _ = strings.Cut(body, `"id":"`)
+		id, _, _ = strings.Cut(id, `"`)
+		return id
+	}
+	tina, paul := register("tina"), register("paul")
+	rev := auth.Revocation{Author: "tina", At: r.clock.Now().UTC().Truncate(time.Second)}
+	store.Fail(storagetest.SetNotes, 100, nil)
+	r.hooks.Disown(rev)
+	store.Heal()
+	r.clock.advance(time.Hour)
+	again := register("tina") // who was given rights anew
+	r.opt.Revoked = []auth.Revocation{rev}
+	for range 2 {
+		r.stop()
+		r.start()
+		for id, want := range map[string]string{tina: stateDisabled, paul: stateActive, again: stateActive} {
+			if s, err := r.hooks.Get(id); err != nil || s.State != want {
+				t.Errorf("%+v, %v; want it %s", s, err, want)
+			}
+		}
+		r.opt.Revoked = nil // it was kept now
+	}
+}
+
+// TestTenantsLeaveHooks has many admins of one namespace register what they can: others still can.
+func TestTenantsLeaveHooks(t *testing.T) {
+	r := newRig(t, Options{MaxHooks: 20})
+	register := func(author, namespace string) bool {
+		by := holder(author, namespace, auth.Grant{Docs: "*", Role: auth.Admin})
+		status, _ := r.ask(by, "POST", Prefix, `{"url":"http://127.0.0.1:1","docs":"`+namespace+`/"}`)
+		return status == 201
+	}
+	n := 0
+	for i := range 20 {
+		if register(fmt.Sprint("boss", i), "acme") {
+			n++
+		}
+	}
+	if n != 10 || !register("tina", "beta") || !register("op", "") {
+		t.Errorf("a namespace has %d of 20 hooks", n)
 	}
 }
 

@@ -5,6 +5,7 @@ package reread
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"sync"
@@ -20,11 +21,17 @@ type Files struct {
 	seen []stamp // what the files were when they were last read; guarded by mu
 }
 
-// stamp tells whether a file is another one or was written.
+// stamp tells whether a file is another one, was written, or can be read now.
 type stamp struct {
-	changed time.Time
-	size    int64
-	err     string
+	info os.FileInfo // nil: it cannot be read
+	err  string
+}
+
+func (s stamp) equal(o stamp) bool {
+	if s.info == nil || o.info == nil {
+		return s.info == o.info && s.err == o.err
+	}
+	return os.SameFile(s.info, o.info) && s.info.ModTime().Equal(o.info.ModTime()) && s.info.Size() == o.info.Size()
 }
 
 // New makes Files that read reads: it is called once at a time, and not by New. What is read
@@ -56,7 +63,7 @@ func (f *Files) Watch(ctx context.Context, every time.Duration) {
 		case <-tick.C:
 		}
 		f.mu.Lock()
-		if now := f.look(); !slices.Equal(now, f.seen) {
+		if now := f.look(); !slices.EqualFunc(now, f.seen, stamp.equal) {
 			f.seen = now
 			f.read()
 		}
@@ -68,14 +75,28 @@ func (f *Files) Watch(ctx context.Context, every time.Duration) {
 func (f *Files) look() []stamp {
 	out := make([]stamp, len(f.names))
 	for i, name := range f.names {
-		info, err := os.Stat(name)
-		if err != nil {
-			out[i].err = err.Error()
-			continue
+		file, err := open(name)
+		if err == nil {
+			out[i].info, err = file.Stat()
+			_ = file.Close()
 		}
-		out[i] = stamp{changed: info.ModTime(), size: info.Size()}
+		if err != nil {
+			out[i] = stamp{err: err.Error()}
+		}
 	}
 	return out
+}
+
+// open opens a file, unless it is one that opening could wait for.
+func open(name string) (*os.File, error) {
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = notFile(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(name)
 }
 
 // MaxFile is the largest file that Read reads, in bytes.
@@ -83,12 +104,18 @@ const MaxFile = 1 << 20
 
 // Read reads a regular file of at most MaxFile bytes.
 func Read(name string) ([]byte, error) {
-	info, err := os.Stat(name)
+	file, err := open(name)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > MaxFile {
-		return nil, fmt.Errorf("%s is not a file of at most %d bytes", name, MaxFile)
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, MaxFile+1))
+	if err == nil && len(data) > MaxFile {
+		err = notFile(name)
 	}
-	return os.ReadFile(name)
+	return data, err
+}
+
+func notFile(name string) error {
+	return fmt.Errorf("%s is not a file of at most %d bytes", name, MaxFile)
 }
