@@ -317,19 +317,25 @@ func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *sess
 	// Clients get half of the time to say goodbye, the disk the rest.
 	half, cancelHalf := context.WithTimeout(ctx, m.Config.StopWithin/2)
 	defer cancelHalf()
+	save := func(ctx context.Context) {
+		if err := manager.Close(ctx); err != nil {
+			m.Logger.Error("some edits could not be saved; they were not acknowledged and their clients still have them", "err", err)
+		}
+	}
+	failed := store.Stats().Failed != nil
+	if failed { // nothing more can be saved: whoever waits for that is told first
+		none, giveUp := context.WithCancel(ctx)
+		giveUp()
+		save(none)
+	}
 	if err := server.Shutdown(half); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		m.Logger.Warn("the server did not stop in order", "err", err)
 	}
 	if err := webhooks.Close(half); err != nil {
 		m.Logger.Warn("how far webhooks were delivered could not be saved; some are delivered again", "err", err)
 	}
-	saving, giveUp := context.WithCancel(ctx)
-	defer giveUp()
-	if store.Stats().Failed != nil {
-		giveUp() // nothing more can be saved
-	}
-	if err := manager.Close(saving); err != nil {
-		m.Logger.Error("some edits could not be saved; they were not acknowledged and their clients still have them", "err", err)
+	if !failed {
+		save(ctx)
 	}
 	authority.Close() // which writes, too
 	closed := make(chan error, 1)
