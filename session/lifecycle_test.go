@@ -135,6 +135,42 @@ func TestCloseGivesUpInTime(t *testing.T) {
 	})
 }
 
+// TestCloseTellsWhoWaits: who waits for an edit, or for a document to be made, is answered when the store does not
+// take it before the time to stop is over.
+func TestCloseTellsWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, session.Options{}, nil)
+		ctx := context.Background()
+		if _, err := w.Create(ctx, "doc", "text", nil, session.User{}); err != nil {
+			t.Fatal(err)
+		}
+		w.store.Fail(storagetest.Append, 1<<20, nil)
+		gate := w.store.Block(storagetest.Create)
+		told := make(chan error, 2)
+		go func() {
+			_, err := w.Edit(ctx, "doc", 0, [][]byte{[]byte(`["x"]`)}, session.Writer{})
+			told <- err
+		}()
+		go func() {
+			_, err := w.Create(ctx, "another", "text", nil, session.User{})
+			told <- err
+		}()
+		<-gate.Arrived()
+		synctest.Wait()
+		over, cancel := context.WithCancel(ctx)
+		cancel()
+		if err := w.Close(over); err == nil {
+			t.Error("everything was saved")
+		}
+		for range 2 {
+			if err := <-told; code(err) != session.CodeUnavailable {
+				t.Errorf("%v, want %s", err, session.CodeUnavailable)
+			}
+		}
+		gate.Open()
+	})
+}
+
 func TestCloseDoesNotWaitForSnapshots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, session.Options{}, nil)

@@ -22,13 +22,6 @@ func (m *Manager) session(ctx context.Context, id string) (*Session, error) {
 		l := m.sessions[id]
 		loads := l == nil
 		if loads {
-			if !m.memory.fits() {
-				m.mu.Unlock()
-				if err := m.makeRoom("another document"); err != nil {
-					return nil, err
-				}
-				continue
-			}
 			l = &loading{done: make(chan struct{})}
 			m.sessions[id] = l
 			m.mu.Unlock()
@@ -60,7 +53,6 @@ func (m *Manager) session(ctx context.Context, id string) (*Session, error) {
 func (m *Manager) load(asker context.Context, id string, l *loading) {
 	ctx, cancel := context.WithTimeout(m.ctx, m.opt.LoadTimeout)
 	defer cancel()
-	start := m.opt.Now()
 	var s *Session
 	err := errors.New("reading the document panicked")
 	if loading := m.opt.Observer.Loading; loading != nil {
@@ -77,15 +69,21 @@ func (m *Manager) load(asker context.Context, id string, l *loading) {
 		m.mu.Unlock()
 		close(l.done)
 	}()
+	turn := m.newTurn()
+	if refusal := turn.take(ctx, 0); refusal != nil {
+		err = refusal
+		return
+	}
 	leave, busy := m.place(ctx, m.memory.places)
 	if busy != nil {
 		err = busy
 		return
 	}
 	defer leave()
+	start := m.opt.Now()
 	if s, err = m.read(ctx, id); err == nil {
 		m.opt.Observer.Loaded(m.opt.Now().Sub(start))
-		if refusal := m.admitted(s); refusal != nil {
+		if refusal := m.charge(ctx, s, turn); refusal != nil {
 			s, err = nil, refusal
 		}
 	} else {

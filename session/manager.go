@@ -430,6 +430,8 @@ func (s *Session) create(ctx context.Context, typ ot.Type, content []byte, user 
 		return nil
 	case <-ctx.Done():
 		return Errorf(CodeUnavailable, "creating the document took too long; it may be there later")
+	case <-s.background().Done():
+		return Errorf(CodeUnavailable, "the server is stopping; the document may be there later")
 	}
 }
 

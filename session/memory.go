@@ -20,6 +20,8 @@ type memory struct {
 	places chan struct{}
 
 	held *atomic.Int64
+	// line is who waits for room, to read a document.
+	line *line
 
 	mu *sync.Mutex
 	// full is when nobody could be made to leave last; guarded by mu.
@@ -37,7 +39,7 @@ const (
 )
 
 func newMemory(budget int) memory {
-	return memory{budget: int64(budget), places: make(chan struct{}, loadsAtOnce), held: new(atomic.Int64), mu: new(sync.Mutex), full: new(time.Time)}
+	return memory{budget: int64(budget), places: make(chan struct{}, loadsAtOnce), held: new(atomic.Int64), line: new(line), mu: new(sync.Mutex), full: new(time.Time)}
 }
 
 // used returns about how many bytes the sessions take.
@@ -72,38 +74,41 @@ func (m *Manager) remove(s *Session) {
 	s.charged, s.left = 0, true
 }
 
-// admitted counts a session that was just read, which nobody else knows yet, and refuses it when there is no
-// room for it.
-func (m *Manager) admitted(s *Session) *Error {
-	s.weigh()
-	if m.memory.fits() {
-		return nil
+// charge counts a session that was just read, which nobody else knows yet, when there is room for it in its turn.
+func (m *Manager) charge(ctx context.Context, s *Session, t *turn) *Error {
+	n := s.cost()
+	if err := t.take(ctx, n); err != nil {
+		return err
 	}
-	err := m.makeRoom("another document")
-	if err != nil {
-		m.memory.held.Add(int64(-s.charged))
-		s.charged, s.left = 0, true
-	}
-	return err
+	s.charged = n
+	return nil
 }
 
 // makeRoom has sessions leave that nobody uses, the least recently used first, until there is some room
 // again. What is not on disk stays. CodeBusy when that is not enough; what is what there is no room for then.
 func (m *Manager) makeRoom(what string) *Error {
-	y := &m.memory
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	if y.fits() {
+	m.memory.mu.Lock()
+	defer m.memory.mu.Unlock()
+	if m.makesRoom() {
 		return nil
 	}
-	if now := m.opt.Now(); now.Sub(*y.full) >= fullFor || now.Before(*y.full) {
-		m.evict(y.budget - y.budget/16)
-		if y.fits() {
-			return nil
-		}
-		*y.full = now
+	return m.noRoom(what)
+}
+
+// makesRoom is makeRoom with memory.mu held.
+func (m *Manager) makesRoom() bool {
+	y := &m.memory
+	if y.fits() {
+		return true
 	}
-	return m.Exceeds(limits.Memory, int(y.budget), CodeBusy, "there is no room in memory for %s now", what)
+	if now := m.opt.Now(); now.Sub(*y.full) < fullFor && !now.Before(*y.full) {
+		return false
+	}
+	if m.evict(y.budget - y.budget/16); y.fits() {
+		return true
+	}
+	*y.full = m.opt.Now()
+	return false
 }
 
 // room is memory that work on one document takes for a while, counted beside the documents that are open.

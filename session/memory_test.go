@@ -2,7 +2,10 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,6 +84,118 @@ func TestGrownDocumentsMakeRoom(t *testing.T) {
 		}
 		if v, err := w.View(ctx, "a", session.Head); err != nil || v.Rev != 1 {
 			t.Errorf("what left: %+v, %v", v, err)
+		}
+	})
+}
+
+// TestRoomInTurn: a large document comes into memory though smaller ones come and go, in which each alone would find
+// room before it.
+func TestRoomInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		w := newWorld(t, session.Options{Limits: session.Limits{Memory: 100_000}}, nil)
+		defer w.stop()
+		doc := func(name string, size int) {
+			content := []byte(`"` + strings.Repeat("x", size) + `"`)
+			if _, err := w.Create(ctx, name, "text", content, session.User{}); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		const visitors = 12
+		for i := range visitors {
+			doc(fmt.Sprint("small-", i), 10_000) // there is room for seven
+		}
+		doc("large", 60_000)
+		var opened, refused atomic.Int64
+		over := make(chan struct{})
+		var wg sync.WaitGroup
+		for i := range visitors {
+			wg.Go(func() {
+				for {
+					r, _, err := w.Open(ctx, session.OpenRequest{Doc: fmt.Sprint("small-", i), Client: fmt.Sprintf("client-%03d", i), Notify: func() {}})
+					if err != nil {
+						refused.Add(1)
+					} else {
+						opened.Add(1)
+						time.Sleep(time.Duration(40+i) * time.Millisecond)
+						r.Close()
+					}
+					select {
+					case <-over:
+						return
+					case <-time.After(time.Duration(20+i) * time.Millisecond):
+					}
+				}
+			})
+		}
+		time.Sleep(10 * time.Second)
+		for i := range 10 {
+			r, o, err := w.Open(ctx, session.OpenRequest{Doc: "large", Client: "client-large", Notify: func() {}})
+			if err != nil {
+				t.Errorf("the large one, time %d: %v", i, err)
+				break
+			}
+			if o.Size() < 60_000 {
+				t.Errorf("%d bytes", o.Size())
+			}
+			time.Sleep(50 * time.Millisecond)
+			r.Close()
+			time.Sleep(time.Second)
+		}
+		close(over)
+		wg.Wait()
+		if opened.Load() < 1000 || refused.Load() > 0 {
+			t.Errorf("small ones were opened %d times, refused %d times", opened.Load(), refused.Load())
+		}
+	})
+}
+
+// TestRoomInVain: who waits for room that does not come is refused, and keeps those behind no longer than that.
+func TestRoomInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		w := newWorld(t, session.Options{Limits: session.Limits{Memory: 100_000}, LoadTimeout: time.Hour}, nil)
+		defer w.stop()
+		const others = 20
+		sizes := map[string]int{"kept": 50_000, "small": 5_000, "giant": 200_000}
+		for i := range others {
+			sizes[fmt.Sprint("large-", i)] = 60_000
+		}
+		for name, size := range sizes {
+			content := []byte(`"` + strings.Repeat("x", size) + `"`)
+			if _, err := w.Create(ctx, name, "text", content, session.User{}); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		open := func(name string) (*session.Subscription, error) {
+			r, _, err := w.Open(ctx, session.OpenRequest{Doc: name, Notify: func() {}})
+			return r, err
+		}
+		kept, err := open("kept")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer kept.Close()
+		if _, err := open("giant"); code(err) != session.CodeBusy {
+			t.Errorf("what never fits: %v", err)
+		}
+		told := make(chan error, others)
+		for i := range others {
+			go func() {
+				_, err := open(fmt.Sprint("large-", i))
+				told <- err
+			}()
+		}
+		synctest.Wait()
+		r, err := open("small")
+		if err != nil {
+			t.Fatalf("a small one behind %d that wait: %v", others, err)
+		}
+		r.Close()
+		for range others {
+			if err := <-told; code(err) != session.CodeBusy {
+				t.Errorf("%v, want %s", err, session.CodeBusy)
+			}
 		}
 	})
 }

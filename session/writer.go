@@ -243,6 +243,8 @@ func (s *Session) written(ctx context.Context, u *submission) (Edited, error) {
 	case <-u.waiting.done:
 	case <-ctx.Done():
 		return Edited{}, Errorf(CodeUnavailable, "writing took too long; it may take effect later: ask again with the same idempotency key")
+	case <-s.background().Done():
+		return Edited{}, Errorf(CodeUnavailable, "the server is stopping; it may have taken effect: ask again with the same idempotency key")
 	}
 	if u.waiting.refusal != nil {
 		return Edited{}, u.waiting.refusal

@@ -91,6 +91,9 @@ func TestFullDisk(t *testing.T) {
 	if !strings.Contains(p.log.String(), "could not be saved") {
 		t.Errorf("the log does not say that edits were not saved:\n%s", p.log)
 	}
+	if strings.Contains(p.log.String(), "did not close in time") {
+		t.Errorf("no time was left to close the data file:\n%s", p.log)
+	}
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=30m"); err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,9 @@ func disturb(t *testing.T, kinds []soak.Kind, name string, times int) (*soak.Res
 		t.Fatal(err)
 	}
 	o := soak.Options{Exe: exe, Environ: []string{asServer + "=1"}, Self: []string{"soak"}, Folder: t.TempDir(), Seed: uint64(time.Now().UnixNano()), Kinds: kinds, Hasty: true, Race: ottest.Race}
+	if name == "handover" { // to itself: the test binary would not be the program again
+		o.Exe, o.Environ = buildProgram(t, t.TempDir()), nil
+	}
 	return soak.Try(t.Context(), o, name, times)
 }
 

@@ -169,7 +169,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		Logger:    m.Logger,
 		Observer:  m.watcher.observer(met.Observer()),
 	})
-	if err := manager.CleanUp(ctx); err != nil {
+	if err := manager.CleanUp(ctx); err != nil && ctx.Err() == nil {
 		m.Logger.Error("cannot remove what imports left that did not end; they stay hidden", "err", err)
 	}
 	webhooks, err := hooks.New(hooks.Options{
@@ -315,22 +315,30 @@ func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *sess
 	_ = os.Remove(m.addressFile()) // before another server can have the folder
 	ctx, cancel := context.WithTimeout(context.Background(), m.Config.StopWithin)
 	defer cancel()
-	// Clients get half of the time to say goodbye, the disk the rest.
+	// Clients get half of the time to say goodbye, saving most of the rest, closing the file what is left.
 	half, cancelHalf := context.WithTimeout(ctx, m.Config.StopWithin/2)
 	defer cancelHalf()
+	saving, cancelSaving := context.WithTimeout(ctx, m.Config.StopWithin-m.Config.StopWithin/10)
+	defer cancelSaving()
+	save := func(ctx context.Context) {
+		if err := manager.Close(ctx); err != nil {
+			m.Logger.Error("some edits could not be saved; they were not acknowledged and their clients still have them", "err", err)
+		}
+	}
+	failed := store.Stats().Failed != nil
+	if failed { // nothing more can be saved: whoever waits for that is told first
+		none, giveUp := context.WithCancel(ctx)
+		giveUp()
+		save(none)
+	}
 	if err := server.Shutdown(half); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		m.Logger.Warn("the server did not stop in order", "err", err)
 	}
 	if err := webhooks.Close(half); err != nil {
 		m.Logger.Warn("how far webhooks were delivered could not be saved; some are delivered again", "err", err)
 	}
-	saving, giveUp := context.WithCancel(ctx)
-	defer giveUp()
-	if store.Stats().Failed != nil {
-		giveUp() // nothing more can be saved
-	}
-	if err := manager.Close(saving); err != nil {
-		m.Logger.Error("some edits could not be saved; they were not acknowledged and their clients still have them", "err", err)
+	if !failed {
+		save(saving)
 	}
 	authority.Close() // which writes, too
 	closed := make(chan error, 1)

@@ -204,6 +204,7 @@ func slowDisk(r *rig, n int) error {
 // those of the page that makes a commit count, after which only a new start can tell what
 // the file holds: the server ends.
 func syncErrors(r *rig, n int) error {
+	r.args = append(r.args, "--stop-within", "10m") // it ends for what it cannot save, not when its time is over
 	if err := r.begin(r.people(), crewPerDoc); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,7 +44,7 @@ func (r *rig) strained(n int) error {
 	return r.says(http.StatusOK, "ready")
 }
 
-// all calls f for each i in [0, n) at once, and joins the errors.
+// all calls f for each i in [0, n) at once. The error is the first one, and says how many there are besides.
 func all(n int, f func(i int) error) error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
@@ -51,7 +52,14 @@ func all(n int, f func(i int) error) error {
 		wg.Go(func() { errs[i] = f(i) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return fmt.Errorf("%w (and so, or otherwise, %d more of %d)", errs[0], len(errs)-1, n)
 }
 
 // deaf has n readers that never read, and edits large enough to fill every buffer between.
@@ -260,6 +268,7 @@ func (r *rig) pour(id string, sent *atomic.Int64, stop <-chan struct{}) {
 // crowd has n readers connect at once, to a document that is edited, and each receive edits.
 func crowd(r *rig, n int) error {
 	r.peers = n
+	r.args = append(r.args, "--max-address-http", "0") // all are of one address, and dial before they are WebSockets
 	if err := r.begin(4, 4); err != nil {
 		return err
 	}

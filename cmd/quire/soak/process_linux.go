@@ -29,6 +29,7 @@ func (r *rig) people() int {
 func processScenarios() []*scenario {
 	return []*scenario{
 		{name: "kill", fault: "killed (SIGKILL) under load", how: "kill -9 at a random moment, started again", short: shortKills, long: 2000, round: 100, mixed: true, run: kill},
+		{name: "handover", fault: "killed while it hands over (SIGUSR2)", how: "at a random moment both processes or the old one are killed; each third time neither", short: 6, long: 300, round: 60, mixed: true, run: handOver},
 		{name: "halt", fault: "halted (SIGSTOP) and going on", how: "for up to 0.4 s, each tenth time for 3 s", short: 4, long: 100, round: 50, run: halt},
 		{name: "memory", fault: "little memory", how: "GOMEMLIMIT=48MiB, documents of 20 KB each", short: 20, long: 200, run: littleMemory},
 		{name: "budget", fault: "more documents than max-memory holds", how: "max-memory is 32 KiB for each document; clients come and go", short: 32, long: 200, round: 100, run: smallBudget},
@@ -50,6 +51,44 @@ func kill(r *rig, n int) error {
 			return err
 		}
 		if err := r.progress(1); err != nil { // it has work to lose
+			return err
+		}
+	}
+	return r.everybody()
+}
+
+// handOver has the server hand over to a new process, and kills both, or the old one, at some moment of it. Where one is
+// left it has to serve.
+func handOver(r *rig, n int) error {
+	if err := r.begin(r.people(), crewPerDoc); err != nil {
+		return err
+	}
+	for i := range n {
+		if err := r.srv.cmd.Process.Signal(syscall.SIGUSR2); err != nil {
+			return err
+		}
+		if i%3 == 1 {
+			if err := r.until("there is a new process", r.srv.hasChild); err != nil {
+				return err
+			}
+		}
+		r.pause(r.between(0, 200*time.Millisecond))
+		if i%3 != 0 {
+			if i%3 == 1 {
+				_ = r.srv.cmd.Process.Kill() // or it has ended by itself
+			}
+			if err := r.everybody(); err != nil {
+				return err
+			}
+		}
+		r.srv.kill()
+		if err := r.srv.log.crashed(); err != nil {
+			return err
+		}
+		if err := r.start(); err != nil {
+			return err
+		}
+		if err := r.progress(1); err != nil {
 			return err
 		}
 	}

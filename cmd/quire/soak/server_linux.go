@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,10 +105,19 @@ func (r *rig) launch(usable bool) (*server, error) {
 	return s, nil
 }
 
-// kill ends the server with SIGKILL.
+// kill ends the server with SIGKILL, and with it one that takes over from it.
 func (s *server) kill() {
-	_ = s.cmd.Process.Kill()
+	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 	<-s.exited
+}
+
+// hasChild reports whether the server has started a process.
+func (s *server) hasChild() bool {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.cmd.Process.Pid))
+	return slices.ContainsFunc(lists, func(list string) bool {
+		pids, _ := os.ReadFile(list)
+		return len(pids) > 0
+	})
 }
 
 // stop ends it in order.
