@@ -75,7 +75,7 @@ func (m *Manager) difference(ctx context.Context, doc string, from, to Revision)
 		if d.Op, err = m.composed(ctx, info.ID, d.Type, from, to); err == nil {
 			return d, nil
 		}
-		if !errors.Is(err, errTurned) {
+		if !errors.Is(err, errTurned) && !errors.Is(err, errMany) {
 			m.opt.Logger.Info("steps of a document cannot be composed; they are compared", "doc", doc, "rev", from, "to", to, "err", err)
 		}
 	}
@@ -83,12 +83,18 @@ func (m *Manager) difference(ctx context.Context, doc string, from, to Revision)
 	return d, err
 }
 
-// errTurned: the document was deleted or created in between.
-var errTurned = errors.New("session: not all steps are edits")
+var (
+	// errTurned: the document was deleted or created in between.
+	errTurned = errors.New("session: not all steps are edits")
+	// errMany: composing them takes too much memory.
+	errMany = errors.New("session: the steps are too large to be composed")
+)
 
-// composed makes one operation of the edits that led to revisions (from, to].
+// composed makes one operation of the edits that led to revisions (from, to], as long as they take no more than a
+// quarter of the memory for what is read.
 func (m *Manager) composed(ctx context.Context, doc string, typ ot.Type, from, to Revision) (ot.Op, error) {
 	var parts []ot.Op
+	room := m.reads.budget.Most() / 4 / ot.Weight(typ)
 	for from < to {
 		recs, err := m.opt.Store.Read(ctx, doc, from, to)
 		if err != nil {
@@ -100,6 +106,10 @@ func (m *Manager) composed(ctx context.Context, doc string, typ ot.Type, from, t
 				return nil, errTurned
 			}
 			ops[i] = recs[i].Op
+			room -= len(recs[i].Op)
+		}
+		if room < 0 {
+			return nil, errMany
 		}
 		op, err := typ.ComposeStored(ops)
 		if err != nil {

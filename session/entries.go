@@ -52,12 +52,17 @@ func (m *Manager) entries(ctx context.Context, doc string, from, to Revision, li
 	if to = min(to, from+Revision(min(max(limit, 1), maxEntries))); from >= to {
 		return nil, nil
 	}
+	r, done := m.reader(ctx)
+	defer done()
+	leave, err := r.place(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	steps, err := m.steps(ctx, info, from, to)
 	if err != nil {
 		return nil, err
 	}
-	r, done := m.reader(ctx)
-	defer done()
 	bytes := 0
 	for i := range steps {
 		bytes += steps[i].cost()

@@ -114,6 +114,17 @@ func (r *reader) leave() {
 
 var errReading = Errorf(CodeBusy, "too much is read of the past, or of documents that nobody has open, now")
 
+// place waits for a place among those who read, unless something is counted already, and returns how to give it back.
+func (r *reader) place(ctx context.Context) (leave func(), err error) {
+	if r.has {
+		return func() {}, nil
+	}
+	if leave, err = r.m.place(ctx, r.m.reads.places); err != nil {
+		return nil, errReading
+	}
+	return leave, nil
+}
+
 // count counts so many bytes of memory, and waits for room unless something is counted already.
 // Nobody counts for a nil reader.
 func (r *reader) count(ctx context.Context, bytes int) error {
@@ -167,14 +178,12 @@ func (m *Manager) readContent(ctx context.Context, info Info, rev Revision) (con
 func (m *Manager) readFor(ctx context.Context, h *inHand, info Info) {
 	h.err = errors.New("reading the document panicked")
 	defer close(h.done)
-	if !h.counted.has {
-		done, err := m.place(ctx, m.reads.places)
-		if err != nil {
-			h.err = errReading
-			return
-		}
-		defer done()
+	leave, err := h.counted.place(ctx)
+	if err != nil {
+		h.err = err
+		return
 	}
+	defer leave()
 	if h.content, h.err = m.contentOf(ctx, &h.counted, info, h.key.rev); h.err != nil && ctx.Err() != nil {
 		h.err = errReading
 	}

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -123,4 +124,39 @@ func TestReadingGoesOn(t *testing.T) {
 			t.Errorf("who stayed: %v", err)
 		}
 	})
+}
+
+// A restore over steps that are larger together than there is memory to compose them in compares the contents.
+func TestRestoreOverLargeSteps(t *testing.T) {
+	for _, large := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx := context.Background()
+			w := newWorld(t, session.Options{Limits: session.Limits{Memory: 400_000}}, nil) // of which 25,000 for composing
+			defer w.stop()
+			if _, err := w.Manager.Create(ctx, "a", "text", []byte(`"which was good"`), session.User{}); err != nil {
+				t.Fatal(err)
+			}
+			n := 10
+			if large {
+				n = 30_000
+			}
+			ops := []string{`[-14,"while was good"]`, `["` + strings.Repeat("x", n) + `"]`, fmt.Sprintf(`[%d]`, -n)}
+			for i, op := range ops {
+				if _, err := w.Edit(ctx, "a", session.Revision(i), [][]byte{[]byte(op)}, session.Writer{}); err != nil {
+					t.Fatal(op, err)
+				}
+			}
+			e, err := w.Restore(ctx, "a", 0, session.Writer{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if op := string(e.Type.AppendOp(nil, e.Op)); strings.Contains(op, " was good") == large {
+				t.Errorf("large %t: %s", large, op)
+			}
+			v, err := w.View(ctx, "a", session.Head)
+			if err != nil || string(v.Type.AppendDoc(nil, v.Doc)) != `"which was good"` {
+				t.Errorf("large %t: restored is %s, %v", large, v.Type.AppendDoc(nil, v.Doc), err)
+			}
+		})
+	}
 }
