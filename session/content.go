@@ -63,6 +63,14 @@ func (c content) size() int {
 	return c.typ.Size(c.doc)
 }
 
+// cost returns about how many bytes of memory the content takes.
+func (c content) cost() int {
+	if c.typ == nil {
+		return 0
+	}
+	return c.size() * ot.Weight(c.typ)
+}
+
 // decode reads the operation of a record on a document of type typ.
 func (m *Manager) decode(typ ot.Type, rec *storage.Record) (ot.Op, error) {
 	switch rec.Kind {
@@ -116,15 +124,16 @@ type replayed struct {
 // replay reads a document as it was at revision at, 0 or more: the newest snapshot
 // below it and the records after that.
 func (m *Manager) replay(ctx context.Context, id string, at Revision) (replayed, error) {
-	r, err := m.snapshotAt(ctx, id, at)
+	r, err := m.snapshotAt(ctx, nil, id, at)
 	if err == nil {
 		err = m.replayOn(ctx, id, r.snap, at, &r, nil)
 	}
 	return r, err
 }
 
-// snapshotAt reads a document as it was at its newest snapshot up to revision at, or Unborn.
-func (m *Manager) snapshotAt(ctx context.Context, id string, at Revision) (replayed, error) {
+// snapshotAt reads a document as it was at its newest snapshot up to revision at, or Unborn, counted
+// for reads.
+func (m *Manager) snapshotAt(ctx context.Context, reads *reader, id string, at Revision) (replayed, error) {
 	r := replayed{snap: Unborn}
 	snap, err := m.opt.Store.Snapshot(ctx, id, at)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -138,6 +147,9 @@ func (m *Manager) snapshotAt(ctx context.Context, id string, at Revision) (repla
 	}
 	if r.typ = m.types[snap.Type]; r.typ == nil {
 		return r, fmt.Errorf("unknown document type %q", snap.Type)
+	}
+	if err := reads.count(ctx, len(snap.Data)*ot.Weight(r.typ)); err != nil {
+		return r, err
 	}
 	r.doc, err = r.typ.UnmarshalDoc(snap.Data)
 	return r, err
@@ -232,6 +244,8 @@ func (m *Manager) unreadable(ctx context.Context, id string, rev Revision, err e
 		}
 	case errors.Is(err, storage.ErrNotFound):
 		return Errorf(CodeNotFound, "no such document")
+	case ctx.Err() != nil: // nothing failed: it took too long, or nobody waits for it
+		return Errorf(CodeUnavailable, "reading the document took too long")
 	}
 	m.opt.Logger.ErrorContext(ctx, "cannot read a document", "doc", id, "rev", rev, "err", err)
 	return Errorf(CodeUnavailable, "the document cannot be read now")
@@ -272,7 +286,7 @@ func (m *Manager) view(ctx context.Context, id string, rev Revision) (View, erro
 	if rev < 0 {
 		return View{Rev: Unborn}, nil
 	}
-	c, err := m.contentAt(ctx, info, rev)
+	c, err := m.readContent(ctx, info, rev)
 	return View{rev, c.typ, c.doc}, err
 }
 

@@ -75,7 +75,7 @@ func (m *Manager) difference(ctx context.Context, doc string, from, to Revision)
 		if d.Op, err = m.composed(ctx, info.ID, d.Type, from, to); err == nil {
 			return d, nil
 		}
-		if !errors.Is(err, errTurned) {
+		if !errors.Is(err, errTurned) && !errors.Is(err, errMany) {
 			m.opt.Logger.Info("steps of a document cannot be composed; they are compared", "doc", doc, "rev", from, "to", to, "err", err)
 		}
 	}
@@ -83,12 +83,18 @@ func (m *Manager) difference(ctx context.Context, doc string, from, to Revision)
 	return d, err
 }
 
-// errTurned: the document was deleted or created in between.
-var errTurned = errors.New("session: not all steps are edits")
+var (
+	// errTurned: the document was deleted or created in between.
+	errTurned = errors.New("session: not all steps are edits")
+	// errMany: composing them takes too much memory.
+	errMany = errors.New("session: the steps are too large to be composed")
+)
 
-// composed makes one operation of the edits that led to revisions (from, to].
+// composed makes one operation of the edits that led to revisions (from, to], as long as they take no more than a
+// quarter of the memory for what is read.
 func (m *Manager) composed(ctx context.Context, doc string, typ ot.Type, from, to Revision) (ot.Op, error) {
 	var parts []ot.Op
+	room := m.reads.budget.Most() / 4 / ot.Weight(typ)
 	for from < to {
 		recs, err := m.opt.Store.Read(ctx, doc, from, to)
 		if err != nil {
@@ -100,6 +106,10 @@ func (m *Manager) composed(ctx context.Context, doc string, typ ot.Type, from, t
 				return nil, errTurned
 			}
 			ops[i] = recs[i].Op
+			room -= len(recs[i].Op)
+		}
+		if room < 0 {
+			return nil, errMany
 		}
 		op, err := typ.ComposeStored(ops)
 		if err != nil {
@@ -112,8 +122,7 @@ func (m *Manager) composed(ctx context.Context, doc string, typ ot.Type, from, t
 }
 
 const (
-	recentBytes = 64 << 20 // of contents that were looked at lately
-	recentCount = 512
+	recentCount = 512 // of contents that were looked at lately
 	// nearby is how many steps are rather replayed on what was looked at lately than on a
 	// snapshot, which has to be read.
 	nearby = 4096
@@ -122,28 +131,37 @@ const (
 // contentAt returns a document's content at a revision in [0, head]. Who looks at many revisions
 // in a row finds what is near in memory.
 func (m *Manager) contentAt(ctx context.Context, info Info, rev Revision) (content, error) {
+	return m.contentOf(ctx, nil, info, rev)
+}
+
+// contentOf is contentAt, with what is read counted for r.
+func (m *Manager) contentOf(ctx context.Context, r *reader, info Info, rev Revision) (content, error) {
 	at, c, ok, epoch := m.contents.floor(info.Incarnation, rev)
 	if ok && at == rev {
 		return c, nil
 	}
 	ok = ok && at >= info.Oldest // from a labelled revision below, nothing leads on
 	keep := func(rev Revision, c content) {
-		m.contents.put(info.Incarnation, rev, c, c.size()+1<<10, epoch)
+		m.contents.put(info.Incarnation, rev, c, c.cost()+1<<10, epoch)
 	}
-	r := replayed{content: c, snap: at}
+	found := replayed{content: c, snap: at}
 	near := ok && at >= info.Oldest // there are steps to replay
 	if !near || rev-at > nearby {
-		snap, err := m.snapshotAt(ctx, info.ID, rev)
+		snap, err := m.snapshotAt(ctx, r, info.ID, rev)
 		if err != nil {
 			return content{}, err
 		}
 		if !near || snap.snap > at {
-			r = snap
+			found = snap
 		}
 	}
-	if r.snap == rev {
-		keep(rev, r.content)
+	if found.snap == rev {
+		keep(rev, found.content)
 	}
-	err := m.replayOn(ctx, info.ID, r.snap, rev, &r, keep)
-	return r.content, err
+	before := found.cost()
+	err := m.replayOn(ctx, info.ID, found.snap, rev, &found, keep)
+	if grown := found.cost() - before; err == nil && grown > 0 {
+		err = r.count(ctx, grown)
+	}
+	return found.content, err
 }

@@ -52,8 +52,22 @@ func (m *Manager) entries(ctx context.Context, doc string, from, to Revision, li
 	if to = min(to, from+Revision(min(max(limit, 1), maxEntries))); from >= to {
 		return nil, nil
 	}
+	r, done := m.reader(ctx)
+	defer done()
+	leave, err := r.place(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	steps, err := m.steps(ctx, info, from, to)
 	if err != nil {
+		return nil, err
+	}
+	bytes := 0
+	for i := range steps {
+		bytes += steps[i].cost()
+	}
+	if err := r.count(ctx, bytes); err != nil {
 		return nil, err
 	}
 	out := make([]Entry, len(steps))
@@ -118,6 +132,15 @@ func (m *Manager) typeAt(ctx context.Context, info Info, rev Revision) (ot.Type,
 	}
 	r, err := m.replay(ctx, info.ID, rev)
 	return r.typ, err
+}
+
+// cost returns about how many bytes of memory it takes when it is read.
+func (s *step) cost() int {
+	t := s.typ
+	if s.Kind == storage.Create {
+		t = s.m.types[s.Type]
+	}
+	return len(s.Op) * ot.Weight(t)
 }
 
 // op returns what the step did: an operation, a Creation or a Deletion.

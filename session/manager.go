@@ -5,6 +5,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -33,8 +34,9 @@ type Manager struct {
 	looks, edits chan struct{}
 	// keeping has a place for who drops or rewrites the past of a document.
 	keeping chan struct{}
-	// contents are those that were looked at lately.
+	// contents are those that were looked at lately, reads those that somebody has.
 	contents *recent[content]
+	reads    reading
 	// blames are those that were asked for lately.
 	blames *recent[keptBlame]
 	// authors have their rates, clientRate and documentRate are each client's and document's.
@@ -72,12 +74,13 @@ func New(opt Options) *Manager {
 	m := &Manager{
 		opt: opt.withDefaults(), types: map[string]ot.Type{}, sessions: map[string]*loading{}, progress: make(chan struct{}),
 		catchUps: make(chan struct{}, 2), looks: make(chan struct{}, 2), edits: make(chan struct{}, 2), keeping: make(chan struct{}, 1),
-		contents: newRecent[content](recentBytes, recentCount), blames: newRecent[keptBlame](blameBytes, blameCount),
+		blames: newRecent[keptBlame](blameBytes, blameCount),
 	}
 	for _, t := range opt.Types {
 		m.types[t.Name()] = t
 	}
 	lim := &m.opt.Limits
+	m.reads, m.contents = newReading(lim.Memory), newRecent[content](cmp.Or(lim.Memory, readBytes*readPart)/recentPart, recentCount)
 	m.memory, m.leaving = newMemory(lim.Memory), limits.NewBudget(lim.CatchUp)
 	client, author, document := lim.rates()
 	m.authors, m.clientRate, m.documentRate = limits.NewTable[authorKey](author), client, document

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"quire/ot"
 	"quire/session/limits"
 )
 
@@ -50,11 +49,7 @@ func (y *memory) fits() bool { return y.budget == 0 || y.held.Load() <= y.budget
 
 // cost returns about how many bytes a session takes. Called with the lock held.
 func (s *Session) cost() int {
-	n := sessionCost + len(s.window.entries)*entryCost + s.window.bytes*opCost
-	if s.at.typ != nil {
-		n += s.at.size() * ot.Weight(s.at.typ)
-	}
-	return n
+	return sessionCost + len(s.window.entries)*entryCost + s.window.bytes*opCost + s.at.cost()
 }
 
 // weigh brings the session's share of the memory up to date. Called with the lock held.

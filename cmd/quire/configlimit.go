@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -82,12 +83,22 @@ func (c *limitConfig) numbers() []number {
 		{limits.AddressHTTP, &c.MaxAddressHTTP, 1000, 0, 1 << 24, "most connections at once from one address that are not WebSockets, a `number`; 0 for no limit; those of trusted proxies are not counted"},
 		{limits.Streams, &c.MaxStreams, 1000, 1, 1 << 20, "most HTTP answers without a fixed length at once (events, exports), a `number`"},
 
-		{limits.Memory, &c.MaxMemory, 2 << 30, 1 << 20, 1 << 50, "memory for open documents in `bytes`, as estimated; those that nobody uses leave first, then no more are opened"},
-		{limits.CatchUp, &c.MaxCatchUp, 256 << 20, 1 << 20, 1 << 50, "memory for what readers missed that come back, in `bytes`, as estimated; who finds no room waits"},
+		{limits.Memory, &c.MaxMemory, share(2 << 30), 1 << 20, 1 << 50, "memory for open documents in `bytes`, as estimated; those that nobody uses leave first, then no more are opened"},
+		{limits.CatchUp, &c.MaxCatchUp, share(256 << 20), 1 << 20, 1 << 50, "memory for what readers missed that come back, in `bytes`, as estimated; who finds no room waits"},
 		{limits.Receiving, &c.MaxReceiving, 256 << 20, 1 << 20, 1 << 50, "memory for WebSocket messages of more than 64 KiB on their way in, in `bytes`, each counted as max-message; a quarter of it for one address; who finds no room waits"},
-		{limits.Sending, &c.MaxSending, 1 << 30, 1 << 20, 1 << 50, "memory for what WebSocket clients have not taken of writes of more than 64 KiB, in `bytes`; a quarter of it for one address; past it slow ones are cut off"},
+		{limits.Sending, &c.MaxSending, share(1 << 30), 1 << 20, 1 << 50, "memory for what WebSocket clients have not taken of writes of more than 64 KiB, in `bytes`; a quarter of it for one address; past it slow ones are cut off"},
 		{limits.Conversion, &c.MaxConversion, 4 << 20, 1024, storage.MaxSnapshot, "largest documents, together, that are converted to or from other forms at one time, in `bytes`"},
 	}
+}
+
+// share returns a default for memory: so many bytes, or less where GOMEMLIMIT allows the process less than 4 GiB.
+func share(bytes int) int {
+	const usual = 4 << 30
+	limit := debug.SetMemoryLimit(-1)
+	if limit >= usual {
+		return bytes
+	}
+	return max(int(float64(bytes)*(float64(limit)/usual)), bytes/32)
 }
 
 // number is a limit that is a number.

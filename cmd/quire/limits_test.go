@@ -7,10 +7,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -406,5 +408,30 @@ func TestTooFastLosesNothing(t *testing.T) {
 	}
 	if _, answer := send(t, "GET", url+"api/docs/fast", "", ""); !strings.Contains(answer, `"rev":200,`) || !strings.Contains(answer, want) {
 		t.Errorf("the document is %s, want %s", answer, want)
+	}
+}
+
+// What the process may take in all bounds the defaults of the limits for memory.
+func TestMemoryLimitLowersDefaults(t *testing.T) {
+	was := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(was)
+	for _, x := range []struct {
+		limit                    int64
+		args                     []string
+		memory, sending, catchUp int
+	}{
+		{math.MaxInt64, nil, 2 << 30, 1 << 30, 256 << 20},
+		{400 << 20, nil, 200 << 20, 100 << 20, 25 << 20},
+		{1 << 20, nil, 64 << 20, 32 << 20, 8 << 20},
+		{400 << 20, []string{"-max-memory", "1000000000"}, 1_000_000_000, 100 << 20, 25 << 20},
+	} {
+		debug.SetMemoryLimit(x.limit)
+		c, err := configure(x.args, nil, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.MaxMemory != x.memory || c.MaxSending != x.sending || c.MaxCatchUp != x.catchUp {
+			t.Errorf("with %d bytes and %q: %d, %d, %d", x.limit, x.args, c.MaxMemory, c.MaxSending, c.MaxCatchUp)
+		}
 	}
 }

@@ -55,12 +55,26 @@ func (b *Budget) Take(ctx context.Context, n int) (done func(), err error) {
 		b.serve()
 		return nil, ctx.Err()
 	}
+	return b.back(w.n), nil
+}
+
+// Add takes a part of n at once, though there may not be as much, and returns how to give it back, which may be called
+// more than once.
+func (b *Budget) Add(n int) (done func()) {
+	b.mu.Lock()
+	b.used += n
+	b.mu.Unlock()
+	return b.back(n)
+}
+
+// back returns how to give a part back.
+func (b *Budget) back(n int) func() {
 	return sync.OnceFunc(func() {
 		b.mu.Lock()
-		b.used -= w.n
+		b.used -= n
 		b.serve()
 		b.mu.Unlock()
-	}), nil
+	})
 }
 
 // serve gives those who wait their parts, as far as there is enough. Called with the lock held.

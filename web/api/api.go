@@ -169,6 +169,25 @@ func (a *API) room(r *request, bytes int) error {
 	return nil
 }
 
+// leaves counts an answer that is large and not counted yet. What was only asked is refused when there is no room.
+func (a *API) leaves(r *request) error {
+	if r.ctx.Response.IsBodyStream() || r.ctx.UserValue(roomKey) != nil || a.opt.Room == nil {
+		return nil
+	}
+	bytes := len(r.ctx.Response.Body())
+	if bytes < largeAnswer {
+		return nil
+	}
+	done, err := a.opt.Room(r.ctx, r.c, bytes)
+	switch {
+	case err == nil:
+		r.ctx.SetUserValue(roomKey, onClose(done))
+	case r.route.method == fasthttp.MethodGet:
+		return err
+	}
+	return nil
+}
+
 // roomKey is under what a request has its room, which fasthttp closes with it, when the answer was written.
 const roomKey = "quire room"
 
@@ -338,8 +357,13 @@ func (a *API) serve(ctx *fasthttp.RequestCtx, read func() bool) error {
 	}
 	c, cancel := context.WithTimeout(trail.Context(ctx), a.opt.Timeout)
 	defer cancel()
+	c, done := a.opt.Manager.Reading(c)
+	defer done()
 	r.c = c
-	return r.route.serve(a, r)
+	if err := r.route.serve(a, r); err != nil {
+		return err
+	}
+	return a.leaves(r)
 }
 
 // Allowed returns why the sender of a request may not do what it asks for, or nil, without looking at its body.

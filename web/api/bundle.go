@@ -144,6 +144,8 @@ func (x *exporter) run(c context.Context, to io.Writer) error {
 		}
 		return err
 	}
+	c, done := x.a.opt.Manager.Reading(c)
+	defer done()
 	v, err := x.a.opt.Manager.View(c, x.doc, x.head.Head)
 	if err != nil {
 		return err
@@ -167,39 +169,53 @@ func (x *exporter) body(c context.Context, w io.Writer) error {
 		if err := x.pass.Check(x.doc, auth.Read); err != nil {
 			return err
 		}
-		steps, err := x.a.opt.Manager.Entries(c, x.doc, at, x.head.Head, exportPage)
+		lines, err := x.page(c, at)
 		if err != nil {
 			return err
 		}
-		for _, e := range steps {
-			if e.Rev != at+1 {
-				return fmt.Errorf("revision %d follows %d", e.Rev, at)
-			}
-			if err := line(w, stepOf(e)); err != nil {
+		if len(lines) == 0 {
+			return errors.New("the document went away")
+		}
+		for i := range lines {
+			if _, err := w.Write(lines[i]); err != nil {
 				return err
 			}
-			at = e.Rev
+			lines[i] = nil
+			at++
 			x.steps++
-		}
-		if len(steps) == 0 {
-			return errors.New("the document went away")
 		}
 	}
 	return nil
 }
 
+// page returns the lines of the next steps after a revision: who is slow to take them has nothing else in hand.
+func (x *exporter) page(c context.Context, at session.Revision) (lines [][]byte, err error) {
+	c, done := x.a.opt.Manager.Reading(c)
+	defer done()
+	steps, err := x.a.opt.Manager.Entries(c, x.doc, at, x.head.Head, exportPage)
+	for _, e := range steps {
+		if at++; e.Rev != at {
+			return nil, fmt.Errorf("revision %d follows %d", e.Rev, at-1)
+		}
+		lines = append(lines, marshal(stepOf(e)))
+	}
+	return lines, err
+}
+
 // beginning writes the content that the past of a document begins with when what was
 // before is not kept any more.
 func (x *exporter) beginning(c context.Context, w io.Writer, at session.Revision) error {
+	c, done := x.a.opt.Manager.Reading(c)
 	v, err := x.a.opt.Manager.View(c, x.doc, at)
-	if err != nil {
-		return err
-	}
-	x.steps++
 	s := step{Rev: at, Kind: kinds[storage.Delete], Time: x.head.Created}
 	if v.Type != nil {
 		s.Kind, s.Type, s.Content = kinds[storage.Create], v.Type.Name(), v.Type.AppendDoc(nil, v.Doc)
 	}
+	done() // before who takes it may be slow
+	if err != nil {
+		return err
+	}
+	x.steps++
 	return line(w, s)
 }
 
