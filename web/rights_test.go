@@ -36,6 +36,7 @@ import (
 // site is a whole server on a store in memory, which asks people who they are.
 type site struct {
 	t      *testing.T
+	server *Server
 	m      *session.Manager
 	auth   *auth.Authority
 	hooks  *hooks.Hooks
@@ -80,6 +81,7 @@ func newSite(t *testing.T, opt Options) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.server = server
 	overdue.Watch(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

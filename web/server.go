@@ -341,7 +341,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, read func() bool) {
 		s.profile(ctx)
 	case p == "/ws":
 		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.Serve(ctx, start) }, func(in context.Context, pass *auth.Pass, c *ws.Conn) ws.Handler {
-			return handler{s.protocol.ConnectIn(in, pass, c.Wake), connected{"quire.v1", pass}}
+			return handler{s.protocol.ConnectIn(in, pass, c.Wake, c.Hold), connected{"quire.v1", pass}}
 		})
 	case p == "/sharedb":
 		s.connect(ctx, func(start func(*ws.Conn) ws.Handler) { s.sockets.ServeAny(ctx, sharedb.Subprotocol, start) }, func(in context.Context, pass *auth.Pass, c *ws.Conn) ws.Handler {

@@ -115,7 +115,8 @@ type Conn struct {
 	room  *sync.Cond // the outbox has room again, or the connection ended
 	docs  map[string]*place
 	out   []message // answers, in order
-	bytes int       // of out
+	held  ws.Held   // out, but for documents that others are sent, too
+	lent  int       // bytes of these
 	owed  []func()  // to be called when out has left
 	news  []*place  // documents with something to take
 	bye   time.Duration
@@ -151,12 +152,13 @@ const maxPiece = 256 << 10
 // Connect makes the handler of a new connection of somebody who may do what pass says.
 // wake is called when there is something to send.
 func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
-	return p.ConnectIn(context.Background(), pass, wake)
+	return p.ConnectIn(context.Background(), pass, wake, nil)
 }
 
-// ConnectIn is Connect with a context, for whose values what the connection asks for is done.
-func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func()) *Conn {
-	c := &Conn{p: p, number: p.conns.Add(1), pass: pass, wake: wake, docs: map[string]*place{}}
+// ConnectIn is Connect with a context, for whose values what the connection asks for is done, and with whom to tell what
+// waits for the peer: see ws.Held.
+func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func(), hold func(bytes int) (room bool)) *Conn {
+	c := &Conn{p: p, number: p.conns.Add(1), pass: pass, wake: wake, docs: map[string]*place{}, held: ws.Held{Hold: hold}}
 	c.room = sync.NewCond(&c.mu)
 	c.ctx, c.cancel = context.WithCancel(in)
 	c.opens = limits.NewPace(&p.opens)
@@ -202,7 +204,7 @@ func (c *Conn) Receive(data []byte) *ws.CloseError {
 // waitForRoom slows down a peer that asks and does not read the answers.
 func (c *Conn) waitForRoom() {
 	c.mu.Lock()
-	for c.bytes > maxOutbox && !c.ended {
+	for (c.held.Over(maxOutbox) || c.lent > maxOutbox) && !c.ended {
 		c.room.Wait()
 	}
 	c.mu.Unlock()
@@ -397,12 +399,12 @@ func (c *Conn) push(msg []byte) { c.pushMessage(message{head: msg}) }
 
 // pushMessage is push of one that may be shared in part.
 func (c *Conn) pushMessage(msg message) {
-	if c.over {
+	if c.over || c.ended {
 		return
 	}
 	c.out = append(c.out, msg)
-	if c.bytes += len(msg.head) + len(msg.tail); msg.body != nil {
-		c.bytes += len(msg.body.Text())
+	if c.held.Add(len(msg.head) + len(msg.tail)); msg.body != nil {
+		c.lent += len(msg.body.Text())
 	}
 }
 
@@ -433,7 +435,7 @@ func (c *Conn) Send(w Sender) bool {
 	c.mu.Lock()
 	out := c.out
 	c.left = append(c.left, c.owed...)
-	c.out, c.bytes, c.owed = nil, 0, nil
+	c.forget()
 	out = slices.DeleteFunc(out, func(msg message) bool { return msg.shows != nil && msg.shows.role < auth.Read })
 	leave, bye := c.leave, c.bye
 	c.leave = false
@@ -538,9 +540,16 @@ func (c *Conn) clear() []*place {
 	for _, done := range c.owed {
 		done()
 	}
-	c.out, c.bytes, c.owed, c.news = nil, 0, nil, nil
+	c.forget()
+	c.news = nil
 	c.room.Broadcast()
 	return places
+}
+
+// forget empties the outbox. Called with the lock held.
+func (c *Conn) forget() {
+	c.held.Clear()
+	c.out, c.lent, c.owed = nil, 0, nil
 }
 
 // places returns the open documents. Called with the lock held.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,11 +108,40 @@ func TestAnswersAreBounded(t *testing.T) {
 			}()
 			synctest.Wait()
 			c.mu.Lock()
-			held := c.bytes
+			held := c.held.Bytes()
 			c.mu.Unlock()
 			if asked == 100_000 || held > maxOutbox+1000 {
 				t.Errorf("%d messages were taken, %d bytes of answers are held, limit %d", asked, held, maxOutbox)
 			}
+		})
+	}
+}
+
+// TestHeldIsCounted has a peer ask and read nothing: what waits for it is told, where there is no room for it the peer
+// has to wait sooner, and all is given back in the end.
+func TestHeldIsCounted(t *testing.T) {
+	for _, room := range []int{64 << 20, 1 << 20} {
+		synctest.Test(t, func(t *testing.T) {
+			m, stop := manager(t)
+			held := 0
+			c := New(Options{Manager: m}).ConnectIn(context.Background(), auth.Anybody(), func() {}, func(n int) bool { held += n; return held <= room })
+			var over atomic.Bool
+			go func() {
+				for !over.Load() {
+					c.Receive([]byte(`{"t":"check","doc":"` + strings.Repeat("d", 400) + `"}`))
+				}
+			}()
+			synctest.Wait()
+			if most := min(room, maxOutbox) + 64<<10; held < most/2 || held > most {
+				t.Errorf("room for %d: %d bytes are held", room, held)
+			}
+			over.Store(true)
+			c.Ended()
+			if synctest.Wait(); held != 0 {
+				t.Errorf("%d bytes are held when it has ended", held)
+			}
+			stop()
+			time.Sleep(time.Hour)
 		})
 	}
 }
@@ -123,8 +153,8 @@ func TestHugeIDsAreNotEchoed(t *testing.T) {
 		c.Receive([]byte(`{"t":"submit","doc":"` + strings.Repeat("d", 100_000) + `","base":0,"seq":1,"ops":[[1]]}`))
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.bytes > 1000 {
-			t.Errorf("the answer has %d bytes", c.bytes)
+		if c.held.Bytes() > 1000 {
+			t.Errorf("the answer has %d bytes", c.held.Bytes())
 		}
 	})
 }

@@ -116,7 +116,6 @@ type Conn struct {
 	wake   func()
 	ctx    context.Context
 	cancel context.CancelFunc
-	hold   func(bytes int) (room bool)
 	// opens and presences are how often it may do that.
 	opens, presences *limits.Pace
 
@@ -129,12 +128,10 @@ type Conn struct {
 	mu   sync.Mutex
 	room *sync.Cond // the outbox has room again, or the connection ended
 	// Guarded by mu.
-	docs  map[string]*document
-	out   []answer
-	pins  int  // answers of them that keep a large document
-	bytes int  // of out and resumed
-	held  int  // those of them that hold was told of
-	tight bool // and there was no room
+	docs map[string]*document
+	out  []answer
+	pins int     // answers of them that keep a large document
+	held ws.Held // out and resumed
 	// resumed are how many bytes of documents' names queries brought that wait for their results, by their ids.
 	resumed map[string]int
 	news    []*place // those with something to take
@@ -170,7 +167,7 @@ func (p *Protocol) Connect(pass *auth.Pass, wake func()) *Conn {
 // how many bytes more, or with a negative number less, wait for the peer, in steps of 64 KiB; hold reports whether there
 // is room for them: see ws.Conn.Hold.
 func (p *Protocol) ConnectIn(in context.Context, pass *auth.Pass, wake func(), hold func(bytes int) (room bool)) *Conn {
-	c := &Conn{p: p, pass: pass, wake: wake, hold: hold, docs: map[string]*document{}, shown: map[shown]*place{}, src: p.opt.NewID()}
+	c := &Conn{p: p, pass: pass, wake: wake, held: ws.Held{Hold: hold}, docs: map[string]*document{}, shown: map[shown]*place{}, src: p.opt.NewID()}
 	c.room = sync.NewCond(&c.mu)
 	c.opens = limits.NewPace(&p.opens)
 	c.presences = limits.NewPace(&p.presences)
@@ -340,7 +337,7 @@ func (c *Conn) clear() func() {
 	for _, pl := range places {
 		pl.gone = true
 	}
-	c.weigh(-c.bytes)
+	c.held.Clear()
 	for i := range c.out {
 		c.out[i].drop()
 	}

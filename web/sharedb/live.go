@@ -121,7 +121,7 @@ func (c *Conn) resume(id string, known []wanted) {
 		if c.resumed == nil {
 			c.resumed = map[string]int{}
 		}
-		c.weigh(bytes - before)
+		c.held.Add(bytes - before)
 		c.resumed[id] = bytes
 	}
 	if bytes == 0 {

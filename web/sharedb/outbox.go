@@ -46,7 +46,7 @@ func (a *answer) drop() {
 // pop takes out the first answer. Called with the lock held.
 func (c *Conn) pop() {
 	a := &c.out[0]
-	c.weigh(-a.size())
+	c.held.Add(-a.size())
 	if a.pins {
 		c.pins--
 	}
@@ -59,38 +59,13 @@ func (c *Conn) pop() {
 // then waits, and the peer's requests with it.
 const maxOutbox = 4 << 20
 
-// holdStep is in which steps the answers that wait are counted as held, from one step on.
-const holdStep = 64 << 10
-
 // waitForRoom slows down a peer that asks and does not read the answers.
 func (c *Conn) waitForRoom() {
 	c.mu.Lock()
-	for (c.bytes > c.allowance() || c.pins > 1) && !c.ended {
+	for (c.held.Over(maxOutbox) || c.pins > 1) && !c.ended {
 		c.room.Wait()
 	}
 	c.mu.Unlock()
-}
-
-// allowance is how many bytes of answers may wait before the peer does. Called with the lock held.
-func (c *Conn) allowance() int {
-	if c.tight {
-		return holdStep
-	}
-	return maxOutbox
-}
-
-// weigh adds to the bytes of the answers that wait. Called with the lock held.
-func (c *Conn) weigh(bytes int) {
-	c.bytes += bytes
-	steps := c.bytes / holdStep * holdStep
-	switch more := steps - c.held; {
-	case more > 0:
-		c.tight = !c.hold(more)
-	case more < 0:
-		c.hold(more)
-		c.tight = c.tight && steps > 0
-	}
-	c.held = steps
 }
 
 // push adds an answer. Called with the lock held, or before anything else.
@@ -100,7 +75,7 @@ func (c *Conn) push(a answer) {
 		return
 	}
 	c.out = append(c.out, a)
-	c.weigh(a.size())
+	c.held.Add(a.size())
 	if a.pins {
 		c.pins++
 	}

@@ -31,7 +31,7 @@ func (m member) Send(msg *ws.Shared) {
 	c.mu.Lock()
 	if c.over {
 		// Nothing is sent any more.
-	} else if c.bytes <= 2*c.allowance() {
+	} else if !c.held.Over(2 * maxOutbox) {
 		c.push(answer{shared: msg})
 	} else if c.closing == nil {
 		c.closing = &ws.CloseError{Code: ws.CloseTryAgain, Reason: "too many messages wait"}

@@ -29,6 +29,8 @@ func TestOverTLS(t *testing.T) {
 		"Shutdown":        TestShutdownIsBounded,
 		"AfterTheEnd":     TestPingAfterTheEnd,
 		"LargeAndSmaller": testSizes,
+		"Around":          TestSendAround,
+		"Lent":            TestLentIsCounted,
 	} {
 		t.Run(name, test)
 	}
