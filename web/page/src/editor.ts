@@ -312,7 +312,11 @@ class EditorPage {
           return { head: doc.rev, oldest: doc.oldest ?? 0 };
         },
         say: (words, undo) => this.#say(words, undo),
-        closed: () => (this.#history = undefined),
+        closed: () => {
+          this.#history = undefined;
+          // The focus is back in the editor by now, the selection only when the editor has looked.
+          if (this.#pane?.element.contains(document.activeElement)) this.#pane.focus();
+        },
       });
     } catch (error) {
       console.error(error);
