@@ -36,7 +36,8 @@ type place struct {
 	stop  context.CancelFunc
 	ended chan error
 
-	again map[string]bool // words that the editor saved again, since it found something else written over them
+	replaced     map[string]bool // words in whose place the editor saved others, since something else had been written over what it knew
+	replacements []string        // those others
 
 	mu    sync.Mutex
 	notes []mirror.Note
@@ -46,7 +47,7 @@ type place struct {
 // newPlace makes a place in a folder of its own.
 func newPlace(t *testing.T, url, name, doc string) *place {
 	t.Helper()
-	p := &place{t: t, file: filepath.Join(t.TempDir(), name), client: remoteClient(t, url, "remote"), again: map[string]bool{}, bell: make(chan struct{})}
+	p := &place{t: t, file: filepath.Join(t.TempDir(), name), client: remoteClient(t, url, "remote"), replaced: map[string]bool{}, bell: make(chan struct{})}
 	p.opt = mirror.Options{Client: remoteClient(t, url, "local"), File: p.file, Doc: doc, Note: p.note,
 		Settle: 15 * time.Millisecond, Empty: time.Minute, Gather: 5 * time.Millisecond, Poll: time.Second, Retry: 20 * time.Millisecond, RetryMost: 200 * time.Millisecond}
 	return p

@@ -466,10 +466,10 @@ func TestSyncProgram(t *testing.T) {
 	if content, err := os.ReadFile(p.file); err != nil || string(content) != text {
 		t.Errorf("the file is %q, %v\nthe document %q", content, err, text)
 	}
-	for i, w := range words {
+	for i, w := range append(words, p.replacements...) {
 		// Which of two equal line ends belongs to which of two new lines cannot be told.
 		if n := strings.Count(text, strings.TrimSpace(w)); !p.right(w, n) {
-			t.Errorf("word %d (%s) is there %d times", i, []string{"of the file", "of the document"}[i%2], n)
+			t.Errorf("word %d of %d (even: of the file; then those saved again) is there %d times", i, len(words), n)
 		}
 	}
 	if kept, err := filepath.Glob(p.file + ".kept-*"); err != nil || len(kept) > 0 {
