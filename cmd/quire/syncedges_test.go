@@ -310,12 +310,11 @@ func TestSyncLostAnswer(t *testing.T) {
 func TestSyncCutOff(t *testing.T) {
 	_, url, _ := start(t, "--data", t.TempDir())
 	for name, c := range map[string]struct{ file, temp, want string }{
-		"before the file was written":             {file: "one\n", want: "one\ntwo\n"},
-		"with the new content beside it":          {file: "one\n", temp: "one\ntwo\n", want: "one\ntwo\n"},
+		"before the file was written":             {file: "one\n", temp: "one\ntwo\n", want: "one\ntwo\n"},
 		"with the old content beside it":          {file: "one\ntwo\n", temp: "one\n", want: "one\ntwo\n"},
 		"after the file was written":              {file: "one\ntwo\n", want: "one\ntwo\n"},
 		"after that, and then the file was saved": {file: "one\ntwo\nmore\n", want: "one\ntwo\nmore\n"},
-		"before that, and then it was saved":      {file: "one more\n", want: "one more\ntwo\n"},
+		"before that, and then it was saved":      {file: "one more\n", temp: "one\ntwo\n", want: "one more\ntwo\n"},
 		"with what was saved just before":         {file: "one\ntwo\n", temp: "saved\none\n", want: "saved\none\ntwo\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -334,7 +333,7 @@ func TestSyncCutOff(t *testing.T) {
 			if err := json.Unmarshal(data, &state); err != nil {
 				t.Fatal(err)
 			}
-			state["writing"] = map[string]any{"rev": 1, "sum": sha("one\ntwo\n"), "was": sha("one\n"), "files": []string{sha("one\ntwo\n")}}
+			state["writing"] = map[string]any{"rev": 1, "sum": sha("one\ntwo\n"), "turn": 1, "was": "one\n", "target": sha("one\ntwo\n")}
 			if data, err = json.Marshal(state); err != nil {
 				t.Fatal(err)
 			}
@@ -343,7 +342,7 @@ func TestSyncCutOff(t *testing.T) {
 			}
 			p.write(c.file)
 			if c.temp != "" {
-				if err := os.WriteFile(path+"-part", []byte(c.temp), 0o600); err != nil {
+				if err := os.WriteFile(path+"-part1", []byte(c.temp), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -91,38 +91,37 @@ func syncFolder(path string) error {
 	return nil
 }
 
-// tempPath is where a file's new content is before it takes its place, and what was there after. What is
-// there is always whole.
-func tempPath(path string) string { return beside(path, "part") }
-
-// unseenPath is where that is put which somebody saved just before the file was written,
-// until it is in the file again.
-func unseenPath(path string) string { return beside(path, "unseen") }
-
-func beside(path, what string) string {
-	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".quire-"+what)
+// partPath is where the content that is written in turn n is before it takes the file's place, and what was in the file
+// after. The turns of one writing count from 1.
+func partPath(path string, n int) string {
+	return filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.quire-part%d", filepath.Base(path), n))
 }
 
-// prepare writes the new content of a file beside it.
-func prepare(path, content string, mode fs.FileMode) (temp string, err error) {
-	temp = tempPath(path)
-	if err := writeSynced(beside(path, "new"), []byte(content), mode); err != nil {
-		return "", err
+// prepare writes what is to take the place of a file, with its permissions.
+func prepare(path, content string, n int) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
 	}
-	return temp, os.Rename(beside(path, "new"), temp)
+	part := partPath(path, n)
+	if err := writeSynced(part, []byte(content), info.Mode().Perm()); err != nil {
+		return err
+	}
+	keepOwner(part, info)
+	return nil
 }
 
 // create makes the file, which must not be there.
 func create(path, content string) error {
-	temp, err := prepare(path, content, 0o644)
-	if err != nil {
+	part := partPath(path, 1)
+	if err := writeSynced(part, []byte(content), 0o644); err != nil {
 		return err
 	}
-	err = os.Link(temp, path) // fails when somebody was first
+	err := os.Link(part, path) // fails when somebody was first
 	if err != nil && !errors.Is(err, fs.ErrExist) {
-		err = os.Rename(temp, path) // a file system without links
+		err = os.Rename(part, path) // a file system without links
 	} else {
-		err = errors.Join(err, os.Remove(temp))
+		err = errors.Join(err, os.Remove(part))
 	}
 	if err != nil {
 		return err
@@ -130,49 +129,24 @@ func create(path, content string) error {
 	return syncFolder(path)
 }
 
-// swap puts content in the place of the file, with its permissions, and returns what was there at that
-// moment. When that is not what was expected, it is also at unseenPath; when it is unfit, it is put back. Where the
-// system cannot exchange two names at once, somebody who saves between the last look and
-// the renaming is not seen.
-func swap(path, content, expected string, unfit func(string) error) (found string, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
+// swap puts what was prepared in the place of the file, and what was there at that moment in its own. Where the
+// system cannot exchange two names at once, the file has to be as expected, and somebody who saves between that
+// look and the renaming is not seen.
+func swap(path, expected string, n int) error {
+	part := partPath(path, n)
+	if err := exchange(part, path); !errors.Is(err, errors.ErrUnsupported) {
+		return err
 	}
-	temp, err := prepare(path, content, info.Mode().Perm())
-	if err != nil {
-		return "", err
-	}
-	keepOwner(temp, info)
-	if err := exchange(temp, path); errors.Is(err, errors.ErrUnsupported) {
-		return replace(path, temp, expected)
-	} else if err != nil {
-		return "", errors.Join(err, os.Remove(temp))
-	}
-	was, err := read(temp)
-	switch {
-	case err != nil:
-		return "", err
-	case was.content == expected:
-		return expected, errors.Join(os.Remove(temp), syncFolder(path))
-	case unfit(was.content) != nil: // it is for whoever wrote it to say what is meant
-		return "", errors.Join(exchange(temp, path), os.Remove(temp), errUnfit)
-	}
-	return was.content, errors.Join(os.Rename(temp, unseenPath(path)), syncFolder(path))
-}
-
-// replace renames temp to the file, if that still is what was expected.
-func replace(path, temp, expected string) (found string, err error) {
 	was, err := read(path)
 	switch {
 	case err != nil:
-		return "", errors.Join(err, os.Remove(temp))
+		return err
 	case !was.there: // removed: it stays so
-		return "", errors.Join(fs.ErrNotExist, os.Remove(temp))
+		return fs.ErrNotExist
 	case was.content != expected:
-		return "", errors.Join(errChanged, os.Remove(temp))
+		return errChanged
 	}
-	return expected, errors.Join(os.Rename(temp, path), syncFolder(path))
+	return os.Rename(part, path)
 }
 
 var (

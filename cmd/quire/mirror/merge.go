@@ -62,34 +62,3 @@ func merge(f form.Form, base, mine, theirs string) (string, error) {
 	}
 	return f.Show(t.AppendDoc(nil, d))
 }
-
-// distance is how much has to be put into and taken out of one content to make it another, in
-// characters.
-func distance(from, to string) (int, error) {
-	t := text.Type{}
-	a, err := text.FromString(from)
-	if err != nil {
-		return 0, err
-	}
-	b, err := text.FromString(to)
-	if err != nil {
-		return 0, err
-	}
-	op, err := diff.Between(t, a, b)
-	if err != nil {
-		return 0, err
-	}
-	inserted, deleted := t.Measure(op)
-	return inserted + deleted, nil
-}
-
-// nearer reports whether content is more like a than like b.
-func nearer(f form.Form, content, a, b string) (bool, error) {
-	content = f.Plain(content)
-	toA, err := distance(f.Plain(a), content)
-	if err != nil {
-		return false, err
-	}
-	toB, err := distance(f.Plain(b), content)
-	return toA < toB, err
-}

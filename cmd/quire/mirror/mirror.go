@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -95,12 +94,13 @@ type Mirror struct {
 	let   func() // lets go of the lock
 	state state
 
-	checked bool      // the server has at Base what the file had
-	fetched bool      // nothing newer than Base is known of on the server
-	seen    mark      // the file when it was looked at last
-	since   time.Time // when it became so
-	refused string    // sum of the content that was refused
-	missing bool      // it was said that the file is not there
+	checked bool   // the server has at Base what the file had
+	fetched bool   // nothing newer than Base is known of on the server
+	rest    rest   // of the file
+	refused string // sum of the content that was refused
+	missing bool   // it was said that the file is not there
+
+	between func() // is called between the steps of writing the file; nil but in tests
 }
 
 var errLocked = errors.New("locked")
@@ -175,30 +175,24 @@ func keptPath(file string) string {
 	return fmt.Sprintf("%s.kept-%s", file, time.Now().Format("20060102-150405.000"))
 }
 
-// leftover deals with what a crash left of writing the file. It is removed when it is
-// known; else somebody saved in that very moment, see recover.
+// leftover deals with what a crash left beside the file when nothing says that it was being written.
 func (m *Mirror) leftover() error {
-	temp, unseen := tempPath(m.opt.File), unseenPath(m.opt.File)
-	w := m.state.Writing
-	l, err := read(temp)
-	if err != nil {
+	part := partPath(m.opt.File, 1)
+	if m.state.Writing != nil {
+		return nil
+	}
+	if m.state.begun() {
+		return discard(part)
+	}
+	// What is beside it may be what the file had before it was made the same as the document.
+	l, err := read(part)
+	if err != nil || !l.there {
 		return err
 	}
-	if l.there {
-		h := m.state.sumOf(l.content)
-		if w == nil || h == w.Was || slices.Contains(w.Files, h) {
-			err = os.Remove(temp)
-		} else {
-			err = os.Rename(temp, unseen)
-		}
-		if err != nil {
-			return err
-		}
+	if f, err := read(m.opt.File); err == nil && f.content == l.content {
+		return discard(part)
 	}
-	if _, err := os.Stat(unseen); err == nil && w == nil {
-		return m.keep(unseen)
-	}
-	return nil
+	return m.keep(part)
 }
 
 // keep puts a file that nothing is known of where people see it.
@@ -232,7 +226,9 @@ func (m *Mirror) step(ctx context.Context) (time.Duration, error) {
 		return 0, nil
 	}
 	m.missing = false
-	if err := m.recover(ctx, f); later(err) {
+	if err := m.recover(ctx, f); later(err) && m.refused == sum(f.content) {
+		return 0, nil
+	} else if later(err) {
 		return m.opt.Settle, nil
 	} else if err != nil {
 		return 0, err
@@ -257,18 +253,29 @@ func (m *Mirror) step(ctx context.Context) (time.Duration, error) {
 
 // settling returns how long to leave the file alone: somebody may be about to write it.
 func (m *Mirror) settling(f look) time.Duration {
-	if f.mark != m.seen || m.since.IsZero() {
-		m.seen, m.since = f.mark, time.Now()
-	}
 	quiet := m.opt.Settle
 	if f.there && f.content == "" && m.state.begun() && m.state.Sum != m.state.sumOf("") {
 		quiet = max(quiet, m.opt.Empty)
 	}
-	return quiet - time.Since(m.since)
+	return m.rest.left(f.mark, quiet)
 }
 
 // touched says that something happened to the file.
-func (m *Mirror) touched() { m.since = time.Time{} }
+func (m *Mirror) touched() { m.rest = rest{} }
+
+// rest is since when a file has been left alone.
+type rest struct {
+	seen  mark // the file when it was looked at last
+	since time.Time
+}
+
+// left returns how long a file, as it is found now, has to be left alone yet to have been so for quiet.
+func (r *rest) left(now mark, quiet time.Duration) time.Duration {
+	if now != r.seen || r.since.IsZero() {
+		*r = rest{now, time.Now()}
+	}
+	return quiet - time.Since(r.since)
+}
 
 // local sends a change of the file.
 func (m *Mirror) local(ctx context.Context, f look) (time.Duration, error) {

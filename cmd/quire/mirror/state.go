@@ -40,16 +40,17 @@ type sending struct {
 	Content string `json:"content"`
 }
 
-// writing says how to tell, after a crash, whether the file was written. When the file has a
-// sum of Files, it was, and Rev and Sum are its base; when it has Was, it was not.
+// writing says what is about to be written into the file, so that after a crash it can be told what was, see recover.
 type writing struct {
-	Rev   int64    `json:"rev"`
-	Sum   string   `json:"sum"`
-	Was   string   `json:"was"`
-	Files []string `json:"files"`
-	// Merged is the sum of what somebody saved in the moment of writing and the last of Files has
-	// merged in, over Was; "" when there was none.
-	Merged string `json:"merged,omitempty"`
+	// Rev and Sum are the file's base after it.
+	Rev int64  `json:"rev"`
+	Sum string `json:"sum"`
+	// Turn counts from 1. What is written in a turn after the first has what somebody saved just before the one
+	// before merged in.
+	Turn int `json:"turn"`
+	// Was is the content that the file is to have before, Target the digest of the one after.
+	Was    string `json:"was"`
+	Target string `json:"target"`
 }
 
 // sum is a digest of content.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"quire/cmd/quire/form"
@@ -40,7 +39,7 @@ func (m *Mirror) take(ctx context.Context, from string) (time.Duration, error) {
 	if f.content == from && m.state.Form.Same(from, content) {
 		target = from
 	}
-	written, err := m.write(f.content, target, writing{Rev: rev, Sum: m.state.sumOf(content), Was: m.state.sumOf(f.content)})
+	written, err := m.write(ctx, f.content, target, writing{Rev: rev, Sum: m.state.sumOf(content)})
 	if later(err) {
 		return m.opt.Settle, nil
 	} else if err != nil {
@@ -65,34 +64,86 @@ func (m *Mirror) take(ctx context.Context, from string) (time.Duration, error) {
 }
 
 // write puts target into the file, which had content was when it was read. Whatever
-// somebody saved meanwhile is merged in. It returns what the file has now.
-func (m *Mirror) write(was, target string, w writing) (string, error) {
+// somebody saved meanwhile is merged in. It returns what the file has now. Until state.Writing is
+// taken back, a crash at any moment, and every error, is recovered from.
+func (m *Mirror) write(ctx context.Context, was, target string, w writing) (string, error) {
+	file := m.opt.File
 	for target != was {
-		w.Files = append(w.Files, m.state.sumOf(target))
-		m.state.Writing = &w
+		w.Turn, w.Was, w.Target = w.Turn+1, was, sum(target)
+		if err := prepare(file, target, w.Turn); err != nil {
+			return "", err
+		}
+		m.moment()
+		turn := w
+		m.state.Writing = &turn
 		if err := m.state.save(m.path); err != nil {
 			return "", err
 		}
-		found, err := swap(m.opt.File, target, was, m.unfit)
+		m.moment()
+		if err := swap(file, was, w.Turn); err != nil {
+			return "", err
+		}
+		m.moment()
+		if err := errors.Join(syncFolder(file), discard(partPath(file, w.Turn-1))); err != nil {
+			return "", err
+		}
+		found, err := m.found(ctx, w)
 		if err != nil {
 			return "", err
 		}
 		if found == was {
 			break
 		}
+		if m.unfit(found) != nil { // it is for whoever wrote it to say what is meant
+			return "", errors.Join(exchange(partPath(file, w.Turn), file), errUnfit)
+		}
 		merged, err := merge(m.state.Form, was, found, target)
 		if err != nil {
 			return "", err
 		}
-		if w.Merged != "" { // found was made from what has just been merged
-			w.Was = ""
+		was, target = target, merged
+	}
+	m.moment()
+	return target, discard(partPath(file, w.Turn))
+}
+
+// found returns what was in the file when it was written in a turn, once it has been left alone: whoever had it open may
+// be writing into it still.
+func (m *Mirror) found(ctx context.Context, w writing) (string, error) {
+	var r rest
+	for {
+		m.moment()
+		l, err := read(partPath(m.opt.File, w.Turn))
+		if err != nil || !l.there || l.content == w.Was { // where names cannot be exchanged, nothing is there
+			return w.Was, err
 		}
-		was, target, w.Merged = target, merged, m.state.sumOf(found)
+		quiet := m.opt.Settle
+		if l.content == "" {
+			quiet = max(quiet, m.opt.Empty)
+		}
+		wait := r.left(l.mark, quiet)
+		if wait <= 0 {
+			return l.content, nil
+		}
+		if err := pause(ctx, min(wait, m.opt.Settle)); err != nil {
+			return "", err
+		}
 	}
-	if err := os.Remove(unseenPath(m.opt.File)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
+}
+
+// moment lies between two steps of writing the file.
+func (m *Mirror) moment() {
+	if m.between != nil {
+		m.between()
 	}
-	return target, nil
+}
+
+// discard removes a file, which need not be there.
+func discard(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // later reports whether an error of write is of a file that was changed or removed just now: it is
@@ -101,74 +152,65 @@ func later(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errUnfit) || errors.Is(err, errChanged)
 }
 
-// recover finds out whether the file was written before a crash, and finishes that.
+// recover finishes a write that was cut off, by a crash or an error. What is prepared for a turn is whole before
+// state.Writing says so; when it still is there, the turn was not taken. Else what was in the file
+// then is in its place, until that is merged in or was what had been expected.
 func (m *Mirror) recover(ctx context.Context, f look) error {
 	w := m.state.Writing
 	if w == nil {
 		return nil
 	}
-	unseen, err := read(unseenPath(m.opt.File))
+	part := partPath(m.opt.File, w.Turn)
+	l, err := read(part)
 	if err != nil {
 		return err
 	}
-	h := m.state.sumOf(f.content)
-	done := unseen.there || slices.Contains(w.Files, h)
-	before := ""
-	if unseen.there || !done && h != w.Was {
-		if before, err = m.before(ctx); err != nil {
-			return m.lost(err)
+	taken := !l.there || sum(l.content) != w.Target || sum(f.content) == w.Target
+	missed := "" // what has to be in the file and was made of Was
+	switch {
+	case taken:
+		if missed, err = m.found(ctx, *w); err != nil {
+			return err
 		}
+	case w.Turn > 1:
+		missed = l.content
+	default:
+		missed = w.Was
 	}
-	if !done && h != w.Was {
-		// It was edited since. What it was edited from is the one that it is more like.
-		after, _, err := m.fetch(ctx, w.Rev)
-		if err != nil {
-			return m.lost(err)
-		}
-		if done, err = nearer(m.state.Form, f.content, after, before); err != nil {
+	if missed != w.Was && !(taken && sum(missed) == w.Target) {
+		if err := m.rejoin(ctx, f, missed, *w); err != nil {
 			return err
 		}
 	}
-	if unseen.there {
-		if err := m.rejoin(f, unseen, before, *w); err != nil {
-			return err
-		}
-	}
-	if done {
+	if taken || w.Turn > 1 {
 		m.state.Base, m.state.Sum, m.state.Sending = w.Rev, w.Sum, nil
 	}
+	last := m.state.Writing.Turn
 	m.state.Writing = nil
-	return m.state.save(m.path)
+	if err := m.state.save(m.path); err != nil {
+		return err
+	}
+	return errors.Join(discard(part), discard(partPath(m.opt.File, w.Turn-1)), discard(partPath(m.opt.File, last)))
 }
 
-// rejoin brings into the file what somebody saved just before it was written, or keeps it aside when it
-// cannot be told what that was made from. Until that is done, the base stays: a crash in the middle is
-// recovered from in the same way.
-func (m *Mirror) rejoin(f, unseen look, before string, w writing) error {
-	h, u := m.state.sumOf(f.content), m.state.sumOf(unseen.content)
-	if u == w.Merged && h == w.Files[len(w.Files)-1] { // it is in the file already
-		return os.Remove(unseenPath(m.opt.File))
+// rejoin brings into the file what was made of w.Was and is not in it, or keeps it aside when no document can have
+// it. Until that is done, a crash is recovered from in the same way.
+func (m *Mirror) rejoin(ctx context.Context, f look, missed string, w writing) error {
+	if m.unfit(missed) != nil {
+		return m.keep(partPath(m.opt.File, w.Turn))
 	}
-	known := m.state.sumOf(before) == w.Was && (w.Merged == "" || u == w.Merged && slices.Contains(w.Files, h))
-	if !known || m.unfit(unseen.content) != nil || m.unfit(f.content) != nil {
-		return m.keep(unseenPath(m.opt.File))
+	if err := m.unfit(f.content); err != nil {
+		if m.refused != sum(f.content) {
+			m.refuse(f.content, err)
+		}
+		return errUnfit
 	}
-	merged, err := merge(m.state.Form, before, unseen.content, f.content)
+	merged, err := merge(m.state.Form, w.Was, missed, f.content)
 	if err != nil {
 		return err
 	}
-	w.Merged = u
-	_, err = m.write(f.content, merged, w)
+	_, err = m.write(ctx, f.content, merged, w)
 	return err
-}
-
-// before is what the file had before it was to be written.
-func (m *Mirror) before(ctx context.Context) (string, error) {
-	if m.state.Sending != nil {
-		return m.state.Sending.Content, nil
-	}
-	content, _, err := m.fetch(ctx, m.state.Base)
-	return content, err
 }
 
 // check makes sure that the server has, at the revision that the file had, what the file had
@@ -231,7 +273,7 @@ func (m *Mirror) begin(ctx context.Context, f look) (time.Duration, error) {
 		err = create(m.opt.File, content)
 	case same:
 	case m.opt.Prefer == FromDocument:
-		err = m.replace(f.content, content)
+		err = m.replace(ctx, f.content, content)
 	case m.opt.Prefer != FromFile:
 		m.state = state{}
 		return 0, &Stop{Changed, fmt.Sprintf("%s and the document %s are both there and differ: say --prefer file or --prefer document, or move the file away", m.shown, m.opt.Doc)}
@@ -255,12 +297,22 @@ func (m *Mirror) begin(ctx context.Context, f look) (time.Duration, error) {
 }
 
 // replace puts other content into the file, and keeps what somebody saved in that very moment.
-func (m *Mirror) replace(was, content string) error {
-	found, err := swap(m.opt.File, content, was, m.unfit)
-	if err != nil || found == was {
+func (m *Mirror) replace(ctx context.Context, was, content string) error {
+	err := prepare(m.opt.File, content, 1)
+	if err == nil {
+		err = swap(m.opt.File, was, 1)
+	}
+	if err != nil {
+		return errors.Join(err, discard(partPath(m.opt.File, 1)))
+	}
+	found, err := m.found(ctx, writing{Turn: 1, Was: was})
+	if err != nil {
 		return err
 	}
-	return m.keep(unseenPath(m.opt.File))
+	if found != was {
+		return m.keep(partPath(m.opt.File, 1))
+	}
+	return errors.Join(syncFolder(m.opt.File), discard(partPath(m.opt.File, 1)))
 }
 
 // make makes the document of the file. What the server reads in the file may be written otherwise

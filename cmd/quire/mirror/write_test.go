@@ -22,7 +22,7 @@ func newTest(t *testing.T, content string) *Mirror {
 	if err := os.WriteFile(file, []byte(content), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	m, err := Open(Options{File: file, Doc: "notes"})
+	m, err := Open(Options{File: file, Doc: "notes", Settle: time.Millisecond, Empty: 5 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestWriteMergesWhatWasNotSeen(t *testing.T) {
 		{"a b c\n", "a B c\n", "a b C\n", "a B C\n"},
 	} {
 		m := newTest(t, c.saved)
-		got, err := m.write(c.read, c.target, writing{Rev: 1, Sum: sum(c.target)})
+		got, err := m.write(t.Context(), c.read, c.target, writing{Rev: 1, Sum: sum(c.target)})
 		if errors.Is(err, errChanged) { // where names cannot be exchanged, it is looked at again
 			continue
 		}
@@ -58,7 +58,7 @@ func TestWriteMergesWhatWasNotSeen(t *testing.T) {
 		if info, err := os.Stat(m.opt.File); err != nil || info.Mode().Perm() != 0o640 {
 			t.Errorf("the mode is %v, %v", info.Mode(), err)
 		}
-		for _, path := range []string{tempPath(m.opt.File), unseenPath(m.opt.File)} {
+		for _, path := range []string{partPath(m.opt.File, 1), partPath(m.opt.File, 2)} {
 			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%s is left: %v", path, err)
 			}
@@ -68,7 +68,7 @@ func TestWriteMergesWhatWasNotSeen(t *testing.T) {
 
 func TestWriteLeavesWhatIsNoText(t *testing.T) {
 	m := newTest(t, "caf\xe9\n")
-	if _, err := m.write("one\n", "one\ntwo\n", writing{Rev: 1}); !errors.Is(err, errUnfit) && !errors.Is(err, errChanged) {
+	if _, err := m.write(t.Context(), "one\n", "one\ntwo\n", writing{Rev: 1}); !errors.Is(err, errUnfit) && !errors.Is(err, errChanged) {
 		t.Errorf("got %v", err)
 	}
 	if content, err := os.ReadFile(m.opt.File); err != nil || string(content) != "caf\xe9\n" {
@@ -77,7 +77,7 @@ func TestWriteLeavesWhatIsNoText(t *testing.T) {
 	if err := os.Remove(m.opt.File); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.write("one\n", "one\ntwo\n", writing{Rev: 1}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := m.write(t.Context(), "one\n", "one\ntwo\n", writing{Rev: 1}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that is gone: %v", err)
 	}
 	if _, err := os.Stat(m.opt.File); !errors.Is(err, fs.ErrNotExist) {
@@ -91,7 +91,7 @@ func TestWriteKeepsJSON(t *testing.T) {
 	const read, target = "{\n  \"n\": {\n    \"a\": 1\n  }\n}\n", "{\n  \"n\": {\n    \"a\": 1,\n    \"remote\": 2\n  }\n}\n"
 	m := newTest(t, `{"n": {"a": 1, "local": 3}}`)
 	m.state.Type, m.state.Form = "json0", "json"
-	got, err := m.write(read, target, writing{Rev: 1, Sum: m.state.sumOf(target)})
+	got, err := m.write(t.Context(), read, target, writing{Rev: 1, Sum: m.state.sumOf(target)})
 	if !errors.Is(err, errChanged) { // where names cannot be exchanged, it is looked at again
 		content, readErr := os.ReadFile(m.opt.File)
 		if err != nil || readErr != nil || got != string(content) || !m.state.Form.Same(got, `{"n":{"a":1,"local":3,"remote":2}}`) {
@@ -102,7 +102,7 @@ func TestWriteKeepsJSON(t *testing.T) {
 		if err := os.WriteFile(m.opt.File, []byte(half), 0o640); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.write(read, target, writing{Rev: 1}); !errors.Is(err, errUnfit) && !errors.Is(err, errChanged) {
+		if _, err := m.write(t.Context(), read, target, writing{Rev: 1}); !errors.Is(err, errUnfit) && !errors.Is(err, errChanged) {
 			t.Errorf("%.40q: got %v", half, err)
 		}
 		if content, err := os.ReadFile(m.opt.File); err != nil || string(content) != half {
@@ -111,50 +111,239 @@ func TestWriteKeepsJSON(t *testing.T) {
 	}
 }
 
-// TestRecover goes on after a crash in each moment of writing a file that somebody saved in that very moment.
+// TestRecover cuts writing off at every moment, twice, while somebody saves the file at any two others, as a
+// whole, or empties it in one and writes into it in the other. Every word has to be there once, whatever is found.
 func TestRecover(t *testing.T) {
-	const base, saved, target, merged = "one\n", "zero\none\n", "one\ntwo\n", "zero\none\ntwo\n"
-	first := writing{Rev: 7, Sum: sum(target), Was: sum(base), Files: []string{sum(target)}}
-	second := first
-	second.Files, second.Merged = []string{sum(target), sum(merged)}, sum(saved)
+	const moments, cuts, agains = 10, 8, 5
+	runs := 0
+	for first := range moments {
+		for second := first; second < moments; second++ {
+			for n := range cuts * agains {
+				runs++
+				recoverTwice(t, first, second, n/agains, n%agains, false)
+				if second > first && second <= first+3 {
+					runs++
+					recoverTwice(t, first, second, n/agains, n%agains, true)
+				}
+				if t.Failed() {
+					t.FailNow()
+				}
+			}
+		}
+	}
+	t.Logf("%d runs", runs)
+}
+
+// recoverTwice is one run of TestRecover.
+func recoverTwice(t *testing.T, first, second, cut, again int, inPlace bool) {
+	t.Helper()
+	const base, target = "begin\nend\n", "begin\nremote\nend\n"
+	name := fmt.Sprintf("saved at %d and %d, in place %t, cut off at %d and %d", first, second, inPlace, cut, again)
+	m := newTest(t, base)
+	m.opt.Empty = time.Second // longer than anybody needs here
+	if err := m.state.save(m.path); err != nil {
+		t.Fatal(err)
+	}
+	e := &editor{t: t, file: m.opt.File, at: [2]int{first, second}, inPlace: inPlace}
+	m = cutOff(m, e, cut, func(m *Mirror) error {
+		_, err := m.write(t.Context(), base, target, writing{Rev: 7, Sum: sum(target)})
+		return err
+	})
+	for _, cut := range []int{again, 1000} {
+		m = cutOff(m, e, cut, func(m *Mirror) error {
+			f, err := read(m.opt.File)
+			if err != nil {
+				return err
+			}
+			return m.recover(t.Context(), f)
+		})
+	}
+	defer m.Close()
+	e.finish()
+	content, err := os.ReadFile(m.opt.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(content)
+	for _, word := range e.words {
+		if n := strings.Count(text, word); n != 1 {
+			t.Errorf("%s: %q is there %d times in %q", name, word, n, text)
+		}
+	}
+	if n := strings.Count(text, "remote\n"); n != 1 && m.state.Base == 7 || n != 0 && m.state.Base == 0 {
+		t.Errorf("%s: base %d, what others wrote is there %d times", name, m.state.Base, n)
+	}
+	left, err := filepath.Glob(m.opt.File + "*")
+	parts, err2 := filepath.Glob(filepath.Join(filepath.Dir(m.opt.File), ".*part*"))
+	if err != nil || err2 != nil || len(left) != 1 || len(parts) > 0 {
+		t.Errorf("%s: %v, %v are left", name, left, parts)
+	}
+}
+
+// cutOff does something until the moment of that number, and begins anew with what is on disk.
+func cutOff(m *Mirror, e *editor, moment int, do func(*Mirror) error) (again *Mirror) {
+	type cut struct{}
+	defer func() {
+		if r := recover(); r != nil && r != (cut{}) {
+			panic(r)
+		}
+		m.Close()
+		var err error
+		if again, err = Open(m.opt); err != nil {
+			e.t.Fatal(err)
+		}
+	}()
+	n := 0
+	m.between = func() {
+		e.moment()
+		if n++; n > moment {
+			panic(cut{})
+		}
+	}
+	if err := do(m); err != nil && !errors.Is(err, errChanged) {
+		e.t.Fatal(err)
+	}
+	return m
+}
+
+// editor saves the file at two moments, or writes into it from the first to the second.
+type editor struct {
+	t       *testing.T
+	file    string
+	at      [2]int
+	inPlace bool
+
+	now   int
+	words []string
+	open  *os.File // being written into
+	rest  string   // what is to be written into it yet
+}
+
+// moment is called at each.
+func (e *editor) moment() {
+	now := e.now
+	e.now++
+	if now != e.at[0] && now != e.at[1] {
+		return
+	}
+	if e.open != nil {
+		e.finish()
+		return
+	}
+	content, err := os.ReadFile(e.file)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	word := fmt.Sprintf("local %d\n", now)
+	e.words = append(e.words, word)
+	text := word + string(content)
+	if !e.inPlace {
+		temp := e.file + "~"
+		if err := os.WriteFile(temp, []byte(text), 0o640); err != nil {
+			e.t.Fatal(err)
+		}
+		if err := os.Rename(temp, e.file); err != nil {
+			e.t.Fatal(err)
+		}
+		return
+	}
+	if e.open, err = os.OpenFile(e.file, os.O_WRONLY|os.O_TRUNC, 0); err != nil {
+		e.t.Fatal(err)
+	}
+	e.rest = text
+}
+
+// finish ends what is being written in place.
+func (e *editor) finish() {
+	if e.open == nil {
+		return
+	}
+	if _, err := e.open.WriteString(e.rest); err != nil {
+		e.t.Fatal(err)
+	}
+	if err := e.open.Close(); err != nil {
+		e.t.Fatal(err)
+	}
+	e.open = nil
+}
+
+// TestRecoverKeepsWhatIsNoText has somebody save what no document can have just before a crash.
+func TestRecoverKeepsWhatIsNoText(t *testing.T) {
+	m := newTest(t, "one\n")
+	write := func(path, content string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The file is none: it is waited for, and nothing is lost meanwhile.
+	write(m.opt.File, "one\ncaf\xe9\n")
+	write(partPath(m.opt.File, 1), "zero\none\n")
+	w := writing{Rev: 7, Sum: sum("one\ntwo\n"), Turn: 1, Was: "one\n", Target: sum("one\ntwo\n")}
+	m.state.Writing = &w
+	again := func() error {
+		t.Helper()
+		f, err := read(m.opt.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.recover(t.Context(), f)
+	}
+	for range 2 {
+		if err := again(); !errors.Is(err, errUnfit) || m.state.Writing == nil {
+			t.Fatalf("a file that is no text: %v", err)
+		}
+	}
+	write(m.opt.File, "one\ncaf\u00e9\n")
+	if err := again(); err != nil {
+		t.Fatal(err)
+	}
+	if content, err := os.ReadFile(m.opt.File); err != nil || string(content) != "zero\none\ncaf\u00e9\n" {
+		t.Errorf("the file is %q, %v", content, err)
+	}
+	// What was saved is none: it is kept.
+	write(partPath(m.opt.File, 1), "caf\xe9\n")
+	m.state.Writing = &w
+	if err := again(); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := filepath.Glob(m.opt.File + ".kept-*")
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("kept: %v, %v", kept, err)
+	}
+	if content, err := os.ReadFile(kept[0]); err != nil || string(content) != "caf\xe9\n" {
+		t.Errorf("kept %q, %v", content, err)
+	}
+}
+
+// TestOpenKeepsWhatWasReplaced finds what a crash left of making a file the same as the document for the first time.
+func TestOpenKeepsWhatWasReplaced(t *testing.T) {
 	for _, c := range []struct {
-		name, file, unseen string
-		w                  writing
-		want, kept         string
-	}{
-		{"before what was saved is merged", target, saved, first, merged, ""},
-		{"before that is written", target, saved, second, merged, ""},
-		{"after that was written", merged, saved, second, merged, ""},
-		{"after what was saved was put aside for good", merged, "", second, merged, ""},
-		{"saved again in that moment", merged, "zero\n0\none\ntwo\n", second, merged, "zero\n0\none\ntwo\n"},
-		{"edited since", "zero\none\ntwo\nthree\n", saved, second, "zero\none\ntwo\nthree\n", saved},
-	} {
-		m := newTest(t, c.file)
-		m.state.Sum, m.state.Sending, m.state.Writing = sum(base), &sending{Content: base}, &c.w
-		if c.unseen != "" {
-			if err := os.WriteFile(unseenPath(m.opt.File), []byte(c.unseen), 0o600); err != nil {
+		begun bool
+		part  string
+		kept  int
+	}{{false, "mine\n", 1}, {false, "one\n", 0}, {true, "mine\n", 0}} {
+		m := newTest(t, "one\n")
+		if c.begun {
+			if err := m.state.save(m.path); err != nil {
 				t.Fatal(err)
 			}
 		}
-		f, err := read(m.opt.File)
-		if err == nil {
-			err = m.recover(t.Context(), f)
+		if err := os.WriteFile(partPath(m.opt.File, 1), []byte(c.part), 0o600); err != nil {
+			t.Fatal(err)
 		}
-		content, readErr := os.ReadFile(m.opt.File)
-		if err != nil || readErr != nil || string(content) != c.want || m.state.Base != 7 || m.state.Writing != nil {
-			t.Errorf("%s: the file is %q, want %q; base %d; %v %v", c.name, content, c.want, m.state.Base, err, readErr)
+		m.Close()
+		m, err := Open(m.opt)
+		if err != nil {
+			t.Fatal(err)
 		}
+		m.Close()
 		kept, err := filepath.Glob(m.opt.File + ".kept-*")
-		if err != nil || len(kept) != min(1, len(c.kept)) {
-			t.Errorf("%s: kept %v, %v", c.name, kept, err)
+		if err != nil || len(kept) != c.kept {
+			t.Errorf("%+v: kept %v, %v", c, kept, err)
 		}
-		for _, path := range kept {
-			if content, err := os.ReadFile(path); err != nil || string(content) != c.kept {
-				t.Errorf("%s: kept %q, %v", c.name, content, err)
-			}
-		}
-		if _, err := os.Stat(unseenPath(m.opt.File)); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: it is left aside: %v", c.name, err)
+		if _, err := os.Stat(partPath(m.opt.File, 1)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%+v: it is left: %v", c, err)
 		}
 	}
 }
@@ -175,9 +364,6 @@ func TestMerge(t *testing.T) {
 	}
 	if got, err := merge(form.Markdown, "a\n", "a *b*\n", "# c\n\na\n"); err != nil || got != "# c\n\na *b*\n" {
 		t.Errorf("Markdown: %q, %v", got, err)
-	}
-	if near, err := nearer(form.Text, "a b c d", "a b d", "a x y"); err != nil || !near {
-		t.Errorf("nearer: %v, %v", near, err)
 	}
 }
 
