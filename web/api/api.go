@@ -363,7 +363,14 @@ func (a *API) serve(ctx *fasthttp.RequestCtx, read func() bool) error {
 	if err := r.route.serve(a, r); err != nil {
 		return err
 	}
-	return a.leaves(r)
+	if err := a.leaves(r); err != nil || r.route.method != fasthttp.MethodGet || ctx.Response.IsBodyStream() {
+		return err
+	}
+	if err := r.allow(); err != nil { // it may have waited for room, and nothing has left yet
+		ctx.Response.Header.Del("ETag")
+		return err
+	}
+	return nil
 }
 
 // Allowed returns why the sender of a request may not do what it asks for, or nil, without looking at its body.

@@ -67,12 +67,12 @@ func (a *API) read(r *request) error {
 		return err
 	}
 	r.ctx.Response.Header.Set("Vary", "Accept, Accept-Encoding")
-	if err := a.room(r, view.Type.Size(view.Doc)); err != nil {
-		return err
-	}
 	if len(names) > 0 && names[0] == "bundle" {
 		if at != session.Head {
 			return bad("bad_parameter", "A bundle holds the whole history: leave out rev, at and label.")
+		}
+		if err := a.room(r, view.Type.Size(view.Doc)); err != nil {
+			return err
 		}
 		return a.export(r, info)
 	}
@@ -84,6 +84,9 @@ func (a *API) read(r *request) error {
 	// What is shown may change at a revision, by redaction or where the title is shown.
 	if notModified(r.ctx, tagOf(info, view.Rev).of([]any{names, out, checksum(view.Type, view.Doc)})) {
 		return nil
+	}
+	if err := a.room(r, view.Type.Size(view.Doc)); err != nil {
+		return err
 	}
 	return a.render(r, names, out, view, info)
 }

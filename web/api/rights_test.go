@@ -198,6 +198,50 @@ func TestNotReadableIsNotThere(t *testing.T) {
 	}
 }
 
+// TestRightsAfterWaiting takes the right to read away while an answer waits for room. Nothing of the document leaves.
+func TestRightsAfterWaiting(t *testing.T) {
+	reader := auth.Identity{Author: "ada", Kind: auth.Token, Grants: []auth.Grant{{Docs: "*", Role: auth.Read}}}
+	pass := auth.NewPass(reader)
+	p := newPlace(t, mem.New(), map[string]*auth.Pass{"ada": pass})
+	if _, err := p.m.Create(t.Context(), "plan", "text", []byte(`"`+strings.Repeat("secret ", largeAnswer)+`"`), session.User{}); err != nil {
+		t.Fatal(err)
+	}
+	var waiting func()
+	p.api.opt.Room = func(*fasthttp.RequestCtx, context.Context, int) (func(), error) {
+		waiting()
+		return func() {}, nil
+	}
+	for _, path := range []string{"", "?format=text", "/history/0", "/diff?from=0&to=0", "/blame"} {
+		for _, c := range []struct {
+			take   func()
+			status int
+			code   string
+		}{
+			{func() {}, http.StatusOK, ""},
+			{func() { pass.Set(auth.Identity{Author: "ada", Kind: auth.Token}) }, http.StatusNotFound, "not_found"},
+			{func() { pass.End(session.Errorf(session.CodeUnauthenticated, "it was withdrawn")) }, http.StatusUnauthorized, "unauthenticated"},
+		} {
+			asked := false
+			waiting = func() { asked = true; c.take() }
+			got := p.ask("ada", "GET", "/api/docs/plan"+path, "")
+			pass = auth.NewPass(reader)
+			p.passes["ada"] = pass
+			if !asked && path != "" { // it is small
+				continue
+			}
+			if !asked || got.Code != c.status || !strings.Contains(got.Body.String(), c.code) || c.status != http.StatusOK && (strings.Contains(got.Body.String(), "secret") || got.Header().Get("ETag") != "") {
+				t.Errorf("%q: %d, %v, %.100s; want %d %s", path, got.Code, got.Header(), got.Body, c.status, c.code)
+			}
+		}
+	}
+	waiting = func() {}
+	tag := p.ask("ada", "GET", "/api/docs/plan", "").Header().Get("ETag")
+	waiting = func() { t.Error("an answer that says that nothing is new waits for room") }
+	if got := p.ask("ada", "GET", "/api/docs/plan", "", "If-None-Match", tag); got.Code != http.StatusNotModified {
+		t.Errorf("with its tag: %d", got.Code)
+	}
+}
+
 // TestRightsBeforeTheBody refuses who may not before anything of the request is looked at but its address.
 func TestRightsBeforeTheBody(t *testing.T) {
 	p := newPlace(t, mem.New(), map[string]*auth.Pass{

@@ -380,7 +380,8 @@ type Conn struct {
 	sent, received, messages atomic.Int64 // bytes on the wire, bytes of messages, messages
 	code                     atomic.Int32 // of the close; 0 until there is one
 
-	sender sync.Mutex // held by the one goroutine that sends
+	sender   sync.Mutex  // held by the one goroutine that sends
+	thinking atomic.Bool // the handler is in Send, where it may wait for room
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -427,7 +428,9 @@ func (c *Conn) send() {
 			// or another's, once the connection has ended.
 			_ = c.w.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second))
 		}
+		c.thinking.Store(true)
 		why := c.guard(func() *CloseError { more = c.handler.Send(c); return nil })
+		c.thinking.Store(false)
 		if !c.flush() || why != nil {
 			more = false
 			_ = c.nc.cut() // ends the reader too
@@ -489,7 +492,8 @@ func (c *Conn) touch() {
 // tick sends a ping when one is due and cuts the peer off when it has shown no life
 // for two spans. Besides answering, it is a sign of life to take bytes that wait for
 // it, however slowly: the ping itself may stand behind them. Time in which this process itself stood
-// still is not held against the peer, whose signs of life nobody has read yet.
+// still is not held against the peer, whose signs of life nobody has read yet, nor that in which a ping waits
+// for the handler.
 func (c *Conn) tick(now time.Time, stood time.Duration) {
 	span := c.s.opt.PingEvery
 	c.mu.Lock()
@@ -498,6 +502,9 @@ func (c *Conn) tick(now time.Time, stood time.Duration) {
 		return
 	}
 	if c.alive = c.alive.Add(stood); c.alive.After(now) {
+		c.alive = now
+	}
+	if c.ping && c.thinking.Load() {
 		c.alive = now
 	}
 	due := now.Sub(c.pinged) >= span

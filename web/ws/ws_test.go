@@ -490,6 +490,40 @@ func TestStandingStill(t *testing.T) {
 	<-e.ended
 }
 
+// TestThinkingHandler counts no time against a peer in which its ping waits for the handler.
+func TestThinkingHandler(t *testing.T) {
+	h := serve(t, Options{PingEvery: time.Hour})
+	c, e := h.dial(peer.CompressionDisabled)
+	thinks, done := make(chan struct{}), make(chan struct{})
+	e.mu.Lock()
+	e.do = append(e.do, func(c *Conn) {
+		close(thinks)
+		<-done
+		c.SendText([]byte("thought"))
+	})
+	e.mu.Unlock()
+	e.c.Wake()
+	<-thinks
+	silent := func(ping bool) {
+		e.c.mu.Lock()
+		e.c.pinged, e.c.alive, e.c.ping = time.Now(), time.Now().Add(-3*time.Hour), ping
+		e.c.mu.Unlock()
+		e.c.tick(time.Now(), 0)
+	}
+	silent(true)
+	select {
+	case <-e.ended:
+		t.Fatal("cut off for a ping that was not sent")
+	default:
+	}
+	close(done)
+	if _, got, err := c.Read(t.Context()); err != nil || string(got) != "thought" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	silent(false)
+	<-e.ended
+}
+
 func TestSlowUploadLives(t *testing.T) {
 	h := serve(t, Options{PingEvery: 100 * time.Millisecond})
 	conn, r, e := h.raw()
