@@ -158,8 +158,7 @@ func rebuild(ctx context.Context, f *os.File, to Options, side *sideFile, r *Rep
 	if err != nil {
 		return err
 	}
-	format, _ := s.body(bucketQuire, keyFormat)
-	if format == nil && len(s.values[bucketDocs[0]]) == 0 && len(s.values[bucketSegments[0]]) == 0 {
+	if !s.ours() {
 		return fmt.Errorf("%w, or nothing of it is left", ErrForeign)
 	}
 	b, err := newBuilder(to.Path)
@@ -176,6 +175,22 @@ func rebuild(ctx context.Context, f *os.File, to Options, side *sideFile, r *Rep
 	sum, err := whole(ctx, to)
 	r.Documents, r.Records, r.Snapshots = sum.Documents, sum.Records, sum.Snapshots
 	return err
+}
+
+// ours reports whether something of a store was found.
+func (s *salvage) ours() bool {
+	format, _ := s.body(bucketQuire, keyFormat)
+	if format != nil || len(s.values[bucketDocs[0]]) > 0 || len(s.values[bucketSegments[0]]) > 0 {
+		return true
+	}
+	for _, places := range s.values[bucketLog[0]] {
+		for _, at := range places {
+			if _, _, err := parseLog(s.read(at.off, at.size)); err == nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // repairer is one run of Repair.

@@ -151,13 +151,7 @@ func readable(t *testing.T, whole []byte, damage [][2]int64) map[recordAt]bool {
 // the new file or, when it cannot be there, in the side file.
 func TestRepair(t *testing.T) {
 	path, whole := repairStore(t)
-	want := recordsOf(t, path)
 	zero := func(lo, hi int64) [2]int64 { return [2]int64{lo, hi} }
-	type damage struct {
-		name   string
-		zeroed [][2]int64
-		cut    int64 // the file's length
-	}
 	var tests []damage
 	size := int64(len(whole))
 	step := int64(4096)
@@ -174,10 +168,23 @@ func TestRepair(t *testing.T) {
 		}
 	}
 	tests = append(tests, damage{name: "both meta pages", zeroed: [][2]int64{zero(0, 8192)}})
-	for _, part := range []int64{3, 10, 30, 60, 90} {
-		tests = append(tests, damage{name: fmt.Sprintf("%d percent", part), cut: size * part / 100})
+	for at := int64(4096); at < size; at = max(at+step, at+at/4096/4*4096) {
+		tests = append(tests, damage{name: fmt.Sprintf("%d pages of %d", at/4096, size/4096), cut: at})
 	}
-	dir := t.TempDir()
+	repairEach(t, path, whole, tests)
+}
+
+// damage is what is done to a file.
+type damage struct {
+	name   string
+	zeroed [][2]int64
+	cut    int64 // the file's length
+}
+
+// repairEach repairs a file after each damage.
+func repairEach(t *testing.T, path string, whole []byte, tests []damage) {
+	t.Helper()
+	want, size, dir := recordsOf(t, path), int64(len(whole)), t.TempDir()
 	for i, test := range tests {
 		data := bytes.Clone(whole)
 		gone := slices.Clone(test.zeroed)
@@ -186,19 +193,22 @@ func TestRepair(t *testing.T) {
 		}
 		if test.cut > 0 {
 			data = data[:test.cut]
-			gone = append(gone, zero(test.cut, size))
+			gone = append(gone, [2]int64{test.cut, size})
 		}
 		path := filepath.Join(dir, fmt.Sprint(i), "quire.db")
 		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		writeFile(t, path, data)
+		intact := readable(t, whole, gone)
 		r, err := Repair(t.Context(), Options{Path: path})
 		if err != nil {
-			t.Errorf("%s: %v", test.name, err)
+			if after, readErr := os.ReadFile(path); !errors.Is(err, ErrForeign) || len(intact) > 0 || readErr != nil || !bytes.Equal(after, data) {
+				t.Errorf("%s: %v, %v; %d records were intact", test.name, err, readErr, len(intact))
+			}
 			continue
 		}
-		checkRepaired(t, test.name, path, data, r, want, readable(t, whole, gone))
+		checkRepaired(t, test.name, path, data, r, want, intact)
 	}
 }
 
@@ -270,6 +280,25 @@ func checkRepaired(t *testing.T, name, path string, damaged []byte, r Repaired, 
 	if len(got) < len(want) && len(r.Cut) == 0 && r.Lost == 0 && r.LostAppends == 0 && !r.Doubt {
 		t.Errorf("%s: %d of %d records, and nothing is reported: %+v", name, len(got), len(want), r)
 	}
+}
+
+// TestRepairOnePage leaves one page after the other of a file, most of whose records are in the log yet.
+func TestRepairOnePage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "quire.db")
+	s := testStore(t, Options{Path: path, FoldAfter: 1 << 20})
+	addDoc(t, s, "doc", 200)
+	addDoc(t, s, "other", 100)
+	s.Close()
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests []damage
+	size := int64(len(whole))
+	for at := int64(8192); at < size; at += 4096 {
+		tests = append(tests, damage{name: fmt.Sprintf("page %d alone", at/4096), zeroed: [][2]int64{{0, at}, {at + 4096, size}}})
+	}
+	repairEach(t, path, whole, tests)
 }
 
 // TestRepairValues damages single values, so that it is known what has to be left.
