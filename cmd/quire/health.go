@@ -87,13 +87,23 @@ func reason(err error) error {
 
 // here returns the URL at which a server with these settings is reached on its machine.
 func (c *Config) here() string {
-	host, port, _ := net.SplitHostPort(c.Listen) // check has read it
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
 	scheme := "http"
 	if c.secure() {
 		scheme = "https"
 	}
-	return scheme + "://" + net.JoinHostPort(host, port)
+	url, _ := reached(scheme, c.Listen)
+	return url
+}
+
+// reached returns the URL at which an address that is listened on is reached on its machine, and whether it
+// stands for every address of the machine.
+func reached(scheme, addr string) (url string, every bool) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil { // no address of a network
+		return scheme + "://" + addr, false
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host, every = "127.0.0.1", true
+	}
+	return scheme + "://" + net.JoinHostPort(host, port), every
 }

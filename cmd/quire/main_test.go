@@ -120,6 +120,34 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	}
 }
 
+// TestReached: what the start prints can be opened, also where a server listens on every address.
+func TestReached(t *testing.T) {
+	for _, c := range []struct {
+		addr, want string
+		every      bool
+	}{
+		{"127.0.0.1:8080", "http://127.0.0.1:8080", false},
+		{":8080", "http://127.0.0.1:8080", true},
+		{"[::]:8080", "http://127.0.0.1:8080", true},
+		{"0.0.0.0:8080", "http://127.0.0.1:8080", true},
+		{"[::1]:8080", "http://[::1]:8080", false},
+		{"docs.example.org:443", "http://docs.example.org:443", false},
+	} {
+		if got, every := reached("http", c.addr); got != c.want || every != c.every {
+			t.Errorf("%s: %s, %t", c.addr, got, every)
+		}
+	}
+	_, url, _ := start(t, "--data", t.TempDir(), "--listen", ":0", "--insecure-open")
+	resp, err := http.Get(url + "healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("%s: %d", url, resp.StatusCode)
+	}
+}
+
 func TestAddressInUse(t *testing.T) {
 	_, url, _ := start(t, "--data", t.TempDir())
 	addr := strings.Trim(strings.TrimPrefix(url, "http://"), "/")

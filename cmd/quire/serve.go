@@ -287,7 +287,8 @@ const addressName = "quire.url"
 func (m *Main) addressFile() string { return filepath.Join(m.Config.Data, addressName) }
 
 func (m *Main) welcome(f *front, addr net.Addr) {
-	url := f.scheme() + "://" + addr.String() + "/"
+	url, every := reached(f.scheme(), addr.String())
+	url += "/"
 	_ = os.Remove(m.addressFile())
 	if m.Listener == nil {
 		if err := os.WriteFile(m.addressFile(), []byte(url+"\n"), 0o600); err != nil {
@@ -295,6 +296,9 @@ func (m *Main) welcome(f *front, addr net.Addr) {
 		}
 	}
 	fmt.Fprintf(m.Out, "Quire is at %s\n", url)
+	if every {
+		fmt.Fprintln(m.Out, "It serves on every address of this machine.")
+	}
 	fmt.Fprintf(m.Out, "Documents are kept in %s; an edit is acknowledged when it is synced to disk.\n", filepath.Join(m.Config.Data, dataFile))
 	fmt.Fprintln(m.Out, "Stop with Ctrl-C.")
 	m.passed.say(heirServing)

@@ -101,7 +101,8 @@ func (w *watcher) serve(server *web.Server, f *front) error {
 			w.m.Logger.Error("serving operators ended", "err", err)
 		}
 	}()
-	fmt.Fprintf(w.m.Out, "Operators are at %s://%s/admin\n", scheme, addr)
+	url, _ := reached(scheme, f.admin.ln.Addr().String())
+	fmt.Fprintf(w.m.Out, "Operators are at %s/admin\n", url)
 	return nil
 }
 

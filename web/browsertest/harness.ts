@@ -391,3 +391,15 @@ export async function untilRich(server: QuireServer, id: string, pages: Page[], 
   const { doc } = await until(look, ({ want, shown }) => done(want) && shown.every((lines) => lines.join("\n") === want.join("\n")));
   return doc;
 }
+
+/** Resolves when the name beside somebody's caret is in the window from side to side. */
+export async function untilNamed(page: Page): Promise<void> {
+  await until(
+    () =>
+      page.evaluate(() => {
+        const box = document.querySelector(".peer-label")?.getBoundingClientRect();
+        return { left: box?.left, right: box?.right, width: innerWidth };
+      }),
+    ({ left, right, width }) => left !== undefined && right !== undefined && left >= 0 && right <= width && right > left,
+  );
+}

@@ -4,17 +4,17 @@ import { test } from "node:test";
 import type { Page } from "playwright-core";
 
 import type { DeltaOp } from "../client/delta.js";
-import { person, picture, QuireServer, richShown, until, untilRich, untilState, visit } from "./harness.js";
+import { person, picture, QuireServer, richShown, until, untilNamed, untilRich, untilState, visit } from "./harness.js";
 
 /** A picture of 40 by 30 units. */
 const painting = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAACgAAAAeCAIAAADRv8uKAAAAOElEQVR42u3NMQEAAAgDoK1/aE3h4QcJyDTYNAiBQCAQCAQCgUAgEAgEAoFAIBAIBAKBQCD4CxaDbQABv6yh2QAAAABJRU5ErkJggg==";
 
 /** Two people in one new rich text of a server of their own. */
-async function two(id: string, op: DeltaOp = []) {
+async function two(id: string, op: DeltaOp = [], second = "Bob") {
   const server = await QuireServer.start();
   await server.createRich(id, op);
   const ada = await person("Ada Lovelace", { color: "#b4432f" });
-  const bob = await person("Bob", { color: "#3a63b8" });
+  const bob = await person(second, { color: "#3a63b8" });
   for (const { page } of [ada, bob]) await visit(page, server.url, id);
   return { server, ada, bob, pages: [ada.page, bob.page] };
 }
@@ -158,6 +158,15 @@ test("carets and selections of others are shown with their names where they are,
   await ada.page.locator(".people li").waitFor({ state: "detached" });
   await caret.waitFor({ state: "detached" });
   assert.deepEqual(ada.complaints, []);
+});
+
+test("a name fits beside its caret in a narrow window", async () => {
+  const { ada, bob } = await two("narrow", [{ insert: "It goes to the edge\n" }], "Robert Fitzgerald-Smith of Edinburgh");
+  await ada.page.setViewportSize({ width: 260, height: 600 });
+  await bob.page.keyboard.press("Control+End");
+  await untilNamed(ada.page);
+  await bob.page.keyboard.press("Control+Home");
+  await untilNamed(ada.page);
 });
 
 test("undo and redo take back one's own edits only, formats and pictures too, wherever others have moved them", async () => {

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { person, picture, QuireServer, shown, untilEqual, untilShown, visit } from "./harness.js";
+import { person, picture, QuireServer, shown, untilEqual, untilNamed, untilShown, visit } from "./harness.js";
 
 /** Two people in one new document of a server of their own. */
-async function two(id: string, content = "") {
+async function two(id: string, content = "", second = "Bob") {
   const server = await QuireServer.start();
   await server.create(id, content);
   const ada = await person("Ada Lovelace", { color: "#b4432f" });
-  const bob = await person("Bob", { color: "#3a63b8" });
+  const bob = await person(second, { color: "#3a63b8" });
   for (const { page } of [ada, bob]) await visit(page, server.url, id);
   return { server, ada, bob };
 }
@@ -51,6 +51,15 @@ test("carets and selections of others are shown with their names, and go when th
   await ada.page.locator(".people li").waitFor({ state: "detached" });
   await ada.page.locator(".peer-caret").waitFor({ state: "detached" });
   assert.deepEqual(ada.complaints, []);
+});
+
+test("a name fits beside its caret in a narrow window", async () => {
+  const { ada, bob } = await two("narrow", "It goes to the edge", "Robert Fitzgerald-Smith of Edinburgh");
+  await ada.page.setViewportSize({ width: 260, height: 600 });
+  await bob.page.keyboard.press("Control+End");
+  await untilNamed(ada.page);
+  await bob.page.keyboard.press("Control+Home");
+  await untilNamed(ada.page);
 });
 
 test("a caret stays with its text while others type before it", async () => {

@@ -2,6 +2,7 @@ import { StateEffect, StateField, EditorSelection, type Extension } from "@codem
 import { layer, RectangleMarker, type EditorView, type LayerMarker, type ViewUpdate } from "@codemirror/view";
 
 import { text, type Peer, type TextCursor } from "../../client/index.js";
+import { label } from "./label.js";
 import { paint } from "./person.js";
 
 /** Says who is here and where. Cursors are on the document after the transaction. */
@@ -12,9 +13,6 @@ interface Shown {
   readonly peer: Peer<TextCursor>;
   readonly movedAt: number;
 }
-
-/** Milliseconds for which a name stays beside a caret that moved; as long as the animation in the style sheet. */
-const labelFor = 2400;
 
 const peersField = StateField.define<readonly Shown[]>({
   create: () => [],
@@ -45,11 +43,16 @@ class PeerMarker implements LayerMarker {
     private readonly color: string,
     private readonly name?: string,
     private readonly movedAt = 0,
+    private readonly toLeft = false,
   ) {}
 
   eq(other: PeerMarker): boolean {
     return (
-      this.rectangle.eq(other.rectangle) && this.color === other.color && this.name === other.name && this.movedAt === other.movedAt
+      this.rectangle.eq(other.rectangle) &&
+      this.color === other.color &&
+      this.name === other.name &&
+      this.movedAt === other.movedAt &&
+      this.toLeft === other.toLeft
     );
   }
 
@@ -57,13 +60,7 @@ class PeerMarker implements LayerMarker {
     const node = this.rectangle.draw();
     paint(node, this.color);
     if (this.name === undefined) return node;
-    const label = document.createElement("span");
-    label.className = "peer-label";
-    label.textContent = this.name;
-    // Begin where the animation would be by now, so that a caret that others push about stays unlabelled.
-    label.style.animationDelay = `${-Math.min(labelFor, performance.now() - this.movedAt)}ms`;
-    node.append(label);
-    node.dataset["peer"] = this.name;
+    label(node, this.name, this.movedAt, this.toLeft);
     return node;
   }
 }
@@ -103,7 +100,8 @@ export const peerCarets: Extension = [
     markers: (view) =>
       [...ranges(view)].flatMap(({ peer, movedAt, head }) =>
         RectangleMarker.forRange(view, "peer-caret", EditorSelection.cursor(head)).map(
-          (rectangle) => new PeerMarker(rectangle, peer.user?.color ?? "", peer.user?.name || "Somebody", movedAt),
+          (rectangle) =>
+            new PeerMarker(rectangle, peer.user?.color ?? "", peer.user?.name || "Somebody", movedAt, rectangle.left > view.scrollDOM.clientWidth / 2),
         ),
       ),
   }),

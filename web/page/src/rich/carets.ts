@@ -3,6 +3,7 @@ import type Quill from "quill/core.js";
 import { richText, type DeltaCursor } from "../../../client/delta.js";
 import type { Peer } from "../../../client/index.js";
 import { el } from "../dom.js";
+import { label } from "../label.js";
 import { paint } from "../person.js";
 
 /** Somebody's selections, and when they last moved by that person's own doing. */
@@ -10,9 +11,6 @@ interface Shown {
   readonly peer: Peer<DeltaCursor>;
   readonly movedAt: number;
 }
-
-/** Milliseconds for which a name stays beside a caret that moved; as long as the animation in the style sheet. */
-const labelFor = 2400;
 
 /** Draws others' carets with their names, and their selections, over an editor. */
 export class Carets {
@@ -123,10 +121,6 @@ function box(className: string, rect: DOMRect, origin: DOMRect, { user }: Peer<u
 function caret(rect: DOMRect, origin: DOMRect, peer: Peer<unknown>, movedAt: number): HTMLElement {
   const name = peer.user?.name || "Somebody";
   const node = box("peer-caret", rect, origin, peer);
-  const label = el("span", { className: "peer-label" }, name);
-  // Begin where the animation would be by now, so that a caret that others push about stays unlabelled.
-  label.style.animationDelay = `${-Math.min(labelFor, performance.now() - movedAt)}ms`;
-  node.append(label);
-  node.dataset["peer"] = name;
+  label(node, name, movedAt, rect.left - origin.left > origin.width / 2);
   return node;
 }

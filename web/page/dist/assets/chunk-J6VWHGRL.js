@@ -1,0 +1,1 @@
+import{a as o}from"./chunk-OIRHL4OU.js";var r=2400;function s(e,l,a,t){let n=o("span",{className:t?"peer-label to-left":"peer-label"},l);n.style.animationDelay=`${-Math.min(r,performance.now()-a)}ms`,e.append(n),e.dataset.peer=l}export{s as a};
