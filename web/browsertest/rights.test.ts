@@ -287,6 +287,43 @@ test("a session that ends asks to sign in again, and what was unsent is sent the
   assert.deepEqual(ada.complaints, []);
 });
 
+test("what a guest had not sent when the session ended is a draft of theirs when they have joined again", async () => {
+  const server = await QuireServer.guarded();
+  await server.create("plan", "Start");
+  const way = await Way.to(server);
+  const [ada, guest] = [await person("Ada"), await person("Calm Wren")];
+  await server.signIn(ada, "ada", ["*=admin"], "Ada");
+  await visit(ada.page, server.url, "plan");
+  await ada.page.locator(".share", { hasText: "Share" }).click();
+  const address = (await invite(ada.page, "write", "0", "For guests")).replace(server.url, way.url);
+  await ada.page.keyboard.press("Escape");
+  const { page } = guest;
+  await join(page, address, "Bob");
+  await page.waitForURL("**/d/plan");
+  await untilState(page, "saved");
+  const author = () => page.evaluate(async () => (await (await fetch("/api/session")).json()).author as string);
+  const before = await author();
+  way.cut();
+  await untilState(page, "offline");
+  await page.locator(".cm-content").click();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type(" and on");
+  await server.revoke(before);
+  way.restore();
+  await untilState(page, "signed-out");
+  assert.equal(await shown(page), "Start and on");
+
+  await join(page, address, "Bob");
+  await page.waitForURL("**/d/plan");
+  await untilState(page, "saved");
+  assert.notEqual(await author(), before);
+  assert.equal(await shown(page), "Start", "nobody else sends it");
+  await page.locator(".draft").waitFor();
+  await picture(page, "rights-guest-draft");
+  assert.equal(await server.content("plan"), "Start");
+  assert.deepEqual([...ada.complaints, ...guest.complaints], []);
+});
+
 test("somebody else signs in at the same browser: each writes, and finds drafts, as who they are", async () => {
   const server = await QuireServer.guarded();
   const start = `${"line\n".repeat(60)}Start`;

@@ -12,4 +12,4 @@ export type { Peer } from "./presence.js";
 export { Builder, text, type Component, type TextCursor, type TextOp } from "./text.js";
 export { OperationError, type AnyType, type Side, type Type } from "./type.js";
 export type { TokenSource } from "./token.js";
-export { countUnsent, Keeper, recoverUnsent, sendUnsent, type KeyStore, type Locks } from "./unsent.js";
+export { countUnsent, Keeper, putAside, recoverUnsent, sendUnsent, type KeyStore, type Locks } from "./unsent.js";

@@ -209,8 +209,25 @@ export function sendUnsent<O>(
 }
 
 /**
+ * Hands unsent edits that were kept to `onDraft` instead of sending them, and takes their entry out of storage. The
+ * caller holds the lock, as within `recoverUnsent`. Throws OperationError when they are not of the type; the entry
+ * stays then.
+ */
+export function putAside<D, O>(
+  storage: KeyStore,
+  type: Type<D, O, any>,
+  unsent: Unsent,
+  why: Pick<Draft<O>, "code" | "message">,
+  onDraft: (draft: Draft<O>) => void,
+): void {
+  const ops = [...unsent.flight, ...unsent.waiting].map(({ op }) => type.operation(op));
+  onDraft({ doc: unsent.doc, type: type.name, ...why, text: type.plain(type.create(unsent.content)), content: unsent.content, ops });
+  storage.removeItem(keyOf(unsent.doc, unsent.client));
+}
+
+/**
  * Calls `send` with every entry of `doc` that no living page owns, one after
- * another, holding its lock until `send`, which is to be `sendUnsent`, settles.
+ * another, holding its lock until `send`, which is to be `sendUnsent` or to call `putAside`, settles.
  */
 export async function recoverUnsent(
   storage: KeyStore,

@@ -18,7 +18,7 @@ const reasons: Record<string, string> = {
   too_large: "The document would have become larger than this server allows.",
   deleted: "The document was deleted while you had it open.",
   forbidden: "Your right to change the document was taken away.",
-  bad_id: "You are recorded as somebody new since you joined again, so that changes of before cannot be sent any more.",
+  bad_id: "You are recorded as somebody new since you joined again, so that changes of before are not sent any more.",
   moved: "The document was renamed while you had it open.",
   not_found: "The document is not on the server any more.",
   incarnation: "The document was deleted and another was made under its name.",

@@ -1,4 +1,4 @@
-import { Connection, Keeper, recoverUnsent, sendUnsent, somebodyElse, systemClock, text, type Document, type Draft, type Peer, type State } from "../../client/index.js";
+import { Connection, Keeper, putAside, recoverUnsent, sendUnsent, somebodyElse, systemClock, text, type Document, type Draft, type Peer, type State } from "../../client/index.js";
 import { ApiError, createDoc, describeDoc, pathOf } from "./api.js";
 import { Authors } from "./authors.js";
 import type { Blame } from "./blame/blame.js";
@@ -225,6 +225,10 @@ class EditorPage {
       if (!this.#access.continues(unsent.by)) return; // somebody else's, who may come back
       const pane = await this.#load(unsent.type ?? "text");
       if (!pane) return; // what is unsent stays where it is
+      if (unsent.by !== undefined && unsent.by !== this.#access.author) {
+        const why = { code: "bad_id", message: "it was made by somebody who is recorded as another now" };
+        return putAside(localStorage, pane.type, unsent, why, (draft) => this.#drafts.add(draft));
+      }
       const connection = this.#connect();
       const keeper = newKeeper(unsent.by)!;
       await sendUnsent(connection, pane.type, unsent, keeper, (draft) => this.#drafts.add(draft));
