@@ -46,42 +46,53 @@ func (a *authorship) makers() map[Revision]string {
 	return out
 }
 
-// TestAuthorshipOutlivesSquashing compares who made what before and after old revisions went,
-// for every type, through several rounds.
-func TestAuthorshipOutlivesSquashing(t *testing.T) {
-	types := []ot.Type{text.Type{}, textunicode.Type{}, text0.Type{}, delta.Type{}, json0.Type{}}
-	contents := map[string]string{"delta": `[{"insert":"one two\n"}]`, "json0": `{"a":["one",["two"]],"b":"three"}`}
-	edits := map[string][]string{
+var everyType = []ot.Type{text.Type{}, textunicode.Type{}, text0.Type{}, delta.Type{}, json0.Type{}}
+
+// newOfType makes a Manager with a document doc of a type, by maker.
+func newOfType(t *testing.T, typ ot.Type) *Manager {
+	t.Helper()
+	content := map[string]string{"delta": `[{"insert":"one two\n"}]`, "json0": `{"a":["one",["two"]],"b":"three"}`}[typ.Name()]
+	if content == "" {
+		content = `"one two three"`
+	}
+	m := New(Options{Store: mem.New(), Types: everyType, Diff: diff.Between, Logger: slog.New(slog.DiscardHandler)})
+	if _, err := m.Create(t.Context(), "doc", typ.Name(), []byte(content), User{Name: "maker"}); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// editSomehow makes an edit of a document of newOfType that fits whatever was done to it so far.
+func editSomehow(t *testing.T, m *Manager, typ ot.Type, rng *rand.Rand, author string) {
+	t.Helper()
+	all := map[string][]string{
 		"text":         {`["x"]`, `[2,"yy"]`, `[1,-1]`},
 		"text-unicode": {`["x"]`, `[2,"yy"]`, `[1,{"d":1}]`},
 		"text0":        {`[{"p":0,"i":"x"}]`, `[{"p":2,"i":"yy"}]`},
 		"delta":        {`[{"insert":"x"}]`, `[{"retain":2},{"insert":"yy"}]`, `[{"retain":1},{"delete":1}]`, `[{"retain":2,"attributes":{"bold":true}}]`},
 		"json0":        {`[{"p":["a",0],"li":"x"}]`, `[{"p":["b",1],"si":"yy"}]`, `[{"p":["a",0],"li":{"c":[1,"d"]}}]`, `[{"p":["n"],"oi":{"e":"f"}}]`},
+	}[typ.Name()]
+	op := all[rng.IntN(len(all))]
+	if _, err := m.Edit(t.Context(), "doc", Head, [][]byte{[]byte(op)}, Writer{User: User{Name: author}}); err != nil {
+		t.Fatalf("%s: %v", op, err)
 	}
-	for _, typ := range types {
+}
+
+// TestAuthorshipOutlivesSquashing compares who made what before and after old revisions went,
+// for every type, through several rounds.
+func TestAuthorshipOutlivesSquashing(t *testing.T) {
+	for _, typ := range everyType {
 		t.Run(typ.Name(), func(t *testing.T) {
 			if _, ok := typ.(ot.Tracer); !ok {
 				t.Fatal("it cannot be traced")
 			}
 			seed := rand.Uint64()
 			rng := rand.New(rand.NewPCG(seed, 0))
-			m := New(Options{Store: mem.New(), Types: types, Diff: diff.Between, Logger: slog.New(slog.DiscardHandler)})
+			m := newOfType(t, typ)
 			defer m.Close(context.Background())
-			content := contents[typ.Name()]
-			if content == "" {
-				content = `"one two three"`
-			}
-			if _, err := m.Create(t.Context(), "doc", typ.Name(), []byte(content), User{Name: "maker"}); err != nil {
-				t.Fatal(err)
-			}
 			for round := range 4 {
 				for i := range 10 {
-					all := edits[typ.Name()]
-					op := all[rng.IntN(len(all))]
-					w := Writer{User: User{Name: fmt.Sprint("author ", i)}}
-					if _, err := m.Edit(t.Context(), "doc", Head, [][]byte{[]byte(op)}, w); err != nil {
-						t.Fatalf("seed %d: %s: %v", seed, op, err)
-					}
+					editSomehow(t, m, typ, rng, fmt.Sprint("author ", i))
 				}
 				want := authorshipNow(t, m)
 				if _, err := m.Squash(t.Context(), "doc", Keep{Count: 1 + 3*round}); err != nil {
