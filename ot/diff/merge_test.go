@@ -184,3 +184,52 @@ func TestMergedDifferences(t *testing.T) {
 		})
 	}
 }
+
+// TestMergedUnspaced has two writers put words into one long line of a script without spaces, and take others out: no
+// word that is left alone, nor any new one, is there twice or missing.
+func TestMergedUnspaced(t *testing.T) {
+	seeds := uint64(400)
+	if ottest.Race {
+		seeds = 100
+	}
+	for seed := range seeds {
+		r := rand.New(rand.NewPCG(seed, 6))
+		next := 0
+		word := func() string {
+			next += 3
+			c := rune(0x4E00 + next)
+			return string([]rune{c, c + 1, c + 2})
+		}
+		want := map[string]int{}
+		var base, mine, theirs strings.Builder
+		both := []*strings.Builder{&mine, &theirs}
+		changes := 1 + r.IntN(6) // of ten words
+		for range r.IntN(300) {
+			w := word()
+			base.WriteString(w)
+			want[w] = 1
+			taken := -1
+			if r.IntN(10) < changes {
+				taken = r.IntN(4)
+			}
+			for i, b := range both {
+				if taken == i {
+					want[w] = 0
+				} else {
+					b.WriteString(w)
+				}
+				if taken > 1 && r.IntN(2) == 0 {
+					more := word()
+					b.WriteString(more)
+					want[more] = 1
+				}
+			}
+		}
+		got := read(text.Type{}, merged(text.Type{}, doc(base.String()), doc(mine.String()), doc(theirs.String())))
+		for w, n := range want {
+			if c := strings.Count(got, w); c != n {
+				t.Fatalf("seed %d: %s is there %d times, not %d, in the merge of\n%s\n%s\n%s\nwhich is\n%s", seed, w, c, n, base.String(), mine.String(), theirs.String(), got)
+			}
+		}
+	}
+}

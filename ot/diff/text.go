@@ -138,12 +138,18 @@ func holdsLine(s string, from, to int) bool {
 	return strings.Count(s[from:to], "\n") >= least
 }
 
-// holdsWord reports whether a whole word of s, of two letters or more, lies in s[from:to].
+// holdsWord reports whether a whole word of s, of two letters or more, lies in s[from:to]. Of a script without
+// spaces, any two letters are one.
 func holdsWord(s string, from, to int) bool {
 	before, _ := utf8.DecodeLastRuneInString(s[:from])
 	within := isLetter(before) // a word that began before from
-	n := 0
+	n, letters := 0, 0         // of a word, and of a script without spaces
 	for _, r := range s[from:to] {
+		if !isUnspaced(r) {
+			letters = 0
+		} else if letters++; letters > 1 {
+			return true
+		}
 		switch {
 		case !isLetter(r):
 			if !within && n > 1 {
@@ -157,6 +163,14 @@ func holdsWord(s string, from, to int) bool {
 	after, _ := utf8.DecodeRuneInString(s[to:])
 	return !within && n > 1 && !isLetter(after)
 }
+
+// unspaced are the scripts that are written without spaces between words.
+var unspaced = []*unicode.RangeTable{
+	unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Bopomofo, unicode.Yi, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar,
+	unicode.Tibetan, unicode.Tai_Le, unicode.New_Tai_Lue, unicode.Tai_Tham, unicode.Tai_Viet, unicode.Javanese, unicode.Balinese,
+}
+
+func isUnspaced(r rune) bool { return r >= 0x0E00 && unicode.IsLetter(r) && unicode.In(r, unspaced...) }
 
 func isLetter(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))
@@ -274,12 +288,12 @@ func cutCharacters(s string) iter.Seq[string] {
 	}
 }
 
-// cutWords yields words and the characters between them.
+// cutWords yields words and the characters between them, and each character of a script without spaces.
 func cutWords(s string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		n := 0 // bytes of the word that s begins with
 		for c := range cutCharacters(s) {
-			if r, _ := utf8.DecodeRuneInString(c); unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' {
+			if r, _ := utf8.DecodeRuneInString(c); (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_') && !isUnspaced(r) {
 				n += len(c)
 				continue
 			}
