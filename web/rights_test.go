@@ -484,9 +484,10 @@ func TestPassesAreReleased(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := ws.ReadMessage(); err != nil || s.auth.Live() != 1 {
-		t.Errorf("a WebSocket: %d passes, %v", s.auth.Live(), err)
+	if _, _, err := ws.ReadMessage(); err != nil {
+		t.Fatal(err)
 	}
+	s.held("a WebSocket", 1) // besides, who left may only just be served
 	c, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -494,9 +495,7 @@ func TestPassesAreReleased(t *testing.T) {
 	fmt.Fprintf(c, "GET /api/docs/acme%%2Fplan/events?from=-1 HTTP/1.1\r\n%s\r\n", line)
 	for in := bufio.NewScanner(c); in.Scan() && !strings.Contains(in.Text(), "secret"); {
 	}
-	if n := s.auth.Live(); n != 2 {
-		t.Errorf("with events: %d passes", n)
-	}
+	s.held("with events", 2)
 	c.Close()
 	ws.Close()
 	s.quiet("what went on")

@@ -222,9 +222,16 @@ func (r *reader) hears(want ...string) {
 			}
 		default:
 			text += n.Update.ID + " " + string(n.Update.JSON())
+			steps := ""
 			for _, b := range n.Update.Ops {
-				text += fmt.Sprintf(" [%d,%d)", b.From+1, b.To+1)
+				steps += fmt.Sprintf(" [%d,%d)", b.From+1, b.To+1)
 			}
+			// Steps that changed no result come together or one after another.
+			if last := len(got) - 1; last >= 0 && len(n.Update.JSON()) == 0 && strings.HasPrefix(got[last], text+" [") {
+				got[last] += steps
+				continue
+			}
+			text += steps
 		}
 		got = append(got, text)
 	}
