@@ -4,8 +4,11 @@ import (
 	"debug/elf"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,7 +72,7 @@ func TestImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := string(data)
-	for _, want := range []string{"CGO_ENABLED=0 go build -trimpath -o /out/bin/quire ./cmd/quire", "FROM scratch\n", "USER 65532:65532\n", "ENV QUIRE_DATA=/data QUIRE_LISTEN=:8080\n", `CMD ["/bin/quire", "health"]`, `ENTRYPOINT ["/bin/quire"]`} {
+	for _, want := range []string{"CGO_ENABLED=0 go build -trimpath -o /out/bin/quire ./cmd/quire", "FROM scratch\n", "USER 65532:65532\n", "ENV QUIRE_DATA=/data QUIRE_LISTEN=:8080 QUIRE_STOP_WITHIN=8s\n", "COPY --from=build --chown=0:0 /out/ /\n", `CMD ["/bin/quire", "health"]`, `ENTRYPOINT ["/bin/quire"]`} {
 		if !strings.Contains(file, want) {
 			t.Errorf("the Containerfile has no %s", want)
 		}
@@ -93,10 +96,10 @@ func TestImage(t *testing.T) {
 	if err := os.Chmod(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	addr := freeAddr(t)
+	addr, other := freeAddr(t), freeAddr(t)
 	inside := func(args ...string) *exec.Cmd {
 		cmd := exec.Command("/bin/quire", args...)
-		cmd.Env = []string{"QUIRE_DATA=/data", "QUIRE_LISTEN=" + addr}
+		cmd.Env = []string{"QUIRE_DATA=/data", "QUIRE_LISTEN=" + other}
 		cmd.Dir = "/"
 		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 		return cmd
@@ -104,13 +107,88 @@ func TestImage(t *testing.T) {
 	if out, err := inside("health").CombinedOutput(); err == nil || err.(*exec.ExitError).ExitCode() != commands.Unreachable {
 		t.Errorf("health without a server: %v %s", err, out)
 	}
-	server := inside()
-	runBeside(t, addr, server)
-	if out, err := inside("health").CombinedOutput(); err != nil || string(out) != "ready\n" {
-		t.Errorf("health: %v %s", err, out)
-	}
+	runBeside(t, addr, inside("--listen", addr))
 	if err := roundTrip("http://"+addr+"/", "inside"); err != nil {
 		t.Error(err)
+	}
+	if out, err := inside("health").CombinedOutput(); err != nil || string(out) != "ready\n" {
+		t.Errorf("health of a server that was told by an argument where to listen: %v %s", err, out)
+	}
+	if out, err := inside("health", "--listen", other).CombinedOutput(); err == nil || err.(*exec.ExitError).ExitCode() != commands.Unreachable {
+		t.Errorf("health of another address: %v %s", err, out)
+	}
+}
+
+// TestImageSources: an image is built from all that git has, or its version says that it was modified, and from
+// nothing that git is to ignore.
+func TestImageSources(t *testing.T) {
+	const top = "../.."
+	listed, err := exec.Command("git", "-C", top, "ls-files", "-z").Output()
+	if err != nil {
+		t.Skip("SKIPPED: these sources are not in git")
+	}
+	lines := func(name string) (lines []string) {
+		data, err := os.ReadFile(filepath.Join(top, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(data)) {
+			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	want := map[string]bool{"*": true, "!.git": true}
+	var ignored []string
+	for name := range strings.SplitSeq(strings.TrimRight(string(listed), "\x00"), "\x00") {
+		first, _, _ := strings.Cut(name, "/")
+		want["!"+first] = true
+		if path.Base(name) != ".gitignore" {
+			continue
+		}
+		for _, rule := range lines(name) {
+			below, rooted := strings.CutPrefix(strings.TrimRight(rule, "/"), "/")
+			if !rooted {
+				below = "**/" + below
+			}
+			ignored = append(ignored, path.Join(path.Dir(name), below))
+		}
+	}
+	for _, rule := range ignored {
+		if first, _, deeper := strings.Cut(rule, "/"); deeper && (first == "**" || want["!"+first]) { // the rest is not let in
+			want[rule] = true
+		}
+	}
+	have := lines(".dockerignore")
+	for _, line := range have {
+		if !want[line] {
+			t.Errorf(".dockerignore says %s, git does not", line)
+		}
+		delete(want, line)
+	}
+	for line := range want {
+		t.Errorf(".dockerignore has no %s", line)
+	}
+	if last := slices.IndexFunc(have, func(line string) bool { return line[0] != '!' && line != "*" }); have[0] != "*" || slices.ContainsFunc(have[last:], func(line string) bool { return line[0] == '!' }) {
+		t.Error(".dockerignore has its lines in another order than all, except, but not")
+	}
+}
+
+// TestVersion: the version names the sources that the program was built from.
+func TestVersion(t *testing.T) {
+	const revision = "0123456789abcdef0123456789abcdef01234567"
+	for _, c := range []struct {
+		revision, modified, want string
+	}{
+		{"", "", Version},
+		{revision, "false", Version + "+0123456789ab"},
+		{revision, "true", Version + "+0123456789ab.modified"},
+	} {
+		build := []debug.BuildSetting{{Key: "vcs.revision", Value: c.revision}, {Key: "vcs.modified", Value: c.modified}}
+		if got := versionFrom(build); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	neturl "net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,10 +22,10 @@ import (
 const healthWithin = 4 * time.Second
 
 // health asks a server whether it is ready: that at $QUIRE_SERVER, or else the one on this
-// machine that has these settings.
+// machine that has these settings. Without arguments it is the one that has the data folder, wherever
+// that notes it is: what it was given as arguments itself is not known here.
 func health(ctx context.Context, args, environ []string, out io.Writer) error {
-	// Of the settings only the address matters: those that the server was given as arguments, without
-	// which the others may make no sense, are not known here.
+	// Of the settings only the address matters: the others may make no sense without the server's arguments.
 	c, err := configure(args, environ, out)
 	if errors.Is(err, flag.ErrHelp) {
 		return err
@@ -32,6 +33,9 @@ func health(ctx context.Context, args, environ []string, out io.Writer) error {
 		return usageError(err.Error())
 	}
 	url := c.here()
+	if noted, err := os.ReadFile(filepath.Join(c.Data, addressName)); err == nil && len(args) == 0 {
+		url = strings.TrimSpace(string(noted))
+	}
 	for _, kv := range environ {
 		if server, ok := strings.CutPrefix(kv, "QUIRE_SERVER="); ok && server != "" {
 			url = server

@@ -31,12 +31,25 @@ func version() string {
 	if !ok {
 		return Version
 	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return Version + "+" + s.Value[:12]
-		}
+	return versionFrom(info.Settings)
+}
+
+// versionFrom returns Version with the revision that the settings of a build name, and whether its sources
+// were other than that revision's.
+func versionFrom(build []debug.BuildSetting) string {
+	set := make(map[string]string, len(build))
+	for _, s := range build {
+		set[s.Key] = s.Value
 	}
-	return Version
+	revision := set["vcs.revision"]
+	if len(revision) < 12 {
+		return Version
+	}
+	v := Version + "+" + revision[:12]
+	if set["vcs.modified"] == "true" {
+		v += ".modified"
+	}
+	return v
 }
 
 // Exit codes; package commands has the others.

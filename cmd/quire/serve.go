@@ -227,6 +227,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 		return nil, err
 	}
 	served := make(chan error, 1)
+	m.note(f, ln.Addr())
 	go func() { served <- server.Serve(ln) }()
 	m.welcome(f, ln.Addr())
 	ready := make(chan *heir)
@@ -282,19 +283,24 @@ func tidy(active func() uint64, done <-chan struct{}) {
 const addressName = "quire.url"
 
 // addressFile is where a server says for commands on the same machine how to reach it,
-// while it has the data folder. What a killed one left there is of no harm: it is
-// only looked at when somebody has the folder.
+// while it has the data folder. What a killed one left there stays until the next one starts.
 func (m *Main) addressFile() string { return filepath.Join(m.Config.Data, addressName) }
+
+// note writes that file, before the first request is answered.
+func (m *Main) note(f *front, addr net.Addr) {
+	_ = os.Remove(m.addressFile())
+	if m.Listener != nil {
+		return
+	}
+	url, _ := reached(f.scheme(), addr.String())
+	if err := os.WriteFile(m.addressFile(), []byte(url+"/\n"), 0o600); err != nil {
+		m.Logger.Warn("the server's address is not noted in the data folder", "err", err)
+	}
+}
 
 func (m *Main) welcome(f *front, addr net.Addr) {
 	url, every := reached(f.scheme(), addr.String())
 	url += "/"
-	_ = os.Remove(m.addressFile())
-	if m.Listener == nil {
-		if err := os.WriteFile(m.addressFile(), []byte(url+"\n"), 0o600); err != nil {
-			m.Logger.Warn("the server's address is not noted in the data folder", "err", err)
-		}
-	}
 	fmt.Fprintf(m.Out, "Quire is at %s\n", url)
 	if every {
 		fmt.Fprintln(m.Out, "It serves on every address of this machine.")
