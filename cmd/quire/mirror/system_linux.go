@@ -32,6 +32,8 @@ func inode(info fs.FileInfo) uint64 {
 // keepOwner gives a file the owner of another, as far as that is allowed.
 func keepOwner(path string, of fs.FileInfo) {
 	if s, ok := of.Sys().(*syscall.Stat_t); ok {
-		_ = os.Chown(path, int(s.Uid), int(s.Gid))
+		if os.Chown(path, int(s.Uid), int(s.Gid)) != nil {
+			_ = os.Chown(path, -1, int(s.Gid)) // the owner may not be given away, a group that one is in may
+		}
 	}
 }
