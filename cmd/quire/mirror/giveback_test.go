@@ -246,3 +246,22 @@ func TestLeftParts(t *testing.T) {
 		}
 	}
 }
+
+// TestRest begins to wait anew whenever the file is another one than before.
+func TestRest(t *testing.T) {
+	var r rest
+	if wait := r.left(mark{size: 1}, time.Hour); wait != time.Hour {
+		t.Errorf("seen for the first time: %v", wait)
+	}
+	r.since = r.since.Add(-30 * time.Minute)
+	if wait := r.left(mark{size: 1}, time.Hour); wait > 30*time.Minute {
+		t.Errorf("left alone for half an hour: %v", wait)
+	}
+	if wait := r.left(mark{size: 2}, time.Hour); wait != time.Hour {
+		t.Errorf("changed: %v", wait)
+	}
+	r.since = r.since.Add(-time.Hour)
+	if wait := r.left(mark{size: 2}, time.Hour); wait > 0 {
+		t.Errorf("left alone for an hour: %v", wait)
+	}
+}
