@@ -77,8 +77,11 @@ func writeSynced(path string, data []byte, mode fs.FileMode, like fs.FileInfo) e
 	}
 	_, err = f.Write(data)
 	if err == nil && like != nil {
-		keepOwner(path, like)
-		err = f.Chmod(like.Mode().Perm())
+		mode := like.Mode().Perm()
+		if !keepOwner(path, like) { // this group may do no more than everybody
+			mode &= 0o707 | mode<<3&0o070
+		}
+		err = f.Chmod(mode)
 	}
 	if err == nil {
 		err = f.Sync()

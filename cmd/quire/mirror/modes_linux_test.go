@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -31,5 +32,30 @@ func TestWhoCanRead(t *testing.T) {
 	}
 	if info, err := os.Stat(made); err != nil || info.Mode() != 0o600 {
 		t.Errorf("the mode of a new file is %v, %v", info.Mode(), err)
+	}
+}
+
+// TestGroupThatCannotBeKept writes a file of a group that its owner is not in: no other group may read it.
+func TestGroupThatCannotBeKept(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("NOT RUN without root: it makes a file of another's group")
+	}
+	for _, c := range []struct{ mode, want os.FileMode }{{0o640, 0o600}, {0o664, 0o644}, {0o606, 0o606}} {
+		m := newTest(t, "one\n")
+		dir := filepath.Dir(m.opt.File)
+		if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chown(dir, 65534, 65534), os.Chown(m.opt.File, 65534, 4242), os.Chmod(m.opt.File, c.mode)); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Seteuid(65534); err != nil {
+			t.Fatal(err)
+		}
+		err := prepare(m.opt.File, "one\ntwo\n", 1)
+		if err := syscall.Seteuid(0); err != nil {
+			t.Fatal(err)
+		}
+		info, statErr := os.Stat(partPath(m.opt.File, 1))
+		if err != nil || statErr != nil || info.Mode() != c.want {
+			t.Errorf("of %v: %v, %v %v; want %v", c.mode, info, err, statErr, c.want)
+		}
 	}
 }
