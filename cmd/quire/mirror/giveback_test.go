@@ -265,3 +265,40 @@ func TestRest(t *testing.T) {
 		t.Errorf("left alone for an hour: %v", wait)
 	}
 }
+
+// TestWriteFails has no new turn be prepared after somebody saved the file just before it was written: the file is as it was saved.
+func TestWriteFails(t *testing.T) {
+	onlyLinux(t)
+	for _, crash := range []bool{false, true} {
+		m := newTest(t, "saved\none\n")
+		obstacle := partPath(m.opt.File, 2)
+		if err := os.MkdirAll(filepath.Join(obstacle, "full"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if crash {
+			m.state.Writing = &writing{Rev: 7, Turn: 1, Was: "one\n", Target: sum("one\ntwo\n")}
+			if err := os.Rename(m.opt.File, partPath(m.opt.File, 1)); err != nil {
+				t.Fatal(err)
+			}
+			put(t, m.opt.File, "one\ntwo\n")
+			err = m.recovers(t)
+		} else {
+			_, err = m.write(t.Context(), "one\n", "one\ntwo\n", writing{Rev: 7})
+		}
+		if err == nil || later(err) {
+			t.Errorf("crash %t: %v", crash, err)
+		}
+		has(t, m.opt.File, "saved\none\n")
+		if err := os.RemoveAll(obstacle); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.state.load(m.path); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.recovers(t); err != nil || m.state.Base != 0 {
+			t.Errorf("crash %t: %v, base %d", crash, err, m.state.Base)
+		}
+		has(t, m.opt.File, "saved\none\n")
+	}
+}

@@ -68,9 +68,12 @@ func (m *Mirror) take(ctx context.Context, from string) (time.Duration, error) {
 func (m *Mirror) write(ctx context.Context, was, target string, w writing) (string, error) {
 	file := m.opt.File
 	for target != was {
+		last := w
 		w.Turn, w.Was, w.Target = w.Turn+1, was, sum(target)
-		if err := prepare(file, target, w.Turn); err != nil {
+		if err := prepare(file, target, w.Turn); later(err) || err != nil && last.Turn == 0 {
 			return "", err
+		} else if err != nil { // the disk is full, say: nobody's save is to be hidden until it is not
+			return "", m.giveBack(last, err)
 		}
 		m.moment()
 		turn := w
