@@ -332,6 +332,7 @@ func (a *API) Route(method, path string) string {
 // body is there.
 func (a *API) Serve(ctx *fasthttp.RequestCtx, read func() bool) {
 	if err := a.serve(ctx, read); err != nil {
+		ctx.Response.Header.Del("ETag") // of what does not leave
 		Refuse(ctx, err)
 	}
 }
@@ -360,6 +361,10 @@ func (a *API) serve(ctx *fasthttp.RequestCtx, read func() bool) error {
 	c, done := a.opt.Manager.Reading(c)
 	defer done()
 	r.c = c
+	var was *auth.Identity
+	if r.route.access == listed {
+		was = r.pass.Identity()
+	}
 	if err := r.route.serve(a, r); err != nil {
 		return err
 	}
@@ -367,8 +372,10 @@ func (a *API) serve(ctx *fasthttp.RequestCtx, read func() bool) error {
 		return err
 	}
 	if err := r.allow(); err != nil { // it may have waited for room, and nothing has left yet
-		ctx.Response.Header.Del("ETag")
 		return err
+	}
+	if was != nil && r.pass.Identity() != was { // it lists what may be read, which may be less by now
+		return r.route.serve(a, r)
 	}
 	return nil
 }

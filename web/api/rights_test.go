@@ -242,6 +242,39 @@ func TestRightsAfterWaiting(t *testing.T) {
 	}
 }
 
+// TestListAfterWaiting takes the right to read away while a list of documents waits for room: it is made anew. What is
+// refused for want of room has no tag.
+func TestListAfterWaiting(t *testing.T) {
+	reader := auth.Identity{Author: "ada", Kind: auth.Token, Grants: []auth.Grant{{Docs: "*", Role: auth.Read}}}
+	pass := auth.NewPass(reader)
+	p := newPlace(t, mem.New(), map[string]*auth.Pass{"ada": pass})
+	for n := range 600 {
+		if _, err := p.m.Create(t.Context(), fmt.Sprintf("secret/%s/%d", strings.Repeat("x", 90), n), "text", []byte(`"a"`), session.User{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := 0
+	p.api.opt.Room = func(*fasthttp.RequestCtx, context.Context, int) (func(), error) {
+		asked++
+		pass.Set(auth.Identity{Author: "ada", Kind: auth.Token, Grants: []auth.Grant{{Docs: "plan", Role: auth.Read}}})
+		return func() {}, nil
+	}
+	got := p.ask("ada", "GET", "/api/docs?limit=600", "")
+	if asked != 1 || got.Code != http.StatusOK || strings.Contains(got.Body.String(), "secret") {
+		t.Errorf("asked for room %d times: %d, %.100s", asked, got.Code, got.Body)
+	}
+	pass.Set(reader)
+	if _, err := p.m.Create(t.Context(), "plan", "text", []byte(`"`+strings.Repeat("a", largeAnswer)+`"`), session.User{}); err != nil {
+		t.Fatal(err)
+	}
+	p.api.opt.Room = func(*fasthttp.RequestCtx, context.Context, int) (func(), error) {
+		return nil, &Error{Status: http.StatusServiceUnavailable, Code: "busy", Detail: "no room"}
+	}
+	if got := p.ask("ada", "GET", "/api/docs/plan", ""); got.Code != http.StatusServiceUnavailable || got.Header().Get("ETag") != "" {
+		t.Errorf("without room: %d, %v", got.Code, got.Header())
+	}
+}
+
 // TestRightsBeforeTheBody refuses who may not before anything of the request is looked at but its address.
 func TestRightsBeforeTheBody(t *testing.T) {
 	p := newPlace(t, mem.New(), map[string]*auth.Pass{

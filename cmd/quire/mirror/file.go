@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -64,20 +65,39 @@ func readOnce(path string) (look, error) {
 
 func markOf(info fs.FileInfo) mark { return mark{info.Size(), info.ModTime(), inode(info)} }
 
-// writeSynced makes a file of data, and syncs it.
-func writeSynced(path string, data []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+// writeSynced makes a file of data in the place of whatever has that name, and syncs it. It has mode, less the umask, and then
+// the owner and the permissions of like, unless that is nil: nobody who may not read that one can read this at any time.
+func writeSynced(path string, data []byte, mode fs.FileMode, like fs.FileInfo) error {
+	if err := discard(path); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(mode) // whatever the umask is
+	if err == nil && like != nil {
+		mode := like.Mode().Perm()
+		if !keepOwner(path, like) { // this group may do no more than everybody
+			mode &= 0o707 | mode<<3&0o070
+		}
+		err = f.Chmod(mode)
 	}
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, discard(path))
+	}
+	return nil
+}
+
+// discard removes a file, which need not be there.
+func discard(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // syncFolder makes a name in path's folder durable.
@@ -92,9 +112,32 @@ func syncFolder(path string) error {
 }
 
 // partPath is where the content that is written in turn n is before it takes the file's place, and what was in the file
-// after. The turns of one writing count from 1.
+// after. The turns of one writing count from 1; 0 is for a file that is made.
 func partPath(path string, n int) string {
-	return filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.quire-part%d", filepath.Base(path), n))
+	return filepath.Join(filepath.Dir(path), fmt.Sprintf("%s%d", partPrefix(path), n))
+}
+
+// partPrefix is what the names of a file's parts begin with; their numbers follow.
+func partPrefix(path string) string { return "." + filepath.Base(path) + ".quire-part" }
+
+// parts returns the paths of all of a file's parts.
+func parts(path string) (paths []string, err error) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	for _, e := range entries {
+		if n, ok := strings.CutPrefix(e.Name(), partPrefix(path)); ok && n != "" && strings.Trim(n, "0123456789") == "" {
+			paths = append(paths, filepath.Join(filepath.Dir(path), e.Name()))
+		}
+	}
+	return paths, err
+}
+
+// discardParts removes all of a file's parts.
+func discardParts(path string) error {
+	paths, err := parts(path)
+	for _, part := range paths {
+		err = errors.Join(err, discard(part))
+	}
+	return err
 }
 
 // prepare writes what is to take the place of a file, with its permissions.
@@ -103,18 +146,13 @@ func prepare(path, content string, n int) error {
 	if err != nil {
 		return err
 	}
-	part := partPath(path, n)
-	if err := writeSynced(part, []byte(content), info.Mode().Perm()); err != nil {
-		return err
-	}
-	keepOwner(part, info)
-	return nil
+	return writeSynced(partPath(path, n), []byte(content), 0o600, info)
 }
 
 // create makes the file, which must not be there.
 func create(path, content string) error {
-	part := partPath(path, 1)
-	if err := writeSynced(part, []byte(content), 0o644); err != nil {
+	part := partPath(path, 0)
+	if err := writeSynced(part, []byte(content), 0o666, nil); err != nil {
 		return err
 	}
 	err := os.Link(part, path) // fails when somebody was first
@@ -152,4 +190,5 @@ func swap(path, expected string, n int) error {
 var (
 	errUnfit   = errors.New("no document can have what was saved just now")
 	errChanged = errors.New("it was changed just now")
+	errBusy    = errors.New("it is being written all the time")
 )

@@ -172,27 +172,41 @@ func resolve(path string) (string, error) {
 
 // keptPath is a name beside the file for content that is to be kept.
 func keptPath(file string) string {
-	return fmt.Sprintf("%s.kept-%s", file, time.Now().Format("20060102-150405.000"))
+	for { // it has another one in the next millisecond
+		path := fmt.Sprintf("%s.kept-%s", file, time.Now().Format("20060102-150405.000"))
+		if _, err := os.Lstat(path); err != nil {
+			return path
+		}
+	}
 }
 
 // leftover deals with what a crash left beside the file when nothing says that it was being written.
 func (m *Mirror) leftover() error {
-	part := partPath(m.opt.File, 1)
 	if m.state.Writing != nil {
 		return nil
 	}
 	if m.state.begun() {
-		return discard(part)
+		return discardParts(m.opt.File)
 	}
-	// What is beside it may be what the file had before it was made the same as the document.
-	l, err := read(part)
-	if err != nil || !l.there {
+	// What is beside it may be what the file had before it was made the same as the document, or what
+	// was being written when somebody removed the state.
+	paths, err := parts(m.opt.File)
+	if err != nil {
 		return err
 	}
-	if f, err := read(m.opt.File); err == nil && f.content == l.content {
-		return discard(part)
+	f, fileErr := read(m.opt.File)
+	for _, part := range paths {
+		l, err := read(part)
+		if part == partPath(m.opt.File, 0) || err == nil && fileErr == nil && f.there && l.content == f.content {
+			err = discard(part)
+		} else {
+			err = m.keep(part)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return m.keep(part)
+	return nil
 }
 
 // keep puts a file that nothing is known of where people see it.
@@ -273,6 +287,7 @@ type rest struct {
 func (r *rest) left(now mark, quiet time.Duration) time.Duration {
 	if now != r.seen || r.since.IsZero() {
 		*r = rest{now, time.Now()}
+		return quiet
 	}
 	return quiet - time.Since(r.since)
 }

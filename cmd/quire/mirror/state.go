@@ -94,7 +94,7 @@ func (s *state) save(path string) error {
 	if err != nil {
 		panic(err) // strings and numbers
 	}
-	if err := writeSynced(path+".new", append(data, '\n'), 0o600); err != nil {
+	if err := writeSynced(path+".new", append(data, '\n'), 0o600, nil); err != nil {
 		return err
 	}
 	if err := os.Rename(path+".new", path); err != nil {

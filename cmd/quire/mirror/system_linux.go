@@ -29,9 +29,11 @@ func inode(info fs.FileInfo) uint64 {
 	return 0
 }
 
-// keepOwner gives a file the owner of another, as far as that is allowed.
-func keepOwner(path string, of fs.FileInfo) {
-	if s, ok := of.Sys().(*syscall.Stat_t); ok {
-		_ = os.Chown(path, int(s.Uid), int(s.Gid))
+// keepOwner gives a file the owner and the group of another, as far as that is allowed. It reports whether it has the group.
+func keepOwner(path string, of fs.FileInfo) bool {
+	s, ok := of.Sys().(*syscall.Stat_t)
+	if !ok || os.Chown(path, int(s.Uid), int(s.Gid)) == nil {
+		return true
 	}
+	return os.Chown(path, -1, int(s.Gid)) == nil // the owner may not be given away, a group that one is in may
 }

@@ -13,5 +13,5 @@ func exchange(a, b string) error { return errors.ErrUnsupported }
 // inode is the number of a file in its file system; 0: unknown.
 func inode(info fs.FileInfo) uint64 { return 0 }
 
-// keepOwner gives a file the owner of another: a file's maker owns it here.
-func keepOwner(path string, of fs.FileInfo) {}
+// keepOwner gives a file the owner and the group of another: they are its maker's here.
+func keepOwner(path string, of fs.FileInfo) bool { return true }

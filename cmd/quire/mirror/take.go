@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"quire/cmd/quire/form"
@@ -69,9 +68,12 @@ func (m *Mirror) take(ctx context.Context, from string) (time.Duration, error) {
 func (m *Mirror) write(ctx context.Context, was, target string, w writing) (string, error) {
 	file := m.opt.File
 	for target != was {
+		last := w
 		w.Turn, w.Was, w.Target = w.Turn+1, was, sum(target)
-		if err := prepare(file, target, w.Turn); err != nil {
+		if err := prepare(file, target, w.Turn); later(err) || err != nil && last.Turn == 0 {
 			return "", err
+		} else if err != nil { // the disk is full, say: nobody's save is to be hidden until it is not
+			return "", m.giveBack(last, err)
 		}
 		m.moment()
 		turn := w
@@ -94,9 +96,6 @@ func (m *Mirror) write(ctx context.Context, was, target string, w writing) (stri
 		if found == was {
 			break
 		}
-		if m.unfit(found) != nil { // it is for whoever wrote it to say what is meant
-			return "", errors.Join(exchange(partPath(file, w.Turn), file), errUnfit)
-		}
 		merged, err := merge(m.state.Form, was, found, target)
 		if err != nil {
 			return "", err
@@ -107,28 +106,64 @@ func (m *Mirror) write(ctx context.Context, was, target string, w writing) (stri
 	return target, discard(partPath(file, w.Turn))
 }
 
-// found returns what was in the file when it was written in a turn, once it has been left alone: whoever had it open may
-// be writing into it still.
+// found returns what was in the file when it was written in a turn, w.Was when there is nothing to merge. What no document can
+// have, and what is not left alone, has its place again: see giveBack.
 func (m *Mirror) found(ctx context.Context, w writing) (string, error) {
+	l, err := m.rested(ctx, w)
+	switch {
+	case err != nil && ctx.Err() == nil && !errors.Is(err, errBusy):
+		err = errors.Join(errUnfit, err) // it is no file, or too large
+	case err == nil && !l.there, err == nil && l.content == w.Was: // where names cannot be exchanged, nothing is there
+		return w.Was, nil
+	case err == nil && m.unfit(l.content) != nil:
+		err = errUnfit
+	}
+	if err != nil {
+		return w.Was, m.giveBack(w, err)
+	}
+	return l.content, nil
+}
+
+// rested looks at what was in the file when it was written, once it has been left alone: whoever had it open may be writing
+// into it still.
+func (m *Mirror) rested(ctx context.Context, w writing) (look, error) {
 	var r rest
-	for {
+	for begun := time.Now(); ; {
 		m.moment()
 		l, err := read(partPath(m.opt.File, w.Turn))
-		if err != nil || !l.there || l.content == w.Was { // where names cannot be exchanged, nothing is there
-			return w.Was, err
+		if err != nil || !l.there || l.content == w.Was && time.Since(l.mark.mtime) >= m.opt.Settle {
+			return l, err
 		}
 		quiet := m.opt.Settle
-		if l.content == "" {
+		if l.content == "" && w.Was != "" {
 			quiet = max(quiet, m.opt.Empty)
 		}
 		wait := r.left(l.mark, quiet)
-		if wait <= 0 {
-			return l.content, nil
+		switch {
+		case wait <= 0:
+			return l, nil
+		case time.Since(begun) > 2*max(m.opt.Settle, m.opt.Empty):
+			return l, errBusy
 		}
 		if err := pause(ctx, min(wait, m.opt.Settle)); err != nil {
-			return "", err
+			return l, err
 		}
 	}
+}
+
+// giveBack puts what was in the file when it was written into its place again, since it cannot be merged for a
+// reason, which it returns: it is for whoever wrote it to say what is meant. When somebody has saved the file
+// meanwhile, it is kept aside, which is no error; when the reason is the end of ctx, it waits to be recovered.
+func (m *Mirror) giveBack(w writing, why error) error {
+	part := partPath(m.opt.File, w.Turn)
+	f, err := read(m.opt.File)
+	if err == nil && f.there && sum(f.content) == w.Target && exchange(part, m.opt.File) == nil {
+		return why
+	}
+	if later(why) {
+		return m.keep(part)
+	}
+	return why
 }
 
 // moment lies between two steps of writing the file.
@@ -138,18 +173,10 @@ func (m *Mirror) moment() {
 	}
 }
 
-// discard removes a file, which need not be there.
-func discard(path string) error {
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
 // later reports whether an error of write is of a file that was changed or removed just now: it is
 // looked at again.
 func later(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errUnfit) || errors.Is(err, errChanged)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errUnfit) || errors.Is(err, errChanged) || errors.Is(err, errBusy)
 }
 
 // recover finishes a write that was cut off, by a crash or an error. What is prepared for a turn is whole before
@@ -160,12 +187,8 @@ func (m *Mirror) recover(ctx context.Context, f look) error {
 	if w == nil {
 		return nil
 	}
-	part := partPath(m.opt.File, w.Turn)
-	l, err := read(part)
-	if err != nil {
-		return err
-	}
-	taken := !l.there || sum(l.content) != w.Target || sum(f.content) == w.Target
+	l, err := read(partPath(m.opt.File, w.Turn))
+	taken := err != nil || !l.there || sum(l.content) != w.Target || sum(f.content) == w.Target
 	missed := "" // what has to be in the file and was made of Was
 	switch {
 	case taken:
@@ -185,20 +208,15 @@ func (m *Mirror) recover(ctx context.Context, f look) error {
 	if taken || w.Turn > 1 {
 		m.state.Base, m.state.Sum, m.state.Sending = w.Rev, w.Sum, nil
 	}
-	last := m.state.Writing.Turn
 	m.state.Writing = nil
 	if err := m.state.save(m.path); err != nil {
 		return err
 	}
-	return errors.Join(discard(part), discard(partPath(m.opt.File, w.Turn-1)), discard(partPath(m.opt.File, last)))
+	return discardParts(m.opt.File)
 }
 
-// rejoin brings into the file what was made of w.Was and is not in it, or keeps it aside when no document can have
-// it. Until that is done, a crash is recovered from in the same way.
+// rejoin brings into the file what was made of w.Was and is not in it. Until that is done, a crash is recovered from in the same way.
 func (m *Mirror) rejoin(ctx context.Context, f look, missed string, w writing) error {
-	if m.unfit(missed) != nil {
-		return m.keep(partPath(m.opt.File, w.Turn))
-	}
 	if err := m.unfit(f.content); err != nil {
 		if m.refused != sum(f.content) {
 			m.refuse(f.content, err)
@@ -305,11 +323,8 @@ func (m *Mirror) replace(ctx context.Context, was, content string) error {
 	if err != nil {
 		return errors.Join(err, discard(partPath(m.opt.File, 1)))
 	}
-	found, err := m.found(ctx, writing{Turn: 1, Was: was})
-	if err != nil {
-		return err
-	}
-	if found != was {
+	l, err := m.rested(ctx, writing{Turn: 1, Was: was})
+	if err != nil || l.there && l.content != was {
 		return m.keep(partPath(m.opt.File, 1))
 	}
 	return errors.Join(syncFolder(m.opt.File), discard(partPath(m.opt.File, 1)))

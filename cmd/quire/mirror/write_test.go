@@ -15,10 +15,24 @@ import (
 	"quire/cmd/quire/form"
 )
 
+// inMemory has temporary folders made where syncing costs nothing, on systems with such a place.
+func inMemory(t *testing.T) {
+	t.Helper()
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		t.Setenv("TMPDIR", "/dev/shm")
+	}
+}
+
 // newTest makes a Mirror of a file with content, for revision 0.
 func newTest(t *testing.T, content string) *Mirror {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "notes.txt")
+	return newTestIn(t, t.TempDir(), content)
+}
+
+// newTestIn is newTest in a folder that is there.
+func newTestIn(t *testing.T, dir, content string) *Mirror {
+	t.Helper()
+	file := filepath.Join(dir, "notes.txt")
 	if err := os.WriteFile(file, []byte(content), 0o640); err != nil {
 		t.Fatal(err)
 	}
@@ -114,19 +128,22 @@ func TestWriteKeepsJSON(t *testing.T) {
 // TestRecover cuts writing off at every moment, twice, while somebody saves the file at any two others, as a
 // whole, or empties it in one and writes into it in the other. Every word has to be there once, whatever is found.
 func TestRecover(t *testing.T) {
-	const moments, cuts, agains = 10, 8, 5
-	runs := 0
+	const moments = 10
+	inMemory(t)
+	dir, runs := t.TempDir(), 0
 	for first := range moments {
 		for second := first; second < moments; second++ {
-			for n := range cuts * agains {
-				runs++
-				recoverTwice(t, first, second, n/agains, n%agains, false)
-				if second > first && second <= first+3 {
-					runs++
-					recoverTwice(t, first, second, n/agains, n%agains, true)
+			for _, inPlace := range []bool{false, true} {
+				if inPlace && (second == first || second > first+3) {
+					continue
 				}
-				if t.Failed() {
-					t.FailNow()
+				for cut, written := 0, false; !written; cut++ { // until nothing is left to cut off
+					for again, recovered := 0, false; !recovered; again++ {
+						runs++
+						if written, recovered = recoverTwice(t, dir, first, second, cut, again, inPlace); t.Failed() {
+							t.FailNow()
+						}
+					}
 				}
 			}
 		}
@@ -134,31 +151,44 @@ func TestRecover(t *testing.T) {
 	t.Logf("%d runs", runs)
 }
 
-// recoverTwice is one run of TestRecover.
-func recoverTwice(t *testing.T, first, second, cut, again int, inPlace bool) {
+// recoverTwice is one run of TestRecover. It reports whether writing and recovering ended before they were cut off.
+func recoverTwice(t *testing.T, dir string, first, second, cut, again int, inPlace bool) (written, recovered bool) {
 	t.Helper()
 	const base, target = "begin\nend\n", "begin\nremote\nend\n"
 	name := fmt.Sprintf("saved at %d and %d, in place %t, cut off at %d and %d", first, second, inPlace, cut, again)
-	m := newTest(t, base)
-	m.opt.Empty = time.Second // longer than anybody needs here
+	m := newTestIn(t, dir, base)
+	m.opt.Settle, m.opt.Empty = 100*time.Microsecond, time.Hour // nobody needs that: what was emptied is written some looks later
 	if err := m.state.save(m.path); err != nil {
 		t.Fatal(err)
 	}
 	e := &editor{t: t, file: m.opt.File, at: [2]int{first, second}, inPlace: inPlace}
-	m = cutOff(m, e, cut, func(m *Mirror) error {
+	m, written = cutOff(m, e, cut, func(m *Mirror) error {
 		_, err := m.write(t.Context(), base, target, writing{Rev: 7, Sum: sum(target)})
 		return err
 	})
-	for _, cut := range []int{again, 1000} {
-		m = cutOff(m, e, cut, func(m *Mirror) error {
+	for i, cut := range []int{again, 1000} {
+		var whole bool
+		m, whole = cutOff(m, e, cut, func(m *Mirror) error {
 			f, err := read(m.opt.File)
 			if err != nil {
 				return err
 			}
-			return m.recover(t.Context(), f)
+			err = m.recover(t.Context(), f)
+			if paths, listErr := parts(m.opt.File); err == nil && (listErr != nil || len(paths) > 0) {
+				t.Errorf("%s: %v, %v are left", name, paths, listErr)
+			}
+			return err
 		})
+		if i == 0 {
+			recovered = whole
+		}
 	}
-	defer m.Close()
+	defer func() { // for the next run
+		m.Close()
+		if err := os.Remove(m.path); err != nil {
+			t.Error(err)
+		}
+	}()
 	e.finish()
 	content, err := os.ReadFile(m.opt.File)
 	if err != nil {
@@ -174,14 +204,16 @@ func recoverTwice(t *testing.T, first, second, cut, again int, inPlace bool) {
 		t.Errorf("%s: base %d, what others wrote is there %d times", name, m.state.Base, n)
 	}
 	left, err := filepath.Glob(m.opt.File + "*")
-	parts, err2 := filepath.Glob(filepath.Join(filepath.Dir(m.opt.File), ".*part*"))
-	if err != nil || err2 != nil || len(left) != 1 || len(parts) > 0 {
-		t.Errorf("%s: %v, %v are left", name, left, parts)
+	paths, err2 := parts(m.opt.File)
+	if err != nil || err2 != nil || len(left) != 1 || len(paths) > 0 {
+		t.Errorf("%s: %v, %v are left", name, left, paths)
 	}
+	return written, recovered
 }
 
-// cutOff does something until the moment of that number, and begins anew with what is on disk.
-func cutOff(m *Mirror, e *editor, moment int, do func(*Mirror) error) (again *Mirror) {
+// cutOff does something until the moment of that number, and begins anew with what is on disk. It reports whether
+// that was done before.
+func cutOff(m *Mirror, e *editor, moment int, do func(*Mirror) error) (again *Mirror, whole bool) {
 	type cut struct{}
 	defer func() {
 		if r := recover(); r != nil && r != (cut{}) {
@@ -203,7 +235,7 @@ func cutOff(m *Mirror, e *editor, moment int, do func(*Mirror) error) (again *Mi
 	if err := do(m); err != nil && !errors.Is(err, errChanged) {
 		e.t.Fatal(err)
 	}
-	return m
+	return m, true
 }
 
 // editor saves the file at two moments, or writes into it from the first to the second.
