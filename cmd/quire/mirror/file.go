@@ -45,6 +45,11 @@ func read(path string) (look, error) {
 }
 
 func readOnce(path string) (look, error) {
+	if info, err := os.Stat(path); err != nil {
+		return look{}, err
+	} else if !info.Mode().IsRegular() { // to open a pipe would wait for whoever writes into it
+		return look{}, fmt.Errorf("%s is not an ordinary file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return look{}, err
@@ -54,8 +59,6 @@ func readOnce(path string) (look, error) {
 	switch {
 	case err != nil:
 		return look{}, err
-	case !info.Mode().IsRegular():
-		return look{}, fmt.Errorf("%s is not an ordinary file", path)
 	case info.Size() > maxFile:
 		return look{}, fmt.Errorf("%s has %d bytes; a file may have %d", path, info.Size(), maxFile)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -57,5 +58,16 @@ func TestGroupThatCannotBeKept(t *testing.T) {
 		if err != nil || statErr != nil || info.Mode() != c.want {
 			t.Errorf("of %v: %v, %v %v; want %v", c.mode, info, err, statErr, c.want)
 		}
+	}
+}
+
+// TestPipe refuses a pipe in the place of the file, without waiting for whoever writes into it.
+func TestPipe(t *testing.T) {
+	m := newTest(t, "one\n")
+	if err := errors.Join(os.Remove(m.opt.File), syscall.Mkfifo(m.opt.File, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.step(t.Context()); err == nil || !strings.Contains(err.Error(), "is not an ordinary file") {
+		t.Errorf("got %v", err)
 	}
 }
