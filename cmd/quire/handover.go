@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 )
 
 // A restart without refused connections: this process starts the new one with its sockets. When the
@@ -23,8 +25,8 @@ type heir struct {
 	says    <-chan string // what it says; closed when it has ended
 }
 
-// alone tells the service manager that the heir is the process to look after.
-func (h *heir) alone() { notify(fmt.Sprintf("MAINPID=%d", h.process.Pid)) }
+// alone tells the service manager that the heir is the process to look after, and that it lives.
+func (h *heir) alone() { notify(fmt.Sprintf("MAINPID=%d\n%s", h.process.Pid, daemon.SdNotifyWatchdog)) }
 
 // heirWithin is how long an heir may take to read its settings.
 const heirWithin = 30 * time.Second
