@@ -116,23 +116,23 @@ func (m *Main) spawn(f *front) (*heir, error) {
 		name, _, _ := strings.Cut(kv, "=")
 		return name == "LISTEN_PID" || name == "LISTEN_FDS" || name == "LISTEN_FDNAMES" || name == "WATCHDOG_PID"
 	}), handoverVar+"="+list.String())
+	if os.Getenv("NOTIFY_SOCKET") != "" {
+		cmd.SysProcAttr = sibling()
+	}
 	err = cmd.Start()
 	out.Close()
 	if err != nil {
 		in.Close()
 		return nil, err
 	}
-	says := make(chan string, 2)
+	says := make(chan string, 2) // all that it says; whether the pipe is read tells it whether this process lives
 	go func() {
 		defer close(says)
-		defer func() { _ = cmd.Wait() }()
-		defer in.Close()
 		for lines := bufio.NewScanner(in); lines.Scan(); {
 			says <- lines.Text()
-			if lines.Text() == heirServing {
-				return // it is on its own; this process ends
-			}
 		}
+		in.Close()
+		_ = cmd.Wait() // an error when it is a sibling
 	}()
 	return &heir{process: cmd.Process, says: says}, nil
 }

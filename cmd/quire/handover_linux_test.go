@@ -287,6 +287,12 @@ func TestServiceManager(t *testing.T) {
 		hears("WATCHDOG=1")
 	}
 	must(t, "GET", l.url+"healthz", "", "")
+	replaceProgram(t, program, []byte("#!/bin/sh\necho its parent is $PPID >&2\nexit 1\n"))
+	l.signal(syscall.SIGUSR2)
+	if got, want := l.wait("its parent is "), fmt.Sprintf("its parent is %d", os.Getpid()); got != want {
+		t.Errorf("%s, want %s, the service manager", got, want)
+	}
+	l.wait("cannot take over; this one goes on")
 	l.signal(syscall.SIGTERM)
 	hears("STOPPING=1")
 	if code := l.ended(); code != 0 {

@@ -15,7 +15,7 @@ func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 
 // speaks reports whether this process is the one that the service manager listens to. One that takes over is
 // not as long as the one before it is there, which says what there is to say.
-func (p *passed) speaks() bool { return p == nil || p.from == nil || os.Getppid() != p.parent }
+func (p *passed) speaks() bool { return p == nil || p.from == nil || !hasReader(p.from) }
 
 // watchdog tells the service manager that the process lives as often as it asks, until ctx ends.
 func watchdog(ctx context.Context, p *passed) {

@@ -57,8 +57,7 @@ type passed struct {
 	sockets []*socket
 	// from is where the process says that gave it how far it is, nil when that is the service
 	// manager.
-	from   *os.File
-	parent int // the id of that process; its children get another parent when it ends
+	from *os.File
 }
 
 // handoverVar is the environment variable by which a process tells its successor what it is
@@ -83,7 +82,6 @@ func takePassed() (*passed, error) {
 		return p, nil
 	}
 	_ = os.Unsetenv(handoverVar)
-	p.parent = os.Getppid()
 	fd := uintptr(3)
 	for entry := range strings.SplitSeq(list, ";") {
 		name, spec, ok := strings.Cut(entry, "=")
