@@ -59,6 +59,12 @@ func TestUnits(t *testing.T) {
 	if code, out, errOut := cli(args); code != exitOK || !strings.Contains(out, "data = /var/lib/quire\n") {
 		t.Errorf("checkconfig: %d %s%s", code, out, errOut)
 	}
+	page := read("../operations.md")
+	for _, file := range regexp.MustCompile(`/(?:usr/local|etc)/[\w./]+`).FindAllString(service, -1) {
+		if !strings.Contains(page, " "+file) {
+			t.Errorf("%s is not installed as the page says", file)
+		}
+	}
 	if !strings.Contains(socket, "FileDescriptorName="+mainSocket+"\n") {
 		t.Error("the socket has another name than the program looks for")
 	}

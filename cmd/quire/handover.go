@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 )
 
 // A restart without refused connections: this process starts the new one with its sockets. When the
@@ -23,8 +25,8 @@ type heir struct {
 	says    <-chan string // what it says; closed when it has ended
 }
 
-// alone tells the service manager that the heir is the process to look after.
-func (h *heir) alone() { notify(fmt.Sprintf("MAINPID=%d", h.process.Pid)) }
+// alone tells the service manager that the heir is the process to look after, and that it lives.
+func (h *heir) alone() { notify(fmt.Sprintf("MAINPID=%d\n%s", h.process.Pid, daemon.SdNotifyWatchdog)) }
 
 // heirWithin is how long an heir may take to read its settings.
 const heirWithin = 30 * time.Second
@@ -114,23 +116,23 @@ func (m *Main) spawn(f *front) (*heir, error) {
 		name, _, _ := strings.Cut(kv, "=")
 		return name == "LISTEN_PID" || name == "LISTEN_FDS" || name == "LISTEN_FDNAMES" || name == "WATCHDOG_PID"
 	}), handoverVar+"="+list.String())
+	if os.Getenv("NOTIFY_SOCKET") != "" {
+		cmd.SysProcAttr = sibling()
+	}
 	err = cmd.Start()
 	out.Close()
 	if err != nil {
 		in.Close()
 		return nil, err
 	}
-	says := make(chan string, 2)
+	says := make(chan string, 2) // all that it says; whether the pipe is read tells it whether this process lives
 	go func() {
 		defer close(says)
-		defer func() { _ = cmd.Wait() }()
-		defer in.Close()
 		for lines := bufio.NewScanner(in); lines.Scan(); {
 			says <- lines.Text()
-			if lines.Text() == heirServing {
-				return // it is on its own; this process ends
-			}
 		}
+		in.Close()
+		_ = cmd.Wait() // an error when it is a sibling
 	}()
 	return &heir{process: cmd.Process, says: says}, nil
 }

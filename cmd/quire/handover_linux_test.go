@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -8,12 +9,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"quire/web/quirev1/client"
 )
@@ -178,28 +182,66 @@ func TestFailedHandOver(t *testing.T) {
 	}
 }
 
-// TestServiceManager starts the program with sockets as systemd does, and listens to what it tells.
-func TestServiceManager(t *testing.T) {
-	folder := t.TempDir()
-	heard, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(folder, "notify"), Net: "unixgram"})
+// serviceManager hears what systemd would with NotifyAccess=main.
+type serviceManager struct {
+	t    *testing.T
+	conn *net.UnixConn
+	main int // the process that it looks after
+}
+
+func newServiceManager(t *testing.T, path string) *serviceManager {
+	t.Helper()
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer heard.Close()
-	hears := func(want string) string {
-		t.Helper()
-		buf := make([]byte, 1000)
-		_ = heard.SetReadDeadline(time.Now().Add(time.Minute))
-		for {
-			n, err := heard.Read(buf)
-			if err != nil {
-				t.Fatalf("%s: %v", want, err)
-			}
-			if strings.HasPrefix(string(buf[:n]), want) {
-				return string(buf[:n])
-			}
+	t.Cleanup(func() { conn.Close() })
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var setErr error
+	err = raw.Control(func(fd uintptr) { setErr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSCRED, 1) })
+	if err := errors.Join(err, setErr); err != nil {
+		t.Fatal(err)
+	}
+	return &serviceManager{t: t, conn: conn}
+}
+
+// hears waits for a message that begins with something. None may come from another process than the main
+// one, which may name the next.
+func (s *serviceManager) hears(want string) {
+	s.t.Helper()
+	buf, oob := make([]byte, 1000), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	_ = s.conn.SetReadDeadline(time.Now().Add(time.Minute))
+	for {
+		n, o, _, _, err := s.conn.ReadMsgUnix(buf, oob)
+		if err != nil {
+			s.t.Fatalf("%s: %v", want, err)
+		}
+		got := string(buf[:n])
+		messages, err := unix.ParseSocketControlMessage(oob[:o])
+		if err != nil || len(messages) != 1 {
+			s.t.Fatalf("%s: %v, %v", got, messages, err)
+		}
+		if from, err := unix.ParseUnixCredentials(&messages[0]); err != nil || int(from.Pid) != s.main {
+			s.t.Errorf("%s is from %+v, %v, and the main process is %d", got, from, err, s.main)
+		}
+		if pid, ok := strings.CutPrefix(got, "MAINPID="); ok {
+			pid, _, _ = strings.Cut(pid, "\n")
+			s.main, _ = strconv.Atoi(pid)
+		}
+		if strings.HasPrefix(got, want) {
+			return
 		}
 	}
+}
+
+// TestServiceManager starts the program with sockets as systemd does, and listens to what it tells.
+func TestServiceManager(t *testing.T) {
+	folder := t.TempDir()
+	manager := newServiceManager(t, filepath.Join(folder, "notify"))
+	hears := manager.hears
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -228,19 +270,29 @@ func TestServiceManager(t *testing.T) {
 	if want := "http://" + ln.Addr().String() + "/"; l.url != want {
 		t.Errorf("it serves at %s, the socket is of %s", l.url, want)
 	}
+	manager.main = l.pid
 	hears("READY=1")
 	hears("WATCHDOG=1")
 	hears("WATCHDOG=1")
 	if answer, err := io.ReadAll(early); err != nil || !strings.HasSuffix(string(answer), "ok\n") {
 		t.Errorf("the early connection: %q, %v", answer, err)
 	}
-	l.handOver()
-	if got, want := hears("MAINPID="), fmt.Sprintf("MAINPID=%d", l.pid); got != want {
-		t.Errorf("%s, want %s", got, want)
+	for range 2 { // also from a process that was not started by the service manager
+		l.handOver()
+		hears("MAINPID=")
+		if manager.main != l.pid {
+			t.Errorf("the main process is to be %d, want %d", manager.main, l.pid)
+		}
+		hears("WATCHDOG=1")
+		hears("WATCHDOG=1")
 	}
-	hears("WATCHDOG=1")
-	l.handOver() // also from a process that was not started by the service manager
 	must(t, "GET", l.url+"healthz", "", "")
+	replaceProgram(t, program, []byte("#!/bin/sh\necho its parent is $PPID >&2\nexit 1\n"))
+	l.signal(syscall.SIGUSR2)
+	if got, want := l.wait("its parent is "), fmt.Sprintf("its parent is %d", os.Getpid()); got != want {
+		t.Errorf("%s, want %s, the service manager", got, want)
+	}
+	l.wait("cannot take over; this one goes on")
 	l.signal(syscall.SIGTERM)
 	hears("STOPPING=1")
 	if code := l.ended(); code != 0 {

@@ -13,8 +13,12 @@ import (
 // notify tells the service manager, if there is one that wants to know (sd_notify(3)).
 func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 
+// speaks reports whether this process is the one that the service manager listens to. One that takes over is
+// not as long as the one before it is there, which says what there is to say.
+func (p *passed) speaks() bool { return p == nil || p.from == nil || !hasReader(p.from) }
+
 // watchdog tells the service manager that the process lives as often as it asks, until ctx ends.
-func watchdog(ctx context.Context) {
+func watchdog(ctx context.Context, p *passed) {
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || every <= 0 {
 		return
@@ -22,7 +26,9 @@ func watchdog(ctx context.Context) {
 	tick := time.NewTicker(max(every/3, time.Millisecond))
 	defer tick.Stop()
 	for {
-		notify(daemon.SdNotifyWatchdog)
+		if p.speaks() {
+			notify(daemon.SdNotifyWatchdog)
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -125,7 +125,7 @@ func (m *Main) Run(ctx context.Context) error {
 	beside, stop := context.WithCancel(context.Background())
 	defer stop()
 	go m.reloads(beside, f)
-	go watchdog(beside)
+	go watchdog(beside, m.passed)
 	m.passed.say(heirReady)
 	for {
 		h, err := m.live(ctx, f)
@@ -246,7 +246,7 @@ func (m *Main) live(ctx context.Context, f *front) (*heir, error) {
 	case <-disk.failed:
 		err = errDiskFailed
 	}
-	if next == nil {
+	if next == nil && m.passed.speaks() {
 		notify(daemon.SdNotifyStopping)
 	}
 	if closed := m.shutDown(server, webhooks, manager, authority, store); !closed && next != nil {
@@ -306,9 +306,13 @@ func (m *Main) welcome(f *front, addr net.Addr) {
 		fmt.Fprintln(m.Out, "It serves on every address of this machine.")
 	}
 	fmt.Fprintf(m.Out, "Documents are kept in %s; an edit is acknowledged when it is synced to disk.\n", filepath.Join(m.Config.Data, dataFile))
-	fmt.Fprintln(m.Out, "Stop with Ctrl-C.")
+	if isTerminal(m.Out) {
+		fmt.Fprintln(m.Out, "Stop with Ctrl-C.")
+	}
 	m.passed.say(heirServing)
-	notify(daemon.SdNotifyReady)
+	if m.passed.speaks() {
+		notify(daemon.SdNotifyReady)
+	}
 	if m.obtain != nil {
 		go m.obtain()
 		m.obtain = nil

@@ -35,3 +35,10 @@ func closeOnExec(f *os.File) { unix.CloseOnExec(int(f.Fd())) }
 
 // handoverSignal asks the program to hand over to a new process.
 const handoverSignal = syscall.SIGUSR2
+
+// hasReader reports whether somebody has the other end of a pipe.
+func hasReader(f *os.File) bool {
+	fds := []unix.PollFd{{Fd: int32(f.Fd())}}
+	_, err := unix.Poll(fds, 0)
+	return err != nil || fds[0].Revents&unix.POLLERR == 0
+}

@@ -93,6 +93,9 @@ func (c *compaction) run() (err error) {
 	if err := c.compare(opts); err != nil {
 		return err
 	}
+	if err := ownAs(opts.Path, c.opts.Path); err != nil {
+		return err
+	}
 	// Whoever waited for the lock meanwhile has the old file open and finds it in use.
 	if err := os.Rename(opts.Path, c.opts.Path); err != nil {
 		return err

@@ -105,8 +105,14 @@ func repair(ctx context.Context, opts Options) (r Repaired, err error) {
 		side.abandon()
 		return r, err
 	}
+	if err := ownAs(fresh, path); err != nil {
+		return r, err
+	}
 	aside, damaged := repairNames(path)
 	if side.file != nil {
+		if err := ownAs(side.path, path); err != nil {
+			return r, err
+		}
 		if err := os.Rename(side.path, aside); err != nil {
 			return r, err
 		}

@@ -107,6 +107,9 @@ func restore(ctx context.Context, o RestoreOptions) (r Restored, err error) {
 	if r.Summary, err = whole(ctx, o.options(path)); err != nil {
 		return r, err
 	}
+	if err := ownAs(path, o.Dir); err != nil {
+		return r, err
+	}
 	r.Path = filepath.Join(o.Dir, FileName)
 	if err := putInPlace(path, r.Path); err != nil {
 		return r, err

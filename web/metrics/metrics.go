@@ -65,6 +65,8 @@ func New(stats func() session.Stats, conns, streams func() int) *Metrics {
 			func() float64 { return float64(conns()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "quire", Name: "http_streams", Help: "HTTP answers without a fixed length under way."},
 			func() float64 { return float64(streams()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "quire", Name: "start_time_seconds", Help: "When this process opened the data, in seconds since 1970."},
+			func() float64 { return float64(m.started.UnixMilli()) / 1000 }),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
