@@ -68,7 +68,7 @@ func handOver(r *rig, n int) error {
 			return err
 		}
 		if i%3 == 1 {
-			if err := r.until("there is a new process", r.srv.hasChild); err != nil {
+			if err := r.until("there is a new process", r.srv.hasHeir); err != nil {
 				return err
 			}
 		}

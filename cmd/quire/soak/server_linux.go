@@ -111,12 +111,16 @@ func (s *server) kill() {
 	<-s.exited
 }
 
-// hasChild reports whether the server has started a process.
-func (s *server) hasChild() bool {
+// hasHeir reports whether the server has started the program anew. (Before the first process that it starts, Go's
+// library makes one that ends at once, to see what the system can do.)
+func (s *server) hasHeir() bool {
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.cmd.Process.Pid))
 	return slices.ContainsFunc(lists, func(list string) bool {
 		pids, _ := os.ReadFile(list)
-		return len(pids) > 0
+		return slices.ContainsFunc(strings.Fields(string(pids)), func(pid string) bool {
+			environ, _ := os.ReadFile(filepath.Join("/proc", pid, "environ"))
+			return slices.ContainsFunc(strings.Split(string(environ), "\x00"), func(kv string) bool { return strings.HasPrefix(kv, "QUIRE_HANDOVER=") })
+		})
 	})
 }
 
