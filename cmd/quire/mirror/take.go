@@ -138,11 +138,12 @@ func (m *Mirror) rested(ctx context.Context, w writing) (look, error) {
 		if l.content == "" && w.Was != "" {
 			quiet = max(quiet, m.opt.Empty)
 		}
+		changed := !r.since.IsZero() && l.mark != r.seen
 		wait := r.left(l.mark, quiet)
 		switch {
 		case wait <= 0:
 			return l, nil
-		case time.Since(begun) > 2*max(m.opt.Settle, m.opt.Empty):
+		case changed && time.Since(begun) > 2*max(m.opt.Settle, m.opt.Empty):
 			return l, errBusy
 		}
 		if err := pause(ctx, min(wait, m.opt.Settle)); err != nil {
