@@ -180,8 +180,16 @@ func TestDamagedDataIsRefused(t *testing.T) {
 		if code != exitFailed || !strings.Contains(errOut, "the data cannot be opened") {
 			t.Errorf("%s file: code %d, %s", name, code, errOut)
 		}
-		if code, _, errOut := cli([]string{"check", data}); code != exitFailed || errOut == "" {
+		what := "quire check " + data + " --repair" // which a file of something else is not offered
+		if told := strings.Contains(errOut, what); told == (name == "foreign") {
+			t.Errorf("%s file: how to repair it is told: %t: %s", name, told, errOut)
+		}
+		code, _, errOut = cli([]string{"check", data})
+		if code != exitFailed || errOut == "" {
 			t.Errorf("check of an %s file: code %d, %s", name, code, errOut)
+		}
+		if told := strings.Contains(errOut, what); told == (name == "foreign") {
+			t.Errorf("check of an %s file: how to repair it is told: %t: %s", name, told, errOut)
 		}
 		if after, _ := os.ReadFile(file); !bytes.Equal(after, content) {
 			t.Errorf("the %s file was changed", name)
