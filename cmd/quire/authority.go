@@ -60,7 +60,7 @@ func (m *Main) replaceKeys(a *auth.Authority) {
 		return
 	}
 	a.SetKeys(keys)
-	m.Logger.Info("keys of tokens read again; what others signed has ended", "keys", auth.Names(keys))
+	m.Logger.Info("keys of tokens read again; what keys that are gone had signed has ended", "keys", auth.Names(keys))
 }
 
 // following is a store whose documents take the invitations to them along to another id, before

@@ -65,7 +65,8 @@ func verifyFolder(ctx context.Context, folder string, tell report) error {
 		problems++
 		_ = tell(problem{p.Doc, int64(p.Rev), p.String()}, "%s", p)
 	})
-	if err == nil && problems == 0 {
+	inFile := problems > 0
+	if err == nil && !inFile {
 		problems, err = replay(ctx, path, func(doc string, rev session.Revision, what string) {
 			_ = tell(problem{doc, int64(rev), what}, "%s", what)
 		})
@@ -80,10 +81,18 @@ func verifyFolder(ctx context.Context, folder string, tell report) error {
 	if err := tell(summary{path, sum.Documents, sum.Records, sum.Snapshots, sum.Bytes, problems}, "%s", text); err != nil {
 		return err
 	}
-	if problems > 0 {
+	switch {
+	case inFile:
+		return fmt.Errorf("%s found; %s", count(problems, "problem"), repairHint(folder))
+	case problems > 0:
 		return errors.New(count(problems, "problem") + " found")
 	}
 	return nil
+}
+
+// repairHint says what to do about damaged data, which folder, or a file, holds.
+func repairHint(folder string) string {
+	return fmt.Sprintf("quire check %s --repair makes a usable file of what is whole", folder)
 }
 
 // problem and summary are what check prints with --json.

@@ -39,7 +39,8 @@ type Config struct {
 	watchConfig
 	webConfig
 
-	set *flag.FlagSet // bound to the fields above
+	set         *flag.FlagSet // bound to the fields above
+	listenGiven bool          // listen is from the arguments
 }
 
 // flags declares the settings and sets them to their defaults.
@@ -49,6 +50,7 @@ func (c *Config) flags() *flag.FlagSet {
 	fs.StringVar(&c.Data, "data", "./quire-data", "`folder` that keeps the documents")
 	fs.StringVar(&c.Origins, "origins", "", "comma-separated `origins` (https://example.org) whose pages may connect besides this server's own, or *")
 	fs.TextVar(&c.LogLevel, "log-level", slog.LevelInfo, "`level` from which to log: debug, info, warn or error")
+	fs.Lookup("log-level").DefValue = "info" // as one writes it
 	fs.DurationVar(&c.PingEvery, "ping-every", 25*time.Second, "`time` between pings; a peer silent for two of them is cut off")
 	fs.DurationVar(&c.IdleAfter, "idle-after", 30*time.Second, "`time` after which a document that nobody has open leaves memory")
 	fs.TextVar(&c.HistoryKeep, "history-keep", historyKeep{}, "how much of the `past` of documents to keep: 90d, 10000 (revisions) or 90d,10000; everything when empty")
@@ -85,6 +87,7 @@ func configure(args, environ []string, out io.Writer) (*Config, error) {
 	}
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	c.listenGiven = given["listen"]
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
 		if rest, ok := strings.CutPrefix(name, "QUIRE_"); ok {
@@ -113,8 +116,11 @@ func configure(args, environ []string, out io.Writer) (*Config, error) {
 	return c, c.check()
 }
 
-// form says how values are written when one could not be read.
+// form says which setting there is not, and how values are written when one could not be read.
 func form(err error) error {
+	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+		return fmt.Errorf("there is no setting --%s; quire help lists them", strings.TrimLeft(name, "-"))
+	}
 	if strings.HasSuffix(err.Error(), "parse error") {
 		return fmt.Errorf("%w; numbers are written as 16777216, times as 500ms, 30s or 5m", err)
 	}

@@ -21,9 +21,9 @@ import (
 // healthWithin is how long a server may take to say that it is ready.
 const healthWithin = 4 * time.Second
 
-// health asks a server whether it is ready: that at $QUIRE_SERVER, or else the one on this
-// machine that has these settings. Without arguments it is the one that has the data folder, wherever
-// that notes it is: what it was given as arguments itself is not known here.
+// health asks a server whether it is ready: that at $QUIRE_SERVER, or else the one on this machine that has
+// the data folder, wherever that notes it is, since what it was given as arguments itself is not known here.
+// With --listen among the arguments, or without a note, it is the one with these settings.
 func health(ctx context.Context, args, environ []string, out io.Writer) error {
 	// Of the settings only the address matters: the others may make no sense without the server's arguments.
 	c, err := configure(args, environ, out)
@@ -33,7 +33,7 @@ func health(ctx context.Context, args, environ []string, out io.Writer) error {
 		return usageError(err.Error())
 	}
 	url := c.here()
-	if noted, err := os.ReadFile(filepath.Join(c.Data, addressName)); err == nil && len(args) == 0 {
+	if noted, err := os.ReadFile(filepath.Join(c.Data, addressName)); err == nil && !c.listenGiven {
 		url = strings.TrimSpace(string(noted))
 	}
 	for _, kv := range environ {

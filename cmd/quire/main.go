@@ -161,6 +161,10 @@ func serve(ctx context.Context, args, environ []string, out, errOut io.Writer) e
 // usage prints the settings of the server.
 func usage(out io.Writer, fs *flag.FlagSet) {
 	fmt.Fprint(out, `Usage: quire [serve] [flags]
+       quire checkconfig [flags]   prints the settings that would be in force
+       quire health [flags]        asks whether the server is ready: the one at $QUIRE_SERVER, else the
+                                   one on this machine that has --data, else the one at --listen, which
+                                   as a flag comes before --data
 
 Settings, each also as an environment variable (QUIRE_MAX_DOCUMENT for --max-document)
 and as a line "max-document = 1000000" in the file that --config names. What is off unless

@@ -40,7 +40,13 @@ func TestCommandLine(t *testing.T) {
 		{args: []string{"help"}, out: "--access-log             log every"},
 		{args: []string{"checkconfig", "--access-log"}, out: "access-log = true\n"},
 		{args: []string{"fly"}, code: exitUsage, err: `there is no command "fly"`},
-		{args: []string{"--fly"}, code: exitUsage, err: "flag provided but not defined: -fly"},
+		{args: []string{"--fly"}, code: exitUsage, err: "there is no setting --fly; quire help lists them"},
+		{args: []string{"help", "health"}, out: "quire health [flags]"},
+		{args: []string{"checkconfig", "--help"}, out: "quire checkconfig [flags]"},
+		{args: []string{"help"}, out: "debug, info, warn or error (default info)"},
+		{args: []string{"help", "token"}, out: "--grant PATTERN=ROLE"},
+		{args: []string{"help", "genkey"}, out: "--alg algorithm"},
+		{args: []string{"token", "--expires", "soon"}, code: exitUsage, err: "it has to be a time such as"},
 		{args: []string{"serve", "extra"}, code: exitUsage, err: `unexpected argument "extra"`},
 		{args: []string{"--listen", "nowhere"}, code: exitUsage, err: "listen is \"nowhere\"; it has to be host:port"},
 		{args: []string{"--ping-every", "1ms"}, code: exitUsage, err: "ping-every is 1ms; it has to be at least 100ms"},
@@ -174,8 +180,16 @@ func TestDamagedDataIsRefused(t *testing.T) {
 		if code != exitFailed || !strings.Contains(errOut, "the data cannot be opened") {
 			t.Errorf("%s file: code %d, %s", name, code, errOut)
 		}
-		if code, _, errOut := cli([]string{"check", data}); code != exitFailed || errOut == "" {
+		what := "quire check " + data + " --repair" // which a file of something else is not offered
+		if told := strings.Contains(errOut, what); told == (name == "foreign") {
+			t.Errorf("%s file: how to repair it is told: %t: %s", name, told, errOut)
+		}
+		code, _, errOut = cli([]string{"check", data})
+		if code != exitFailed || errOut == "" {
 			t.Errorf("check of an %s file: code %d, %s", name, code, errOut)
+		}
+		if told := strings.Contains(errOut, what); told == (name == "foreign") {
+			t.Errorf("check of an %s file: how to repair it is told: %t: %s", name, told, errOut)
 		}
 		if after, _ := os.ReadFile(file); !bytes.Equal(after, content) {
 			t.Errorf("the %s file was changed", name)
@@ -328,4 +342,26 @@ func freeAddr(t *testing.T) string {
 	}
 	t.Fatal("of 1000 ports none is free")
 	return ""
+}
+
+// TestHealthFindsTheServer: of the server that has a data folder its note says where to ask, whatever else
+// health is told, unless that is an address.
+func TestHealthFindsTheServer(t *testing.T) {
+	data, other := t.TempDir(), freeAddr(t)
+	if code, _, _ := cli([]string{"health", "--data", data}, "QUIRE_LISTEN="+other); code != commands.Unreachable {
+		t.Errorf("before there is a server: code %d", code)
+	}
+	start(t, "--data", data)
+	conf := filepath.Join(t.TempDir(), "quire.conf")
+	if err := os.WriteFile(conf, []byte("listen = "+other+"\ndata = "+data+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"health", "--data", data}, {"health", "--config", conf}} {
+		if code, out, errOut := cli(args, "QUIRE_LISTEN="+other); code != exitOK || out != "ready\n" {
+			t.Errorf("quire %s: code %d, %s%s", strings.Join(args, " "), code, out, errOut)
+		}
+	}
+	if code, _, errOut := cli([]string{"health", "--data", data, "--listen", other}); code != commands.Unreachable || !strings.Contains(errOut, "http://"+other) {
+		t.Errorf("of an address that is given: code %d, %s", code, errOut)
+	}
 }

@@ -135,13 +135,13 @@ func serverCommands(p *commands.Program) []*cobra.Command {
 		}
 		return err
 	})
-	healthCmd := own("health [flags]", "ask the server with these settings whether it is ready", func(cmd *cobra.Command, args []string) error {
+	healthCmd := own("health [flags]", "ask the server of a data folder, or an address, whether it is ready", func(cmd *cobra.Command, args []string) error {
 		return health(cmd.Context(), args, p.Environ, p.Out)
 	})
 	for _, c := range []*cobra.Command{serveCmd, checkconfig, healthCmd} {
 		c.ValidArgsFunction = completeSettings
 	}
-	benchCmd := own("bench KIND [flags]", `measure a running server; "quire bench help" says more`, func(cmd *cobra.Command, args []string) error {
+	benchCmd := own("bench KIND [flags]", `measure a server, a running one or its own; "quire bench help" says more`, func(cmd *cobra.Command, args []string) error {
 		return bench(cmd.Context(), args, p)
 	})
 	benchCmd.ValidArgsFunction = cobra.FixedCompletions([]string{"hot", "fanout", "many", "idle", "replay", "catchup", "open", "history", "raw"}, cobra.ShellCompDirectiveNoFileComp)

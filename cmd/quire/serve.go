@@ -26,6 +26,7 @@ import (
 	"quire/ot/text0"
 	"quire/ot/textunicode"
 	"quire/session"
+	"quire/storage"
 	"quire/storage/bolt"
 	"quire/web"
 	"quire/web/api"
@@ -386,6 +387,9 @@ func openStore(c *Config, met *metrics.Metrics, disk *diskState, log *slog.Logge
 	})
 	if errors.Is(err, bolt.ErrLocked) {
 		return nil, lockedError(c.Data)
+	}
+	if errors.Is(err, storage.ErrCorrupt) {
+		return nil, fmt.Errorf("the data cannot be opened: %w; %s", err, repairHint(c.Data))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the data cannot be opened: %w", err)

@@ -34,7 +34,7 @@ func genkeyCommand(p *commands.Program) *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return genkey(p, strings.ToLower(alg), args[0]) },
 	}
-	c.Flags().StringVar(&alg, "alg", "eddsa", "eddsa or hs256")
+	c.Flags().StringVar(&alg, "alg", "eddsa", "`algorithm`: eddsa or hs256")
 	return c
 }
 
@@ -117,15 +117,15 @@ func tokenCommand(p *commands.Program) *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&key, "key", "", "file with the private key or secret")
-	f.StringVar(&author, "author", "", "who it is: recorded with their edits")
-	f.StringVar(&name, "name", "", "how others see them; the author when empty")
-	f.StringVar(&ns, "ns", "", "namespace that they are confined to")
-	f.StringArrayVar(&grants, "grant", nil, "PATTERN=ROLE, where the role is read, write or admin; may be repeated")
-	f.DurationVar(&life, "expires", time.Hour, "how long it is good")
-	f.StringVar(&issuer, "issuer", "", "iss, for servers with auth-issuer")
-	f.StringVar(&audience, "audience", "", "aud, for servers with auth-audience")
-	f.StringVar(&id, "id", "", "jti, by which it can be revoked; random when empty")
+	f.StringVar(&key, "key", "", "`file` with the private key or secret")
+	f.StringVar(&author, "author", "", "`author`, who it is: recorded with their edits")
+	f.StringVar(&name, "name", "", "`name` by which others see them; the author when empty")
+	f.StringVar(&ns, "ns", "", "`namespace` that they are confined to")
+	f.StringArrayVar(&grants, "grant", nil, "`PATTERN=ROLE`, where the role is read, write or admin; may be repeated")
+	f.DurationVar(&life, "expires", time.Hour, "`time` for which it is good")
+	f.StringVar(&issuer, "issuer", "", "`issuer` (iss), for servers with auth-issuer")
+	f.StringVar(&audience, "audience", "", "`audience` (aud), for servers with auth-audience")
+	f.StringVar(&id, "id", "", "`id` (jti) by which it can be revoked; random when empty")
 	return c
 }
 

@@ -110,6 +110,11 @@ test("somebody is invited, writes under a name of their own, and is out when the
   assert.equal(await shown(eve.page), "What we do\nby Bob");
   await untilReading(eve.page);
   assert.deepEqual([...ada.complaints, ...bob.complaints, ...eve.complaints], []);
+
+  // When the last one is withdrawn, too, there is none, which is not to say that nobody was invited.
+  await ada.page.locator(".invitations .withdraw").click();
+  await ada.page.locator("dialog.confirm .primary").click();
+  await ada.page.getByText("There are no invitations.").waitFor();
 });
 
 test("who may read sees everything and changes nothing", async () => {

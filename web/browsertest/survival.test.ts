@@ -123,6 +123,7 @@ test("an edit that the server refuses becomes a draft that can be taken along", 
   await untilState(ada.page, "saved");
   const whole = "This is about as much as fits. But there is always more to say.";
   assert.equal(await draft.locator("textarea").inputValue(), whole);
+  assert.match(await draft.locator("p").innerText(), /as you last saw it, [A-Z][a-z]{2} \d+, \d{4}, \d\d:\d\d:\d\d\.$/, "a moment as all others are written");
   assert.equal(await shown(ada.page), "This is about as much as fits.");
   await picture(ada.page, "draft");
 

@@ -196,6 +196,10 @@ func (c *Client) refused(resp *http.Response) error {
 		}
 		return p
 	}
+	if bytes.HasPrefix(body, []byte("This address speaks HTTPS only.")) { // in the words of web/ws
+		p.Detail = c.URL + " speaks HTTPS only: say https://"
+		return p
+	}
 	p.Detail = fmt.Sprintf("%s answered %q, not in the words of a Quire server", c.URL, resp.Status)
 	switch resp.StatusCode {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

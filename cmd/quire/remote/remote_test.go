@@ -71,6 +71,13 @@ func TestFailures(t *testing.T) {
 	if err := c.Delete(t.Context(), "x"); !errors.As(err, &away) || !strings.Contains(err.Error(), "cannot answer now: slow down") {
 		t.Errorf("429: %v", err)
 	}
+	c = newClient(t, func(w http.ResponseWriter, r *http.Request) { // as web/ws answers what is no TLS
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "This address speaks HTTPS only.\n")
+	})
+	if err := c.Delete(t.Context(), "x"); err == nil || !strings.Contains(err.Error(), "speaks HTTPS only: say https://") {
+		t.Errorf("plain HTTP to a server with a certificate: %v", err)
+	}
 	// A server that says nothing.
 	quiet := make(chan struct{})
 	c = newClient(t, func(w http.ResponseWriter, r *http.Request) { <-quiet })

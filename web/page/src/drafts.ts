@@ -1,5 +1,6 @@
 import type { Draft } from "../../client/index.js";
 import { el } from "./dom.js";
+import { moment } from "./moment.js";
 import type { Access } from "./session.js";
 
 interface Kept {
@@ -109,7 +110,7 @@ export class Drafts {
     const button = (label: string, click: () => void) => el("button", { type: "button", on: { click } }, label);
     const panel: HTMLElement = el("section", { className: "draft", attrs: { role: "alert", "data-draft": code, ...(key ? { "data-key": key } : {}) } },
       el("h2", {}, code === "forbidden" ? "Some of your changes were not taken in" : "Some of your changes could not be merged"),
-      el("p", {}, `${reasons[code] ?? `The server refused them: ${message}.`} This is your text as you last saw it, ${new Date(at).toLocaleString()}.`),
+      el("p", {}, `${reasons[code] ?? `The server refused them: ${message}.`} This is your text as you last saw it, ${moment(at)}.`),
       area,
       el("div", { className: "actions" },
         button("Copy text", () => void copy()),

@@ -115,7 +115,7 @@ class Invitations {
       const { links, names } = await call<{ links: Invitation[]; names?: NamesByAuthor }>(this.#base);
       this.#names.learn(names);
       this.#list.replaceChildren(...links.map((link) => this.#row(link)));
-      this.#note.replaceChildren(links.length === 0 ? "Nobody was invited yet." : "");
+      this.#note.replaceChildren(links.length === 0 ? "There are no invitations." : "");
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.#note.replaceChildren(
