@@ -35,7 +35,7 @@ func (b *Budget) Used() int {
 }
 
 // Take takes a part of n, all there is when n is more, and returns how to give it back, which may be
-// called more than once. It waits for it, unless ctx ends before, whose error it returns.
+// called more than once. It waits for it, unless ctx ends before there is as much, whose error it returns.
 func (b *Budget) Take(ctx context.Context, n int) (done func(), err error) {
 	w := &wanted{min(max(n, 0), b.most), make(chan struct{})}
 	b.mu.Lock()
@@ -49,11 +49,9 @@ func (b *Budget) Take(ctx context.Context, n int) (done func(), err error) {
 		defer b.mu.Unlock()
 		if i := slices.Index(b.waiting, w); i >= 0 {
 			b.waiting = slices.Delete(b.waiting, i, i+1)
-		} else {
-			b.used -= w.n
-		}
-		b.serve()
-		return nil, ctx.Err()
+			b.serve()
+			return nil, ctx.Err()
+		} // else it has its part: that is not to hang on which of both is seen first
 	}
 	return b.back(w.n), nil
 }

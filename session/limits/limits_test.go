@@ -118,6 +118,15 @@ func testBudget(t *testing.T) {
 	if _, err := b.Take(gone, 1); err == nil {
 		t.Error("there was room")
 	}
+	four()
+	for range 20 { // what there is is had, though ctx has ended
+		done, err := b.Take(gone, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done()
+	}
+	four = take(4)
 	got := make(chan int, 2)
 	for i, n := range []int{100, 1} { // the one that came first goes first
 		go func() {

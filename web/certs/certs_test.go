@@ -3,6 +3,7 @@ package certs
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"quire/storage/storagetest/overdue"
 	"quire/web/certs/certstest"
 	"quire/web/reread"
 )
@@ -65,9 +67,25 @@ func (l *lines) Write(p []byte) (int, error) {
 // TestReload reads pairs as they change, also in two steps, and keeps the one before where the new one
 // cannot be used.
 func TestReload(t *testing.T) {
+	overdue.Watch(t)
 	folder := t.TempDir()
 	first, second := certstest.New(t), certstest.New(t)
-	cert, key := first.Write(t, folder)
+	cert, key := filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
+	// Pairs have the same sizes: each has a time of its own, also where the clock of files is coarse.
+	at := time.Now().Add(-time.Hour)
+	stamp := func() {
+		t.Helper()
+		at = at.Add(time.Minute)
+		if err := errors.Join(os.Chtimes(cert, at, at), os.Chtimes(key, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func(p *certstest.Pair) {
+		t.Helper()
+		p.Write(t, folder)
+		stamp()
+	}
+	write(first)
 	log := &lines{line: make(chan string, 100)}
 	f, err := Open(cert, key, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
@@ -94,9 +112,10 @@ func TestReload(t *testing.T) {
 	if err := os.WriteFile(cert, second.Cert, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	stamp()
 	says("cannot be used; the one before it stays")
 	has("half replaced", first)
-	second.Write(t, folder)
+	write(second)
 	says("certificate read")
 	has("replaced", second)
 	if err := os.Remove(key); err != nil {
@@ -104,11 +123,12 @@ func TestReload(t *testing.T) {
 	}
 	says("cannot be used")
 	has("gone", second)
-	first.Write(t, folder)
+	write(first)
 	says("certificate read")
+	has("back", first)
 	stop()
 	<-stopped
-	second.Write(t, folder)
+	write(second)
 	f.Reload()
 	says("certificate read")
 	has("on demand", second)

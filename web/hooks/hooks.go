@@ -392,10 +392,11 @@ func (h *Hooks) takeSweep() []*runner {
 
 // sweep compares hooks' positions with the heads of all documents.
 func (h *Hooks) sweep(runners []*runner) {
-	began := time.Now()
+	began := h.opt.Now()
 	err := h.compare(runners)
 	h.mu.Lock()
-	h.restless = h.opt.Now().Add(max(sweepRest, 10*time.Since(began)))
+	now := h.opt.Now()
+	h.restless = now.Add(max(sweepRest, 10*now.Sub(began)))
 	h.mu.Unlock()
 	if err != nil && h.ctx.Err() == nil {
 		h.opt.Logger.Error("hooks cannot be compared with the documents; it is tried again", "err", err)

@@ -64,9 +64,13 @@ func (h *Hooks) ends(k *Hook) time.Time {
 	return k.Seen.Add(h.opt.OwnerWithin)
 }
 
-// lapse disables the hook when its owner has not come by for too long, and reports whether that is so.
+// lapse disables the hook when its owner has not come by for too long, and reports whether it is disabled, for that or
+// whatever else: also a turn that was to begin before tells nothing any more.
 func (r *runner) lapse() bool {
 	k := r.hook()
+	if k.State != stateActive {
+		return true
+	}
 	end := r.h.ends(&k)
 	if end.IsZero() || r.h.opt.Now().Before(end) {
 		return false

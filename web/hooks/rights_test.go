@@ -160,6 +160,12 @@ func TestConfinedHook(t *testing.T) {
 		t.Errorf("its owner's token: %+v, %v", s, err)
 	}
 	r.create("acme/c")
+	info, err := r.store.Stat(t.Context(), "acme/c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lineage := storage.Lineage(info.Incarnation)
+	r.hooks.runners[id].serve(&queue{lineage: lineage}, "acme/c", false) // a turn that was to begin before
 	r.stop()
 	in.none(t)
 	r.start()

@@ -132,7 +132,7 @@ func serve(t *testing.T, opt Options) *host {
 	h := &host{t: t, conns: make(chan *echo, 100), log: &bytes.Buffer{}}
 	opt.Logger = slog.New(slog.NewTextHandler(h.log, nil))
 	h.s = New(opt)
-	h.http = &fasthttp.Server{ReduceMemoryUsage: true, ReadTimeout: 2 * time.Second, Handler: func(ctx *fasthttp.RequestCtx) {
+	h.http = &fasthttp.Server{ReduceMemoryUsage: true, ReadTimeout: time.Minute, Handler: func(ctx *fasthttp.RequestCtx) {
 		take := h.s.Serve
 		if h.any.Load() {
 			take = func(ctx *fasthttp.RequestCtx, start func(c *Conn) Handler) { h.s.ServeAny(ctx, "sharedb", start) }

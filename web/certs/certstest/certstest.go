@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -70,14 +71,12 @@ func New(t testing.TB, names ...string) *Pair {
 	return p
 }
 
-// Write writes the pair into a folder as cert.pem and key.pem and returns their names.
+// Write writes the pair into a folder as cert.pem and then key.pem and returns their names.
 func (p *Pair) Write(t testing.TB, folder string) (cert, key string) {
 	t.Helper()
 	cert, key = filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
-	for name, content := range map[string][]byte{cert: p.Cert, key: p.Key} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := errors.Join(os.WriteFile(cert, p.Cert, 0o600), os.WriteFile(key, p.Key, 0o600)); err != nil {
+		t.Fatal(err)
 	}
 	return cert, key
 }
