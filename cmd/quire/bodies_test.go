@@ -141,45 +141,57 @@ func TestLargeBodies(t *testing.T) {
 func TestManyLargeBodies(t *testing.T) {
 	_, url, _ := start(t, "--data", t.TempDir(), "--max-message", "2000")
 	const head = "PUT /api/docs/%s HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\nContent-Type: text/plain\r\nContent-Length: 3000\r\nExpect: 100-continue\r\n\r\n"
-	var waiting []*connection
+	const bodies, taken, each = 40, 16, 4
 	senders := []string{"127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.6"}
-	for i := range 40 {
-		c := connectFrom(t, url, senders[i%len(senders)])
+	type answer struct {
+		status int
+		sender string
+		err    error
+	}
+	answers, rest := make(chan answer, bodies), make(chan struct{})
+	for i := range bodies {
+		sender := senders[i%len(senders)]
+		c := connectFrom(t, url, sender)
 		c.say(head, fmt.Sprint("held", i))
 		if resp, err := http.ReadResponse(c.in, nil); err != nil || resp.StatusCode != http.StatusContinue {
 			t.Fatal(resp, err)
 		}
 		c.say("x")
-		waiting = append(waiting, c)
+		go func() {
+			a := answer{sender: sender}
+			resp, err := http.ReadResponse(c.in, nil)
+			if a.err = err; err == nil {
+				a.status = resp.StatusCode
+			}
+			answers <- a
+		}()
+		go func() {
+			<-rest
+			c.say("%s", strings.Repeat("x", 2999))
+		}()
+	}
+	for range bodies - taken { // as many are refused; the others are being read
+		if a := <-answers; a.status != http.StatusServiceUnavailable {
+			t.Errorf("of more than %d: %+v", taken, a)
+		}
 	}
 	put := func() int {
 		status, _ := send(t, "PUT", url+"api/docs/more", plainText, strings.Repeat("x", 3000), "If-None-Match", "*")
 		return status
 	}
-	for put() != http.StatusServiceUnavailable { // until so many are being read
-		must(t, "DELETE", url+"api/docs/more", "", "")
+	if status := put(); status != http.StatusServiceUnavailable {
+		t.Errorf("one more is answered %d", status)
 	}
-	taken, each := 0, map[string]int{}
-	for i, c := range waiting {
-		go c.say("%s", strings.Repeat("x", 2999))
-		switch resp, body := c.answer(); resp.StatusCode {
-		case http.StatusCreated:
-			taken++
-			each[senders[i%len(senders)]]++
-		case http.StatusServiceUnavailable:
-		default:
-			t.Errorf("%s %s", resp.Status, body)
+	close(rest)
+	of := map[string]int{}
+	for range taken {
+		a := <-answers
+		if of[a.sender]++; a.status != http.StatusCreated || of[a.sender] > each {
+			t.Errorf("number %d of this sender: %+v", of[a.sender], a)
 		}
 	}
-	if taken != 16 {
-		t.Errorf("%d were taken", taken)
-	}
-	for who, n := range each {
-		if n > 4 {
-			t.Errorf("%d were taken of %s", n, who)
-		}
-	}
-	for put() != http.StatusCreated { // a place is free once its answer is sent
+	if status := put(); status != http.StatusCreated { // a place is free before its answer is sent
+		t.Errorf("after the others it is answered %d", status)
 	}
 }
 

@@ -328,7 +328,8 @@ func (m *Main) welcome(f *front, addr net.Addr) {
 func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *session.Manager, authority *auth.Authority, store *bolt.Store) (done bool) {
 	m.Logger.Info("stopping", "within", m.Config.StopWithin)
 	_ = os.Remove(m.addressFile()) // before another server can have the folder
-	ctx, cancel := context.WithTimeout(context.Background(), m.Config.StopWithin)
+	deadline := time.Now().Add(m.Config.StopWithin)
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 	// Clients get half of the time to say goodbye, saving most of the rest, closing the file what is left.
 	half, cancelHalf := context.WithTimeout(ctx, m.Config.StopWithin/2)
@@ -356,6 +357,9 @@ func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *sess
 		save(saving)
 	}
 	authority.Close() // which writes, too
+	// What is left is a tenth at least, also when the process stood still meanwhile: closing takes a moment.
+	closing, cancelClosing := context.WithTimeout(context.Background(), max(time.Until(deadline), m.Config.StopWithin/10))
+	defer cancelClosing()
 	closed := make(chan error, 1)
 	go func() { closed <- store.Close() }()
 	select {
@@ -364,7 +368,7 @@ func (m *Main) shutDown(server *web.Server, webhooks *hooks.Hooks, manager *sess
 		if err != nil {
 			m.Logger.Error("the data file did not close in order", "err", err)
 		}
-	case <-ctx.Done():
+	case <-closing.Done():
 		m.Logger.Error("the data file did not close in time; what was acknowledged is on disk")
 	}
 	m.Logger.Info("stopped")

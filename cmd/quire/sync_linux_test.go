@@ -24,8 +24,8 @@ func TestSyncTogether(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Logf("seed %d", seed)
 			data := t.TempDir()
-			m, url, done := start(t, "--data", data)
-			listen := strings.Trim(strings.TrimPrefix(url, "http://"), "/")
+			listen := freeAddr(t) // nobody else is given it while the server is away
+			m, url, done := start(t, "--data", data, "--listen", listen)
 			p := newPlace(t, url, "notes.txt", "together")
 			p.make("text", "begin\n\n\nend\n")
 			p.run()

@@ -99,6 +99,7 @@ func TestBatch(t *testing.T) {
 	}
 	checkDoc(t, s, "a", 7)
 	checkDoc(t, s, "b", 10)
+	setUpdate(s, s.db.Update) // when the committer is there it has told of what was before
 	mu.Lock()
 	defer mu.Unlock()
 	if len(commits) != 2 || commits[0].Appends != 1 || commits[1].Appends != 4 || commits[1].Records != 16 || commits[1].Bytes == 0 || commits[1].Duration < commits[1].Sync {

@@ -315,7 +315,8 @@ func TestSealingHoldsNothingUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := slow{arrived: make(chan struct{}), opened: make(chan struct{}), once: new(sync.Once)}
-			s, until := settled(t, Options{FoldAfter: 1, SealAfter: 2000, TimeStep: time.Millisecond, Packers: packers{"text": p}})
+			// The first look may come while there is too little yet; what comes after it is enough for another.
+			s, until := settled(t, Options{FoldAfter: 1, SealAfter: 1000, TimeStep: time.Millisecond, Packers: packers{"text": p}})
 			info := addDoc(t, s, "doc", 3000)
 			until(noTail)
 			<-p.arrived

@@ -111,26 +111,53 @@ func above(t *testing.T, got map[string]map[string]float64, targets []string, ke
 	}
 }
 
+// counted is measure for what is counted in a fraction of a second. When the machine did something else meanwhile there
+// is too little to see: then again, for a minute.
+func counted(t *testing.T, enough func(name string, f map[string]float64) bool, args ...string) (got map[string]map[string]float64) {
+	t.Helper()
+	args = append(args, "--warm-up", "50ms", "--duration", "300ms")
+	for end := time.Now().Add(time.Minute); ; {
+		got = measure(t, args...)
+		little := ""
+		for name, f := range got {
+			if f["operations_per_second"] <= 0 || f["deliveries_per_second"] <= 0 || !enough(name, f) {
+				little = name
+			}
+		}
+		if little == "" || time.Now().After(end) {
+			return got
+		}
+		t.Logf("again: %s: %v", little, got[little])
+	}
+}
+
 func TestProgramHot(t *testing.T) {
-	got := measure(t, "hot", "--writers", "3", "--run", "2", "--warm-up", "50ms", "--duration", "300ms")
+	delivered := func(_ string, f map[string]float64) bool {
+		return f["deliveries_per_second"] >= f["operations_per_second"]
+	}
+	got := counted(t, delivered, "hot", "--writers", "3", "--run", "2")
 	above(t, got, all, "operations_per_second", "acknowledged_p50", "acknowledged_p99", "server_memory")
 	for name, f := range got {
-		if f["connections"] != 3 || f["deliveries_per_second"] < f["operations_per_second"] {
+		if f["connections"] != 3 || !delivered(name, f) {
 			t.Errorf("%s: %v", name, f)
 		}
 	}
 }
 
 func TestProgramFanout(t *testing.T) {
-	got := measure(t, "fanout", "--readers", "5", "--run", "8", "--window", "2", "--warm-up", "50ms", "--duration", "300ms")
+	delivered := func(name string, f map[string]float64) bool { // those of the end are still on their way
+		return name != "quire" || f["deliveries_per_second"] >= 3*f["operations_per_second"]
+	}
+	got := counted(t, delivered, "fanout", "--readers", "5", "--run", "8", "--window", "2")
 	above(t, got, all, "operations_per_second", "deliveries_per_second")
-	if q := got["quire"]; q["deliveries_per_second"] < 3*q["operations_per_second"] {
+	if q := got["quire"]; !delivered("quire", q) {
 		t.Errorf("%v", q)
 	}
 }
 
 func TestProgramMany(t *testing.T) {
-	above(t, measure(t, "many", "--docs", "4", "--warm-up", "50ms", "--duration", "300ms"), all, "operations_per_second", "deliveries_per_second")
+	some := func(string, map[string]float64) bool { return true }
+	above(t, counted(t, some, "many", "--docs", "4"), all, "operations_per_second", "deliveries_per_second")
 }
 
 func TestProgramIdle(t *testing.T) {

@@ -3,6 +3,7 @@ package top
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -73,6 +74,8 @@ type taken struct {
 // watch shows frames until the person wants no more or ctx ends. A server that
 // cannot be asked at first is an error; later it is shown.
 func watch(ctx context.Context, from source, by string, every time.Duration, t terminal) error {
+	var asked sync.WaitGroup // nobody asks any more once it is over
+	defer asked.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := &model{by: by, connBy: connOrders[0]}
@@ -84,10 +87,10 @@ func watch(ctx context.Context, from source, by string, every time.Duration, t t
 		}
 		asking = true
 		by, connBy := m.by, m.connBy
-		go func() {
+		asked.Go(func() {
 			f, err := take(ctx, from, by, connBy)
 			answers <- taken{f, err}
-		}()
+		})
 	}
 	ask()
 	due := time.NewTicker(every)
