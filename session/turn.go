@@ -146,6 +146,10 @@ func (m *Manager) noRoom(what string) *Error {
 // after returns a channel that is closed after a time.
 func (m *Manager) after(d time.Duration) <-chan struct{} {
 	ch := make(chan struct{})
-	m.opt.After(max(d, 0), func() { close(ch) })
+	if d <= 0 {
+		close(ch)
+	} else {
+		m.opt.After(d, func() { close(ch) })
+	}
 	return ch
 }
