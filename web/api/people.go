@@ -10,6 +10,7 @@ import (
 	"quire/session"
 	"quire/web/audit"
 	"quire/web/auth"
+	"quire/web/trail"
 )
 
 // who is somebody, in answers.
@@ -60,6 +61,9 @@ func (a *API) login(r *request) error {
 		return refusal
 	}
 	audit.SetWho(r.ctx, l.Identity.Who())
+	if l.Docs != "" {
+		trail.SetDoc(r.ctx, string(l.Docs))
+	}
 	a.setCookie(r, l.Cookie, l.Identity.Expires)
 	out := a.whoOf(l.Identity)
 	out.Docs = l.Docs
