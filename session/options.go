@@ -182,7 +182,13 @@ func (o Options) withDefaults() Options {
 		o.Go = func(f func()) { go f() }
 	}
 	if o.After == nil {
-		o.After = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
+		o.After = func(d time.Duration, f func()) {
+			if d <= 0 { // needs no timer
+				go f()
+				return
+			}
+			time.AfterFunc(d, f)
+		}
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Float64
